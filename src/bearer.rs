@@ -1,0 +1,119 @@
+//! Bearer credentials in the Authorization header (RFC 6750 §2.1): none, or exactly one, bounded.
+//!
+//! Tokens in a form body (§2.2) or in the query (§2.3) are deliberately not looked for.
+
+use crate::token::AccessToken;
+
+/// Why credentials that are there cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialsError {
+    /// More than one Authorization header: who reads which?
+    Several,
+    /// An empty header, or `Bearer` without a token.
+    Empty,
+    /// Not `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
+    NotB64Token,
+    /// Longer than `bearer.max_bytes`.
+    TooLong,
+}
+
+impl CredentialsError {
+    /// The word for it in logs.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Several => "several_credentials",
+            Self::Empty => "empty_credentials",
+            Self::NotB64Token => "not_a_b64token",
+            Self::TooLong => "token_too_long",
+        }
+    }
+}
+
+/// Reads the values of all Authorization headers. `None` if there is none, or of another scheme than Bearer.
+pub(crate) fn credentials<'a>(
+    mut values: impl Iterator<Item = &'a [u8]>,
+    max_bytes: usize,
+) -> Result<Option<AccessToken>, CredentialsError> {
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(CredentialsError::Several);
+    }
+    let value = value.trim_ascii();
+    if value.is_empty() {
+        return Err(CredentialsError::Empty);
+    }
+    let mut parts = value.splitn(2, |b| *b == b' ');
+    let scheme = parts.next().unwrap_or_default();
+    if !scheme.eq_ignore_ascii_case(b"bearer") {
+        return Ok(None);
+    }
+    let token = parts.next().unwrap_or_default().trim_ascii_start();
+    if token.is_empty() {
+        return Err(CredentialsError::Empty);
+    }
+    if token.len() > max_bytes {
+        return Err(CredentialsError::TooLong);
+    }
+    match std::str::from_utf8(token) {
+        Ok(text) if is_b64token(text) => Ok(Some(AccessToken::new(text.to_owned()))),
+        _ => Err(CredentialsError::NotB64Token),
+    }
+}
+
+fn is_b64token(text: &str) -> bool {
+    let body = text.trim_end_matches('=');
+    !body.is_empty()
+        && body.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(values: &[&[u8]]) -> Result<Option<String>, CredentialsError> {
+        credentials(values.iter().copied(), 32).map(|token| token.map(|token| token.reveal().to_owned()))
+    }
+
+    #[test]
+    fn one_bearer_token_is_found() {
+        for value in ["Bearer a.b-c_d~e+f/g==", "bearer a.b-c_d~e+f/g==", "  BEARER   a.b-c_d~e+f/g== "] {
+            assert_eq!(read(&[value.as_bytes()]), Ok(Some("a.b-c_d~e+f/g==".to_owned())), "{value}");
+        }
+        let longest = format!("Bearer {}", "x".repeat(32));
+        assert_eq!(read(&[longest.as_bytes()]), Ok(Some("x".repeat(32))));
+    }
+
+    #[test]
+    fn no_credentials_and_other_schemes_are_none() {
+        assert_eq!(read(&[]), Ok(None));
+        for value in ["Basic dTpw", "DPoP abc", "Bearerabc", "Bearer\tabc", "Bearer,abc", "abc"] {
+            assert_eq!(read(&[value.as_bytes()]), Ok(None), "{value}");
+        }
+    }
+
+    #[test]
+    fn credentials_that_cannot_be_used_are_refused() {
+        use CredentialsError::*;
+        assert_eq!(read(&[b"Bearer a", b"Bearer a"]), Err(Several));
+        assert_eq!(read(&[b"Basic a", b"Bearer a"]), Err(Several));
+        assert_eq!(read(&[b"Bearer a", b""]), Err(Several));
+        for value in [&b""[..], b"  ", b"Bearer", b"Bearer ", b"bearer   "] {
+            assert_eq!(read(&[value]), Err(Empty), "{value:?}");
+        }
+        for value in [
+            &b"Bearer \xff"[..],
+            b"Bearer a b",
+            b"Bearer a,b",
+            b"Bearer =",
+            b"Bearer a=b",
+            b"Bearer \"a\"",
+            b"Bearer a\0",
+        ] {
+            assert_eq!(read(&[value]), Err(NotB64Token), "{value:?}");
+        }
+        let too_long = format!("Bearer {}", "x".repeat(33));
+        assert_eq!(read(&[too_long.as_bytes()]), Err(TooLong));
+    }
+}

@@ -1,0 +1,94 @@
+//! The gate: a compiled configuration, and the first step of every request.
+
+use std::sync::Arc;
+
+use crate::authorize::authorize_anonymous;
+use crate::bearer;
+use crate::config::{AuthorizationServer, CacheConfig, Config, UpstreamConfig};
+use crate::denial::Denial;
+use crate::exchange::Exchange;
+use crate::forward::{Forward, forged_headers};
+use crate::policy::{Access, Policy, Rule};
+use crate::reply::Reply;
+use crate::request::{PathOptions, RawHead, Target};
+use crate::step::Step;
+use crate::token::DigestKey;
+
+/// One configuration at work. A request keeps the gate it began with until it ends.
+#[derive(Debug)]
+pub struct Gate {
+    policy: Policy,
+    servers: Vec<Arc<Server>>,
+    realm: String,
+    max_token_bytes: usize,
+    paths: PathOptions,
+    needs_route: bool,
+    pub(crate) cache: CacheConfig,
+    pub(crate) upstream: UpstreamConfig,
+}
+
+/// An authorization server and the key that binds digests to it.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) config: AuthorizationServer,
+    pub(crate) digest_key: DigestKey,
+}
+
+impl Gate {
+    /// Puts a configuration to work.
+    pub fn new(config: Config) -> Self {
+        let fingerprint = config.fingerprint;
+        let server = |(index, config)| Arc::new(Server { config, digest_key: DigestKey::new(&fingerprint, index) });
+        Self {
+            needs_route: config.policy.uses_routes(),
+            policy: config.policy,
+            servers: config.servers.into_iter().enumerate().map(server).collect(),
+            realm: config.realm,
+            max_token_bytes: config.max_token_bytes,
+            paths: config.paths,
+            cache: config.cache,
+            upstream: config.upstream,
+        }
+    }
+
+    /// Whether any rule asks for the name of the Envoy route.
+    pub fn needs_route(&self) -> bool {
+        self.needs_route
+    }
+
+    /// The first step for a request. It ends there for everything that needs no token.
+    pub fn begin(&self, head: RawHead<'_>) -> Step {
+        let target = match Target::parse(head, self.paths) {
+            Ok(target) => target,
+            Err(error) => return self.refuse(Denial::Target(error), None),
+        };
+        let Some(rule) = self.policy.find(&target) else {
+            return self.refuse(Denial::NoRule, None);
+        };
+        let remove = forged_headers(head, &self.upstream);
+        if let Some(permit) = authorize_anonymous(rule) {
+            return Step::Forward(Forward { permit, remove, set: Vec::new() });
+        }
+        let token = match bearer::credentials(head.values("authorization"), self.max_token_bytes) {
+            Ok(Some(token)) => token,
+            Ok(None) => return self.refuse(Denial::NoCredentials, Some(rule)),
+            Err(error) => return self.refuse(Denial::Credentials(error), Some(rule)),
+        };
+        match self.server(rule) {
+            Some(server) => Exchange::new(Arc::clone(rule), server, token, remove).begin(self),
+            None => self.refuse(Denial::Misconfigured, Some(rule)),
+        }
+    }
+
+    pub(crate) fn refuse(&self, denial: Denial, rule: Option<&Rule>) -> Step {
+        Step::Respond(Reply::new(denial, rule, &self.realm))
+    }
+
+    /// The server of a protected rule. `Config` has checked that it exists.
+    fn server(&self, rule: &Rule) -> Option<Arc<Server>> {
+        match rule.access {
+            Access::Public => None,
+            Access::Protected { server, .. } => self.servers.get(server).cloned(),
+        }
+    }
+}

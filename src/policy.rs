@@ -1,0 +1,217 @@
+//! The rules of a configuration: which one a request falls under, and what it demands.
+//!
+//! First match wins, in order. A request that no rule matches has no rule; the gate refuses it.
+
+mod host;
+mod method;
+mod path;
+
+use std::sync::Arc;
+
+pub(crate) use host::HostPattern;
+pub(crate) use method::Method;
+pub(crate) use path::{PathPattern, PatternError};
+
+use crate::request::Target;
+use crate::scope::ScopeRequirement;
+
+/// All rules, in the order of the configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Policy {
+    pub(crate) rules: Vec<Arc<Rule>>,
+}
+
+/// One rule.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Rule {
+    pub(crate) name: Arc<str>,
+    pub(crate) matches: Vec<RequestMatch>,
+    pub(crate) access: Access,
+}
+
+/// What a rule opens its requests to.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Access {
+    /// Everybody, without a token. Said in the configuration, never implied.
+    Public,
+    /// Holders of an active token with the scope demanded.
+    Protected {
+        /// Index of the authorization server that answers for the token.
+        server: usize,
+        requirement: ScopeRequirement,
+    },
+}
+
+/// Conditions that must all hold; an empty list and `None` mean "any".
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct RequestMatch {
+    pub(crate) methods: Vec<Method>,
+    pub(crate) hosts: Vec<HostPattern>,
+    pub(crate) path: Option<PathPattern>,
+    pub(crate) route: Option<String>,
+}
+
+impl Policy {
+    /// The first rule that matches.
+    pub(crate) fn find(&self, target: &Target<'_>) -> Option<&Arc<Rule>> {
+        self.rules.iter().find(|rule| rule.matches.iter().any(|entry| entry.matches(target)))
+    }
+
+    pub(crate) fn uses_routes(&self) -> bool {
+        self.rules.iter().flat_map(|rule| &rule.matches).any(|entry| entry.route.is_some())
+    }
+
+    /// The rules before `index` that take every request of rule `index`, so that it can never apply.
+    /// Empty if some request reaches it.
+    pub(crate) fn shadowing(&self, index: usize) -> Vec<&Arc<Rule>> {
+        let Some((rule, earlier)) = self.rules.get(index).zip(self.rules.get(..index)) else {
+            return Vec::new();
+        };
+        let mut shadowing: Vec<&Arc<Rule>> = Vec::new();
+        for single in rule.matches.iter().flat_map(RequestMatch::singles) {
+            match earlier.iter().find(|rule| rule.matches.iter().any(|entry| entry.covers(&single))) {
+                Some(rule) if shadowing.iter().any(|known| known.name == rule.name) => {}
+                Some(rule) => shadowing.push(rule),
+                None => return Vec::new(),
+            }
+        }
+        shadowing
+    }
+}
+
+impl RequestMatch {
+    fn matches(&self, target: &Target<'_>) -> bool {
+        (self.methods.is_empty() || self.methods.iter().any(|m| m.matches(target.method)))
+            && (self.hosts.is_empty() || self.hosts.iter().any(|h| h.matches(&target.host)))
+            && self.path.as_ref().is_none_or(|p| p.matches(&target.path))
+            && self.route.as_ref().is_none_or(|route| target.route == Some(route.as_bytes()))
+    }
+
+    /// The same requests as entries of one method and one host each, so that several earlier entries
+    /// can be seen to cover them together.
+    fn singles(&self) -> Vec<Self> {
+        let methods = options(&self.methods);
+        let hosts = options(&self.hosts);
+        methods
+            .iter()
+            .flat_map(|method| {
+                hosts.iter().map(|host| Self {
+                    methods: method.iter().cloned().collect(),
+                    hosts: host.iter().cloned().collect(),
+                    ..self.clone()
+                })
+            })
+            .collect()
+    }
+
+    /// Whether every request that `single` matches is matched by `self`.
+    fn covers(&self, single: &Self) -> bool {
+        let method = self.methods.is_empty() || single.methods.iter().any(|m| self.methods.contains(m));
+        let host = self.hosts.is_empty()
+            || single.hosts.iter().any(|theirs| self.hosts.iter().any(|ours| ours.covers(theirs)));
+        let path = match (&self.path, &single.path) {
+            (None, _) => true,
+            (Some(ours), Some(theirs)) => ours.covers(theirs),
+            (Some(ours), None) => ours.covers_everything(),
+        };
+        method && host && path && (self.route.is_none() || self.route == single.route)
+    }
+}
+
+/// Each item as an option, or the one option "any" for an empty list.
+fn options<T: Clone>(items: &[T]) -> Vec<Option<T>> {
+    if items.is_empty() { vec![None] } else { items.iter().cloned().map(Some).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::{Path, PathOptions, RawHead};
+
+    fn entry(methods: &[&str], hosts: &[&str], path: Option<PathPattern>, route: Option<&str>) -> RequestMatch {
+        RequestMatch {
+            methods: methods.iter().map(|m| Method::parse(m).unwrap()).collect(),
+            hosts: hosts.iter().map(|h| HostPattern::parse(h).unwrap()).collect(),
+            path,
+            route: route.map(str::to_owned),
+        }
+    }
+
+    fn exact(path: &str) -> Option<PathPattern> {
+        Some(PathPattern::exact(path, PathOptions::default()).unwrap())
+    }
+
+    fn prefix(path: &str) -> Option<PathPattern> {
+        Some(PathPattern::prefix(path, PathOptions::default()).unwrap())
+    }
+
+    fn policy(rules: Vec<Vec<RequestMatch>>) -> Policy {
+        let rule = |(index, matches): (usize, _)| {
+            Arc::new(Rule { name: Arc::from(format!("r{index}")), matches, access: Access::Public })
+        };
+        Policy { rules: rules.into_iter().enumerate().map(rule).collect() }
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_wins() {
+        let policy = policy(vec![
+            vec![entry(&["GET"], &[], exact("/a"), None)],
+            vec![entry(&[], &["*.example.com"], prefix("/a"), None)],
+            vec![entry(&[], &[], prefix("/"), Some("r"))],
+        ]);
+        let find = |method: &str, host: &str, path: &str, route: Option<&str>| {
+            let headers: Vec<(String, Vec<u8>)> = [(":method", method), (":authority", host), (":path", path)]
+                .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
+                .to_vec();
+            let head = RawHead { headers: &headers, route: route.map(str::as_bytes) };
+            let target = Target::parse(head, PathOptions::default()).unwrap();
+            policy.find(&target).map(|rule| rule.name.to_string())
+        };
+        assert_eq!(find("GET", "x.example.com", "/a", None).as_deref(), Some("r0"));
+        assert_eq!(find("PUT", "x.example.com", "/a", None).as_deref(), Some("r1"));
+        assert_eq!(find("PUT", "example.org", "/a", Some("r")).as_deref(), Some("r2"));
+        assert_eq!(find("PUT", "example.org", "/a", Some("q")), None);
+        assert_eq!(find("get", "x.example.org", "/a", None), None);
+    }
+
+    #[test]
+    fn a_rule_that_earlier_ones_take_everything_from_is_shadowed() {
+        let shadowed = |earlier: Vec<Vec<RequestMatch>>, later: Vec<RequestMatch>| {
+            let index = earlier.len();
+            let mut rules = earlier;
+            rules.push(later);
+            let policy = policy(rules);
+            let names: Vec<String> = policy.shadowing(index).iter().map(|r| r.name.to_string()).collect();
+            names
+        };
+        let all = || vec![entry(&[], &[], prefix("/"), None)];
+        assert_eq!(shadowed(vec![all()], vec![entry(&["GET"], &["a.b"], exact("/x/{y}"), Some("r"))]), ["r0"]);
+        assert_eq!(shadowed(vec![all()], vec![entry(&["GET"], &[], None, None)]), ["r0"]);
+        assert_eq!(
+            shadowed(
+                vec![vec![entry(&["GET"], &[], exact("/a"), None)], vec![entry(&["POST"], &[], prefix("/a"), None)]],
+                vec![entry(&["GET", "POST"], &[], exact("/a"), None)],
+            ),
+            ["r0", "r1"],
+        );
+        let none: [&str; 0] = [];
+        for (earlier, later) in [
+            (entry(&["GET"], &[], exact("/a"), None), entry(&[], &[], exact("/a"), None)),
+            (entry(&[], &["a.b"], exact("/a"), None), entry(&[], &[], exact("/a"), None)),
+            (entry(&[], &[], exact("/a"), None), entry(&[], &[], prefix("/a"), None)),
+            (entry(&[], &[], exact("/a/x"), None), entry(&[], &[], exact("/a/{id}"), None)),
+            (entry(&[], &[], prefix("/a"), Some("r")), entry(&[], &[], exact("/a"), None)),
+            (entry(&[], &[], prefix("/a"), None), entry(&[], &[], None, None)),
+        ] {
+            assert_eq!(shadowed(vec![vec![earlier.clone()]], vec![later.clone()]), none, "{earlier:?} {later:?}");
+        }
+    }
+
+    #[test]
+    fn a_target_keeps_the_segments_of_its_path() {
+        let headers = [(":path".to_owned(), b"/a/b".to_vec())];
+        let head = RawHead { headers: &headers, route: None };
+        let target = Target::parse(head, PathOptions::default()).unwrap();
+        assert_eq!(target.path, Path::parse(b"/a/b", PathOptions::default()).unwrap());
+    }
+}

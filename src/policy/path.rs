@@ -1,0 +1,188 @@
+//! Path patterns: whole segments, literal or `{parameter}`, matched exactly or as a prefix on a segment boundary.
+
+use crate::request::{Path, PathError, PathOptions};
+
+/// What a rule's `path` or `path_prefix` matches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PathPattern {
+    segments: Vec<Segment>,
+    /// Whether further segments may follow.
+    prefix: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Segment {
+    Literal(String),
+    /// Exactly one segment, not empty.
+    Parameter,
+}
+
+/// Why a text is no path pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PatternError {
+    /// No request could have this path.
+    Path(PathError),
+    /// `*` as a wildcard.
+    Wildcard,
+    /// Braces that do not enclose a whole segment.
+    Braces,
+    /// A query.
+    Query,
+    /// A prefix that ends with `/`.
+    TrailingSlash,
+}
+
+impl PathPattern {
+    pub(crate) fn exact(text: &str, options: PathOptions) -> Result<Self, PatternError> {
+        let segments = parse(text, options)?;
+        Ok(Self { segments, prefix: false })
+    }
+
+    pub(crate) fn prefix(text: &str, options: PathOptions) -> Result<Self, PatternError> {
+        let mut segments = parse(text, options)?;
+        if text == "/" {
+            segments.clear();
+        } else if text.ends_with('/') {
+            return Err(PatternError::TrailingSlash);
+        }
+        Ok(Self { segments, prefix: true })
+    }
+
+    pub(crate) fn matches(&self, path: &Path) -> bool {
+        let segments = path.segments();
+        (if self.prefix { segments.len() >= self.segments.len() } else { segments.len() == self.segments.len() })
+            && self.segments.iter().zip(segments).all(|(pattern, segment)| match pattern {
+                Segment::Literal(literal) => literal == segment,
+                Segment::Parameter => !segment.is_empty(),
+            })
+    }
+
+    /// Whether `self` matches every path that `other` does.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        let enough = match (self.prefix, other.prefix) {
+            (true, _) => other.segments.len() >= self.segments.len(),
+            (false, false) => other.segments.len() == self.segments.len(),
+            (false, true) => false,
+        };
+        enough
+            && self.segments.iter().zip(&other.segments).all(|(ours, theirs)| match (ours, theirs) {
+                (Segment::Literal(ours), Segment::Literal(theirs)) => ours == theirs,
+                (Segment::Literal(_), Segment::Parameter) => false,
+                (Segment::Parameter, Segment::Literal(literal)) => !literal.is_empty(),
+                (Segment::Parameter, Segment::Parameter) => true,
+            })
+    }
+
+    pub(crate) fn covers_everything(&self) -> bool {
+        self.prefix && self.segments.is_empty()
+    }
+}
+
+fn parse(text: &str, options: PathOptions) -> Result<Vec<Segment>, PatternError> {
+    if text.contains('?') {
+        return Err(PatternError::Query);
+    }
+    let path = Path::parse(text.as_bytes(), options).map_err(PatternError::Path)?;
+    let segment = |text: &String| {
+        if text == "*" || text == "**" {
+            Err(PatternError::Wildcard)
+        } else if !text.contains(['{', '}']) {
+            Ok(Segment::Literal(text.clone()))
+        } else if is_parameter(text) {
+            Ok(Segment::Parameter)
+        } else {
+            Err(PatternError::Braces)
+        }
+    };
+    path.segments().iter().map(segment).collect()
+}
+
+fn is_parameter(text: &str) -> bool {
+    text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).is_some_and(|name| {
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPTIONS: PathOptions = PathOptions { allow_encoded_slash: false };
+
+    fn matches(pattern: Result<PathPattern, PatternError>, path: &str) -> bool {
+        pattern.unwrap().matches(&Path::parse(path.as_bytes(), OPTIONS).unwrap())
+    }
+
+    #[test]
+    fn an_exact_path_matches_whole_segments() {
+        let exact = |text| PathPattern::exact(text, OPTIONS);
+        for (pattern, path, expected) in [
+            ("/bookings", "/bookings", true),
+            ("/bookings", "/bookings?x", true),
+            ("/bookings", "/%62ookings", true),
+            ("/%62ookings", "/bookings", true),
+            ("/bookings", "/Bookings", false),
+            ("/bookings", "/bookings/", false),
+            ("/bookings", "/bookings/7", false),
+            ("/bookings/", "/bookings/", true),
+            ("/bookings/{id}", "/bookings/7", true),
+            ("/bookings/{id}", "/bookings/a%20b", true),
+            ("/bookings/{id}", "/bookings/", false),
+            ("/bookings/{id}", "/bookings", false),
+            ("/bookings/{id}", "/bookings/7/8", false),
+            ("/{a}/x/{b}", "/1/x/2", true),
+            ("/{a}/x/{b}", "/1/y/2", false),
+            ("/", "/", true),
+            ("/", "/a", false),
+        ] {
+            assert_eq!(matches(exact(pattern), path), expected, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_ends_on_a_segment_boundary() {
+        let prefix = |text| PathPattern::prefix(text, OPTIONS);
+        for (pattern, path, expected) in [
+            ("/api", "/api", true),
+            ("/api", "/api/", true),
+            ("/api", "/api/a/b", true),
+            ("/api", "/apis", false),
+            ("/api", "/", false),
+            ("/", "/", true),
+            ("/", "/a/b", true),
+            ("/t/{t}/admin", "/t/1/admin/x", true),
+            ("/t/{t}/admin", "/t/1/other", false),
+        ] {
+            assert_eq!(matches(prefix(pattern), path), expected, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_cannot_mean_what_it_says_is_refused() {
+        for (text, error) in [
+            ("bookings", PatternError::Path(PathError::NotAbsolute)),
+            ("/a/../b", PatternError::Path(PathError::DotSegment)),
+            ("/a b", PatternError::Path(PathError::ForbiddenByte)),
+            ("/a/*", PatternError::Wildcard),
+            ("/a/{id", PatternError::Braces),
+            ("/a/{}", PatternError::Braces),
+            ("/a/x{id}", PatternError::Braces),
+            ("/a?b", PatternError::Query),
+        ] {
+            assert_eq!(PathPattern::exact(text, OPTIONS), Err(error), "{text}");
+        }
+        assert_eq!(PathPattern::prefix("/a/", OPTIONS), Err(PatternError::TrailingSlash));
+    }
+
+    #[test]
+    fn a_pattern_covers_what_it_matches() {
+        let exact = |text| PathPattern::exact(text, OPTIONS).unwrap();
+        let prefix = |text| PathPattern::prefix(text, OPTIONS).unwrap();
+        assert!(
+            prefix("/").covers_everything() && !prefix("/a").covers_everything() && !exact("/").covers_everything()
+        );
+        assert!(prefix("/a").covers(&exact("/a/{x}")) && prefix("/a").covers(&prefix("/a/b")));
+        assert!(exact("/{x}").covers(&exact("/a")) && !exact("/a").covers(&exact("/{x}")));
+        assert!(!exact("/{x}").covers(&exact("/")) && !exact("/a").covers(&prefix("/a")));
+    }
+}

@@ -1,0 +1,209 @@
+//! The path of a request target (RFC 3986 §3.3): decoded once, compared by whole segments.
+//!
+//! Envoy and the application behind it may each decode and clean a path in their own way. A path on which
+//! they could differ is refused, so that the path that was authorized is the path that is served. The query
+//! is not read.
+
+/// How paths are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PathOptions {
+    /// `%2F` is data inside one segment; it never separates.
+    pub(crate) allow_encoded_slash: bool,
+}
+
+/// The segments of an absolute path, percent-decoded. `/` has one, empty; `/a/` has two, the last empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Path {
+    segments: Vec<String>,
+}
+
+/// Why a path is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathError {
+    /// There is no `:path`, as in CONNECT.
+    Missing,
+    /// It does not start with `/`, as `*` or an absolute URI.
+    NotAbsolute,
+    /// A `.` or `..` segment, plain or encoded.
+    DotSegment,
+    /// `//`
+    EmptySegment,
+    /// `%2F` where `paths.allow_encoded_slash` is not set.
+    EncodedSlash,
+    /// `\`, plain or encoded.
+    Backslash,
+    /// `;`, plain or encoded: some applications cut path parameters off.
+    Semicolon,
+    /// `%` without two hexadecimal digits.
+    BadEscape,
+    /// An escape that decodes to another escape.
+    DoubleEscape,
+    /// A control byte, a space, `#`, or a byte outside ASCII; or an encoded control byte.
+    ForbiddenByte,
+    /// Escapes that do not decode to UTF-8.
+    NotUtf8,
+}
+
+impl PathError {
+    /// The word for it in logs.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Missing => "path_missing",
+            Self::NotAbsolute => "path_not_absolute",
+            Self::DotSegment => "path_dot_segment",
+            Self::EmptySegment => "path_empty_segment",
+            Self::EncodedSlash => "path_encoded_slash",
+            Self::Backslash => "path_backslash",
+            Self::Semicolon => "path_semicolon",
+            Self::BadEscape => "path_bad_escape",
+            Self::DoubleEscape => "path_double_escape",
+            Self::ForbiddenByte => "path_forbidden_byte",
+            Self::NotUtf8 => "path_not_utf8",
+        }
+    }
+}
+
+impl Path {
+    /// Reads the path of a `:path` value, up to a `?`.
+    pub(crate) fn parse(target: &[u8], options: PathOptions) -> Result<Self, PathError> {
+        let path = target.split(|b| *b == b'?').next().unwrap_or_default();
+        let Some((b'/', relative)) = path.split_first() else {
+            return Err(PathError::NotAbsolute);
+        };
+        let mut segments = Vec::new();
+        let mut raw = relative.split(|b| *b == b'/').peekable();
+        while let Some(segment) = raw.next() {
+            if segment.is_empty() && raw.peek().is_some() {
+                return Err(PathError::EmptySegment);
+            }
+            segments.push(decode(segment, options)?);
+        }
+        Ok(Self { segments })
+    }
+
+    pub(crate) fn segments(&self) -> &[String] {
+        &self.segments
+    }
+}
+
+fn decode(raw: &[u8], options: PathOptions) -> Result<String, PathError> {
+    let mut decoded = Vec::with_capacity(raw.len());
+    let mut bytes = raw.iter().copied();
+    while let Some(byte) = bytes.next() {
+        let (byte, escaped) = match byte {
+            b'%' => (escape(bytes.next(), bytes.next()).ok_or(PathError::BadEscape)?, true),
+            _ => (byte, false),
+        };
+        match byte {
+            b'/' if !options.allow_encoded_slash => return Err(PathError::EncodedSlash),
+            b'\\' => return Err(PathError::Backslash),
+            b';' => return Err(PathError::Semicolon),
+            0..=0x1f | 0x7f => return Err(PathError::ForbiddenByte),
+            b' ' | b'#' | 0x80.. if !escaped => return Err(PathError::ForbiddenByte),
+            _ => decoded.push(byte),
+        }
+    }
+    let decoded = String::from_utf8(decoded).map_err(|_| PathError::NotUtf8)?;
+    // With encoded slashes allowed a segment may hold several names; none of them may be a dot segment.
+    if decoded.split('/').any(|name| name == "." || name == "..") {
+        return Err(PathError::DotSegment);
+    }
+    let twice = decoded
+        .as_bytes()
+        .windows(3)
+        .any(|w| matches!(w, [b'%', high, low] if escape(Some(*high), Some(*low)).is_some()));
+    if twice {
+        return Err(PathError::DoubleEscape);
+    }
+    Ok(decoded)
+}
+
+fn escape(high: Option<u8>, low: Option<u8>) -> Option<u8> {
+    let digit = |b: Option<u8>| char::from(b?).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    Some(digit(high)? << 4 | digit(low)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(path: &str) -> Result<Vec<String>, PathError> {
+        Path::parse(path.as_bytes(), PathOptions::default()).map(|path| path.segments)
+    }
+
+    #[test]
+    fn a_path_is_decoded_once_into_segments() {
+        for (path, segments) in [
+            ("/", &[""][..]),
+            ("/bookings", &["bookings"]),
+            ("/bookings/", &["bookings", ""]),
+            ("/bookings/7?x=/../..%2f;#", &["bookings", "7"]),
+            ("/%62ookings", &["bookings"]),
+            ("/caf%C3%A9/a%20b", &["café", "a b"]),
+            ("/100%25", &["100%"]),
+            ("/.well-known/...", &[".well-known", "..."]),
+            ("/a:b@c,d+e~f", &["a:b@c,d+e~f"]),
+        ] {
+            assert_eq!(parse(path).unwrap(), segments, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_could_be_read_two_ways_is_refused() {
+        use PathError::*;
+        for (path, error) in [
+            ("", NotAbsolute),
+            ("*", NotAbsolute),
+            ("http://host/bookings", NotAbsolute),
+            ("?", NotAbsolute),
+            ("/a/./b", DotSegment),
+            ("/a/..", DotSegment),
+            ("/a/%2e%2E/b", DotSegment),
+            ("/a/.%2e", DotSegment),
+            ("//a", EmptySegment),
+            ("/a//b", EmptySegment),
+            ("/a//", EmptySegment),
+            ("/a%2fb", EncodedSlash),
+            ("/a%2Fb", EncodedSlash),
+            ("/a\\b", Backslash),
+            ("/a%5cb", Backslash),
+            ("/a;x=1", Semicolon),
+            ("/..;/a", Semicolon),
+            ("/a%3Bb", Semicolon),
+            ("/a%", BadEscape),
+            ("/a%2", BadEscape),
+            ("/a%zz", BadEscape),
+            ("/a%+1", BadEscape),
+            ("/a%u002f", BadEscape),
+            ("/a%%32%66", BadEscape),
+            ("/a%252fb", DoubleEscape),
+            ("/a%25%32%66b", DoubleEscape),
+            ("/a%00", ForbiddenByte),
+            ("/a%0d%0a", ForbiddenByte),
+            ("/a%7f", ForbiddenByte),
+            ("/a\tb", ForbiddenByte),
+            ("/a b", ForbiddenByte),
+            ("/a#b", ForbiddenByte),
+            ("/café", ForbiddenByte),
+            ("/%c0%af", NotUtf8),
+            ("/%c0%ae%c0%ae/", NotUtf8),
+            ("/%ff", NotUtf8),
+        ] {
+            assert_eq!(parse(path), Err(error), "{path}");
+        }
+    }
+
+    #[test]
+    fn an_allowed_encoded_slash_is_data_and_never_a_separator() {
+        let options = PathOptions { allow_encoded_slash: true };
+        let parse = |path: &str| Path::parse(path.as_bytes(), options).map(|path| path.segments);
+        assert_eq!(parse("/files/a%2Fb/c").unwrap(), ["files", "a/b", "c"]);
+        assert_eq!(parse("/files/%2F").unwrap(), ["files", "/"]);
+        for dots in ["/a%2F..%2Fb", "/a%2f%2e%2e", "/..%2Fa", "/.%2f"] {
+            assert_eq!(parse(dots), Err(PathError::DotSegment), "{dots}");
+        }
+        assert_eq!(parse("/a%252Fb"), Err(PathError::DoubleEscape));
+        assert_eq!(parse("/a%5Cb"), Err(PathError::Backslash));
+        assert_eq!(parse("/a//b"), Err(PathError::EmptySegment));
+    }
+}

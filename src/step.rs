@@ -1,0 +1,18 @@
+//! What a host can be asked to do. The core returns effects; it never performs them.
+
+use crate::exchange::{Call, Lookup};
+use crate::forward::Forward;
+use crate::reply::Reply;
+
+/// What has to happen next for one request.
+#[derive(Debug)]
+pub enum Step {
+    /// Let the request pass.
+    Forward(Forward),
+    /// Answer the caller; the request goes no further.
+    Respond(Reply),
+    /// Read shared data, then [`Lookup::resume`].
+    Lookup(Lookup),
+    /// Send an HTTP request while this one waits, then [`Call::resume`].
+    Call(Call),
+}

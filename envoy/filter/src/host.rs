@@ -1,0 +1,127 @@
+//! Calls to the host. The SDK panics on a status it does not expect, and a panic takes the worker's VM down;
+//! so everything here asks only what the host can answer, and only getters of bytes are used.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::{BufferType, MapType, Status};
+use scopegate::{CalloutRequest, Insert, MAX_ANSWER_BYTES, UnixTime};
+
+/// The proxy's clock.
+pub(crate) fn now() -> UnixTime {
+    let now = hostcalls::get_current_time().unwrap_or(UNIX_EPOCH);
+    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    UnixTime::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Notes in shared data that this plugin has had a configuration that it accepted.
+pub(crate) fn mark_configured() {
+    let _ = hostcalls::set_shared_data(&configured_key(), Some(b"1"), None);
+}
+
+/// Whether this plugin, in any worker, has accepted a configuration since Envoy started.
+pub(crate) fn is_configured() -> bool {
+    hostcalls::get_shared_data(&configured_key()).is_ok_and(|(mark, _)| mark.is_some())
+}
+
+/// One key for each plugin name that the operator gives.
+fn configured_key() -> String {
+    let name = hostcalls::get_property(vec!["plugin_name"]).ok().flatten().unwrap_or_default();
+    format!("scopegate.configured.{}", String::from_utf8_lossy(&name))
+}
+
+/// Every request header, in one call: a getter by name shows the first value only, and a second
+/// Authorization header would stay unseen.
+pub(crate) fn request_headers() -> Vec<(String, Vec<u8>)> {
+    hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default()
+}
+
+pub(crate) fn route_name() -> Option<Vec<u8>> {
+    hostcalls::get_property(vec!["xds", "route_name"]).ok().flatten()
+}
+
+pub(crate) fn remove_request_header(name: &str) {
+    let _ = hostcalls::remove_map_value(MapType::HttpRequestHeaders, name);
+}
+
+pub(crate) fn set_request_header(name: &str, value: &str) {
+    let _ = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value.as_bytes()));
+}
+
+/// A bucket of the cache.
+pub(crate) fn bucket(key: &str) -> Option<Vec<u8>> {
+    hostcalls::get_shared_data(key).ok().and_then(|(bucket, _)| bucket)
+}
+
+/// Puts an entry into its bucket and returns how many fresh ones had to make room; `None` if other workers
+/// kept writing the same bucket. Then it is not kept, which costs one callout and nothing else.
+pub(crate) fn insert(insert: &Insert) -> Option<u32> {
+    for _ in 0..INSERT_ATTEMPTS {
+        let Ok((bucket, version)) = hostcalls::get_shared_data(insert.key()) else {
+            return None;
+        };
+        let applied = insert.apply(bucket.as_deref());
+        if hostcalls::set_shared_data(insert.key(), Some(&applied.bucket), version).is_ok() {
+            return Some(applied.evicted);
+        }
+    }
+    None
+}
+
+/// Sends a callout that belongs to the root context: Envoy then sees it through when the client leaves, and
+/// the SDK forgets it when it ends. Owned by a stream it would be cancelled without a word, and the SDK
+/// would remember it for ever.
+///
+/// The caller's own context is in effect again afterwards.
+pub(crate) fn dispatch(root: u32, stream: u32, request: &CalloutRequest<'_>) -> Result<u32, Status> {
+    hostcalls::set_effective_context(root)?;
+    let sent = hostcalls::dispatch_http_call(
+        request.cluster,
+        request.headers.clone(),
+        Some(request.body.as_bytes()),
+        Vec::new(),
+        request.timeout,
+    );
+    hostcalls::set_effective_context(stream)?;
+    sent
+}
+
+/// The response to a callout, as far as anyone wants to know it.
+pub(crate) struct CalloutResponse {
+    pub(crate) status: u16,
+    pub(crate) content_type: Option<Vec<u8>>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Reads the response that is being delivered to `stream` for a callout of `root`; `None` if there is none.
+///
+/// It is readable only while the context that owns the callout is in effect.
+pub(crate) fn callout_response(
+    root: u32,
+    stream: u32,
+    num_headers: usize,
+    body_size: usize,
+) -> Option<CalloutResponse> {
+    if num_headers == 0 {
+        return None;
+    }
+    hostcalls::set_effective_context(root).ok()?;
+    let headers = hostcalls::get_map_bytes(MapType::HttpCallResponseHeaders).unwrap_or_default();
+    let body = match body_size {
+        0 => Vec::new(),
+        size => {
+            let wanted = size.min(MAX_ANSWER_BYTES.saturating_add(1));
+            hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, wanted).ok().flatten().unwrap_or_default()
+        }
+    };
+    hostcalls::set_effective_context(stream).ok()?;
+    let first = |name: &str| headers.iter().find(|(held, _)| held == name).map(|(_, value)| value);
+    Some(CalloutResponse {
+        status: first(":status").and_then(|value| std::str::from_utf8(value).ok()?.parse().ok()).unwrap_or(0),
+        content_type: first("content-type").cloned(),
+        body,
+    })
+}
+
+/// Workers write a bucket at the same moment only by chance; more than a few times in a row only by force.
+const INSERT_ATTEMPTS: u32 = 4;

@@ -1,0 +1,18 @@
+//! The module that Envoy loads: bytes in, [`scopegate::Step`]s performed, nothing decided here.
+//!
+//! - `root`: configuration, once per worker
+//! - `stream`: the run of one request
+//! - `host`: the calls to Envoy, none of which may panic on what a client or a server sent
+//! - `metrics`: what is counted
+
+#![expect(missing_docs, reason = "the entry point that the SDK's macro makes has none")]
+
+mod host;
+mod metrics;
+mod root;
+mod stream;
+
+proxy_wasm::main! {{
+    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Trace);
+    proxy_wasm::set_root_context(|id| Box::new(root::Root::new(id)));
+}}

@@ -1,0 +1,89 @@
+//! The root context: one per worker and configuration. It reads the configuration and makes streams.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::ContextType;
+use scopegate::{Config, Gate, UnixTime};
+
+use crate::host;
+use crate::metrics::Metrics;
+use crate::stream::Stream;
+
+/// What all streams of a worker share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// The context id of the root, which owns callouts.
+    pub(crate) root: u32,
+    pub(crate) metrics: Metrics,
+    pub(crate) trouble: Throttle,
+}
+
+pub(crate) struct Root {
+    shared: Rc<Shared>,
+    /// `None` while there is no configuration, or one that was refused.
+    gate: Option<Rc<Gate>>,
+}
+
+impl Root {
+    pub(crate) fn new(id: u32) -> Self {
+        let shared = Shared { root: id, metrics: Metrics::define(), trouble: Throttle::default() };
+        Self { shared: Rc::new(shared), gate: None }
+    }
+}
+
+impl Context for Root {}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, _size: usize) -> bool {
+        let bytes = self.get_plugin_configuration().unwrap_or_default();
+        match Config::parse(&bytes, &|variable| std::env::var(variable).ok()) {
+            Ok(config) => {
+                self.gate = Some(Rc::new(Gate::new(config)));
+                host::mark_configured();
+                true
+            }
+            Err(problems) => {
+                for problem in problems.iter() {
+                    log::error!("configuration refused: {problem}");
+                }
+                self.shared.metrics.count_refused_configuration();
+                self.gate = None;
+                // Envoy keeps an old configuration if the new one is turned down. Where there is no old one,
+                // turning it down would keep Envoy from starting at all: then every request is answered 503.
+                !host::is_configured()
+            }
+        }
+    }
+
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Stream::new(id, Rc::clone(&self.shared), self.gate.clone())))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+/// Lets one message a second through and counts the others, so that an outage cannot flood the log.
+#[derive(Debug, Default)]
+pub(crate) struct Throttle {
+    last: Cell<Option<UnixTime>>,
+    suppressed: Cell<u32>,
+}
+
+impl Throttle {
+    /// How many were held back since the last one, if this one may pass.
+    pub(crate) fn admit(&self, now: UnixTime) -> Option<u32> {
+        let early =
+            self.last.get().is_some_and(|last| last <= now && now.saturating_since(last) < Duration::from_secs(1));
+        if early {
+            self.suppressed.set(self.suppressed.get().saturating_add(1));
+            return None;
+        }
+        self.last.set(Some(now));
+        Some(self.suppressed.take())
+    }
+}

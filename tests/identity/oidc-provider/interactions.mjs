@@ -1,0 +1,126 @@
+// The pages between the authorization request and its answer: who are you, and what may the client do.
+//
+// They are plain HTML forms without script, so that a browser and an HTTP client with a cookie jar walk the
+// same way: GET the page, POST its form back to the same address, follow the redirect.
+import { errors } from 'oidc-provider';
+import { authenticate } from './users.mjs';
+
+export const INTERACTION_PATH = '/interaction/';
+
+const BODY_LIMIT = 16 * 1024;
+
+const ENTITIES = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+
+// Names and scopes come from the request, so every value is escaped; an array holds finished markup.
+function html(strings, ...values) {
+  const escape = (value) => (Array.isArray(value)
+    ? value.join('')
+    : String(value).replace(/[&<>"']/g, (character) => ENTITIES[character]));
+  return strings.reduce((page, text, index) => page + escape(values[index - 1]) + text);
+}
+
+function send(res, status, title, body) {
+  const page = html`<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>${title}</title>
+<style>body { font: 1rem/1.6 sans-serif; max-width: 26rem; margin: 4rem auto; padding: 0 1rem } label { display: block }</style>
+<h1>${title}</h1>
+${[body]}
+</html>
+`;
+  res.writeHead(status, {
+    'content-type': 'text/html; charset=utf-8',
+    'content-length': Buffer.byteLength(page),
+    'cache-control': 'no-store',
+    'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+  });
+  res.end(page);
+}
+
+function loginPage(res, { name = '', failed = false } = {}) {
+  const complaint = failed ? [html`<p role="alert">Wrong user name or password.</p>`] : [];
+  send(res, failed ? 403 : 200, 'Log in', html`${complaint}<form method="post">
+<label>User name <input name="username" value="${name}" autocomplete="username" autofocus required></label>
+<label>Password <input name="password" type="password" autocomplete="current-password" required></label>
+<p><button name="action" value="login">Log in</button> <button name="action" value="cancel" formnovalidate>Cancel</button></p>
+</form>`);
+}
+
+function consentPage(res, { params, session, prompt }) {
+  const boxes = requestedScopes(prompt).map((scope) => html`<label><input type="checkbox" name="scope" value="${scope}" checked> ${scope}</label>
+`);
+  send(res, 200, 'Allow access?', html`<p>${session.accountId}, the application <b>${params.client_id}</b> asks for:</p>
+<form method="post">
+${boxes}<p><button name="action" value="allow">Allow what is ticked</button> <button name="action" value="cancel">Cancel</button></p>
+</form>`);
+}
+
+// `openid` is left out: OpenID Connect has no way to refuse it alone, only to refuse the whole request.
+const OPENID = 'openid';
+
+function requestedScopes({ details }) {
+  const scopes = [...(details.missingOIDCScope ?? []), ...Object.values(details.missingResourceScopes ?? {}).flat()];
+  return [...new Set(scopes)].filter((scope) => scope !== OPENID);
+}
+
+// What is unticked is recorded as refused, not merely left out: the server would otherwise see a scope
+// nobody decided about and ask again for ever.
+async function saveGrant(provider, { params, session, prompt: { details } }, ticked) {
+  const grant = new provider.Grant({ accountId: session.accountId, clientId: params.client_id });
+  const approved = (scope) => scope === OPENID || ticked.has(scope);
+  for (const scope of details.missingOIDCScope ?? []) {
+    if (approved(scope)) grant.addOIDCScope(scope);
+    else grant.rejectOIDCScope(scope);
+  }
+  for (const [resource, scopes] of Object.entries(details.missingResourceScopes ?? {})) {
+    for (const scope of scopes) {
+      if (approved(scope)) grant.addResourceScope(resource, scope);
+      else grant.rejectResourceScope(resource, scope);
+    }
+  }
+  if (details.missingOIDCClaims) grant.addOIDCClaims(details.missingOIDCClaims);
+  return grant.save();
+}
+
+async function readForm(req) {
+  const chunks = [];
+  let size = 0;
+  for await (const chunk of req) {
+    size += chunk.length;
+    if (size > BODY_LIMIT) throw Object.assign(new Error('form is too large'), { status: 413 });
+    chunks.push(chunk);
+  }
+  return new URLSearchParams(Buffer.concat(chunks).toString('utf8'));
+}
+
+async function submit(provider, req, res, interaction) {
+  const form = await readForm(req);
+  if (form.get('action') === 'cancel') {
+    const refusal = { error: 'access_denied', error_description: 'the user cancelled the request' };
+    return provider.interactionFinished(req, res, refusal);
+  }
+  if (interaction.prompt.name === 'login') {
+    const name = form.get('username') ?? '';
+    if (!authenticate(name, form.get('password') ?? '')) return loginPage(res, { name, failed: true });
+    return provider.interactionFinished(req, res, { login: { accountId: name } }, { mergeWithLastSubmission: false });
+  }
+  const grantId = await saveGrant(provider, interaction, new Set(form.getAll('scope')));
+  return provider.interactionFinished(req, res, { consent: { grantId } });
+}
+
+export async function handleInteraction(provider, req, res) {
+  try {
+    // Throws unless the cookie of this browser belongs to a pending authorization request.
+    const interaction = await provider.interactionDetails(req, res);
+    if (req.method === 'POST') await submit(provider, req, res, interaction);
+    else if (interaction.prompt.name === 'login') loginPage(res);
+    else consentPage(res, interaction);
+  } catch (error) {
+    const status = error instanceof errors.SessionNotFound ? 400 : error.status ?? 500;
+    if (status === 500) console.error(error);
+    const message = status === 500 ? 'Something went wrong here.' : error.error_description ?? error.message;
+    send(res, status, 'This does not work', html`<p>${message}</p>`);
+  }
+}

@@ -1,0 +1,78 @@
+// Storage of the authorization server: a map whose entries end with their lifetime.
+//
+// oidc-provider's own in-memory adapter keeps the 1000 entries used last, so under load it forgets tokens
+// that are still valid. Here only time removes an entry, which also bounds the memory.
+
+const SWEEP_MS = 10_000;
+
+const entries = new Map(); // "Model:id" -> { payload, expiresAt }
+const sessions = new Map(); // uid of a session -> key of its entry
+const grants = new Map(); // id of a grant -> keys of the tokens issued under it
+
+// Revoking a grant removes these; sessions and interactions only mention it.
+const GRANTED = new Set(['AccessToken', 'AuthorizationCode', 'RefreshToken']);
+
+function read(key) {
+  const entry = entries.get(key);
+  return entry && entry.expiresAt > Date.now() ? entry.payload : undefined;
+}
+
+function sweep() {
+  const now = Date.now();
+  for (const [key, entry] of entries) if (entry.expiresAt <= now) entries.delete(key);
+  for (const [uid, key] of sessions) if (!entries.has(key)) sessions.delete(uid);
+  for (const [id, keys] of grants) {
+    for (const key of keys) if (!entries.has(key)) keys.delete(key);
+    if (keys.size === 0) grants.delete(id);
+  }
+}
+
+// unref: the sweep alone must not keep the process alive.
+setInterval(sweep, SWEEP_MS).unref();
+
+export class MemoryAdapter {
+  constructor(model) {
+    this.model = model;
+  }
+
+  key(id) {
+    return `${this.model}:${id}`;
+  }
+
+  async upsert(id, payload, expiresIn) {
+    const key = this.key(id);
+    entries.set(key, { payload, expiresAt: expiresIn ? Date.now() + expiresIn * 1000 : Infinity });
+    if (this.model === 'Session') sessions.set(payload.uid, key);
+    if (GRANTED.has(this.model) && payload.grantId) {
+      if (!grants.has(payload.grantId)) grants.set(payload.grantId, new Set());
+      grants.get(payload.grantId).add(key);
+    }
+  }
+
+  async find(id) {
+    return read(this.key(id));
+  }
+
+  async findByUid(uid) {
+    return read(sessions.get(uid));
+  }
+
+  // Only the device flow asks, and it is off.
+  async findByUserCode() {
+    return undefined;
+  }
+
+  async consume(id) {
+    const payload = read(this.key(id));
+    if (payload) payload.consumed = Math.floor(Date.now() / 1000);
+  }
+
+  async destroy(id) {
+    entries.delete(this.key(id));
+  }
+
+  async revokeByGrantId(grantId) {
+    for (const key of grants.get(grantId) ?? []) entries.delete(key);
+    grants.delete(grantId);
+  }
+}

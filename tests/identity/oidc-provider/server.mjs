@@ -1,0 +1,177 @@
+// The authorization server of the demo and of the end to end tests: oidc-provider with users, clients and
+// tokens kept in memory. Everything in it is public; it is no place for real secrets.
+//
+//   HOST                    address to listen on (127.0.0.1)
+//   PORT                    port to listen on (9400); 0 takes a free one
+//   ISSUER                  issuer identifier (http://HOST:PORT)
+//   ACCESS_TOKEN_TTL        lifetime of access tokens in seconds (3600)
+//   INTROSPECTION_DELAY_MS  waits this long before it answers an introspection (0)
+//   REDIRECT_URI            redirect URI of the clients `web` and `spa` (http://127.0.0.1:9500/callback)
+//   KEYFILE                 file that keeps the signing key across restarts (none: a new key each start)
+//
+// Standard output: `ready URL` once it listens, then `METHOD PATH STATUS` for each request answered.
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Provider, errors } from 'oidc-provider';
+import { INTERACTION_PATH, handleInteraction } from './interactions.mjs';
+import { MemoryAdapter } from './memory.mjs';
+import { registerPasswordGrant } from './password-grant.mjs';
+import { describe, findAccount } from './users.mjs';
+
+const { env } = process;
+const HOST = env.HOST ?? '127.0.0.1';
+const PORT = Number(env.PORT ?? 9400);
+const ACCESS_TOKEN_TTL = Number(env.ACCESS_TOKEN_TTL ?? 3600);
+const INTROSPECTION_DELAY_MS = Number(env.INTROSPECTION_DELAY_MS ?? 0);
+const REDIRECT_URI = env.REDIRECT_URI ?? 'http://127.0.0.1:9500/callback';
+const DAY = 24 * 3600;
+
+// oidc-provider writes its notices with console.info; standard output belongs to the access log.
+console.info = console.error;
+
+// The access log status of a request whose client left before the answer was out.
+const CLIENT_LEFT = 499;
+
+const SCOPE = 'view book cancel admin all APIManagerScope apimanagerscope';
+const DEFAULT_RESOURCE = 'https://bookings.example.test/';
+const RESOURCES = new Map([
+  [DEFAULT_RESOURCE, { accessTokenFormat: 'opaque' }],
+  ['https://jwt.example.test/', { accessTokenFormat: 'jwt', jwt: { sign: { alg: 'RS256' } } }],
+]);
+
+function resourceServer(resource) {
+  const format = RESOURCES.get(resource);
+  if (!format) throw new errors.InvalidTarget();
+  return { audience: resource, scope: SCOPE, accessTokenTTL: ACCESS_TOKEN_TTL, ...format };
+}
+
+const NO_REDIRECT = { redirect_uris: [], response_types: [] };
+const CLIENTS = [
+  { client_id: 'traveller', client_secret: 'traveller-secret', grant_types: ['client_credentials'], ...NO_REDIRECT },
+  {
+    client_id: 'web',
+    client_secret: 'web-secret',
+    // `native`, because the implicit flow of a `web` application must redirect to https.
+    application_type: 'native',
+    redirect_uris: [REDIRECT_URI],
+    grant_types: ['authorization_code', 'refresh_token', 'client_credentials', 'password', 'implicit'],
+    response_types: ['code', 'id_token token'],
+  },
+  {
+    client_id: 'spa',
+    token_endpoint_auth_method: 'none',
+    application_type: 'native',
+    redirect_uris: [REDIRECT_URI],
+    grant_types: ['authorization_code', 'refresh_token'],
+    response_types: ['code'],
+  },
+  // Its secret survives HTTP Basic only if both sides form-encode it first (RFC 6749, 2.3.1).
+  { client_id: 'gateway', client_secret: 'gate+way 100%/=secret', grant_types: [], ...NO_REDIRECT },
+];
+
+const isConfidential = (client) => client.clientAuthMethod !== 'none';
+
+// RFC 7009, 2.1: a client that revokes a token of another one is told so.
+async function mayRevoke(ctx, client, token) {
+  if (token.clientId !== client.clientId) throw new errors.InvalidRequest('the token belongs to another client');
+  return true;
+}
+
+function signingKeys() {
+  if (env.KEYFILE && existsSync(env.KEYFILE)) return JSON.parse(readFileSync(env.KEYFILE, 'utf8'));
+  const key = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' });
+  const keys = { keys: [{ ...key, use: 'sig', alg: 'RS256' }] };
+  if (env.KEYFILE) writeFileSync(env.KEYFILE, JSON.stringify(keys), { mode: 0o600 });
+  return keys;
+}
+
+const configuration = {
+  adapter: MemoryAdapter,
+  clients: CLIENTS,
+  jwks: signingKeys(),
+  cookies: { keys: [randomBytes(32).toString('hex')] },
+  clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'none'],
+  responseTypes: ['code', 'id_token token'],
+  scopes: ['openid'],
+  findAccount,
+  extraTokenClaims: async (ctx, token) => describe(token.accountId),
+  pkce: { required: (ctx, client) => !isConfidential(client) },
+  interactions: { url: async (ctx, interaction) => `${INTERACTION_PATH}${interaction.uid}` },
+  // Each authorization request asks for consent anew: an earlier decision of the same browser would take
+  // its scopes off the consent page.
+  loadExistingGrant: async (ctx) => {
+    const id = ctx.oidc.result?.consent?.grantId;
+    return id ? ctx.oidc.provider.Grant.find(id) : undefined;
+  },
+  // Without asking for `offline_access`, which the password grant does not know.
+  issueRefreshToken: async (ctx, client) => client.grantTypeAllowed('refresh_token'),
+  rotateRefreshToken: true,
+  // A token outlives the login of the browser that asked for it.
+  expiresWithSession: async () => false,
+  ttl: {
+    AccessToken: ACCESS_TOKEN_TTL,
+    AuthorizationCode: 60,
+    ClientCredentials: ACCESS_TOKEN_TTL,
+    Grant: DAY,
+    IdToken: 3600,
+    Interaction: 600,
+    RefreshToken: DAY,
+    Session: DAY,
+  },
+  renderError: async (ctx, out) => {
+    ctx.type = 'text';
+    ctx.body = `${out.error}: ${out.error_description}\n`;
+  },
+  features: {
+    devInteractions: { enabled: false },
+    rpInitiatedLogout: { enabled: false },
+    userinfo: { enabled: false },
+    clientCredentials: { enabled: true },
+    introspection: { enabled: true, allowedPolicy: async (ctx, client) => isConfidential(client) },
+    revocation: { enabled: true, allowedPolicy: mayRevoke },
+    resourceIndicators: {
+      enabled: true,
+      defaultResource: async (ctx, client, oneOf) => oneOf?.[0] ?? DEFAULT_RESOURCE,
+      getResourceServerInfo: async (ctx, resource) => resourceServer(resource),
+      useGrantedResource: async () => true,
+    },
+  },
+};
+
+function createProvider(issuer) {
+  const provider = new Provider(issuer, configuration);
+  registerPasswordGrant(provider, { defaultResource: DEFAULT_RESOURCE, resourceServer });
+  provider.on('server_error', (ctx, error) => console.error(error));
+  return provider;
+}
+
+function createHandler(provider) {
+  const protocol = provider.callback();
+  return async (req, res) => {
+    const path = req.url.split('?', 1)[0];
+    // `close` comes after `finish`, and also when the client gave up.
+    res.on('close', () => console.log(`${req.method} ${path} ${res.writableFinished ? res.statusCode : CLIENT_LEFT}`));
+    if (path === '/healthz') {
+      res.end('ok');
+    } else if (path.startsWith(INTERACTION_PATH)) {
+      await handleInteraction(provider, req, res);
+    } else {
+      if (INTROSPECTION_DELAY_MS > 0 && path === '/token/introspection') await sleep(INTROSPECTION_DELAY_MS);
+      if (!res.destroyed) await protocol(req, res);
+    }
+  };
+}
+
+const server = createServer();
+// Longer than a proxy keeps an idle connection: node's 5 s closes them while the proxy reuses them.
+server.keepAliveTimeout = 120_000;
+server.listen(PORT, HOST, () => {
+  // The issuer names the port, which is known only now.
+  const url = `http://${HOST}:${server.address().port}`;
+  server.on('request', createHandler(createProvider(env.ISSUER ?? url)));
+  console.log(`ready ${url}`);
+});
+
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(0));

@@ -1,0 +1,16 @@
+//! End-to-end tests: a real Envoy, a real identity server, real sockets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    clippy::unreachable,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test stops by panicking"
+)]
+
+mod harness;
+mod support;

@@ -37,10 +37,10 @@ pub(crate) fn credentials<'a>(
     let Some(value) = values.next() else {
         return Ok(None);
     };
-    if values.next().is_some() {
+    let value = value.trim_ascii();
+    if values.next().is_some() || is_list(value) {
         return Err(CredentialsError::Several);
     }
-    let value = value.trim_ascii();
     if value.is_empty() {
         return Err(CredentialsError::Empty);
     }
@@ -60,6 +60,18 @@ pub(crate) fn credentials<'a>(
         Ok(text) if is_b64token(text) => Ok(Some(AccessToken::new(text.to_owned()))),
         _ => Err(CredentialsError::NotB64Token),
     }
+}
+
+/// Whether the value holds more than one set of credentials: Envoy joins Authorization headers by `,`.
+///
+/// What follows a `,` inside one set is a parameter, `name=`; a scheme or a token that starts a second set has
+/// no `=` after its first word.
+fn is_list(value: &[u8]) -> bool {
+    value.split(|b| *b == b',').skip(1).any(|item| {
+        let item = item.trim_ascii();
+        let end = item.iter().find(|b| matches!(b, b' ' | b'='));
+        end != Some(&b'=')
+    })
 }
 
 fn is_b64token(text: &str) -> bool {
@@ -88,7 +100,8 @@ mod tests {
     #[test]
     fn no_credentials_and_other_schemes_are_none() {
         assert_eq!(read(&[]), Ok(None));
-        for value in ["Basic dTpw", "DPoP abc", "Bearerabc", "Bearer\tabc", "Bearer,abc", "abc"] {
+        let digest = r#"Digest username="u", realm="r", nonce=n"#;
+        for value in ["Basic dTpw", "DPoP abc", "Bearerabc", "Bearer\tabc", "abc", digest] {
             assert_eq!(read(&[value.as_bytes()]), Ok(None), "{value}");
         }
     }
@@ -99,13 +112,16 @@ mod tests {
         assert_eq!(read(&[b"Bearer a", b"Bearer a"]), Err(Several));
         assert_eq!(read(&[b"Basic a", b"Bearer a"]), Err(Several));
         assert_eq!(read(&[b"Bearer a", b""]), Err(Several));
+        for joined in ["Bearer a,Bearer a", "Basic a, bearer b", "Bearer a,", "Basic a,b", "Basic a,Basic b=="] {
+            assert_eq!(read(&[joined.as_bytes()]), Err(Several), "{joined}");
+        }
         for value in [&b""[..], b"  ", b"Bearer", b"Bearer ", b"bearer   "] {
             assert_eq!(read(&[value]), Err(Empty), "{value:?}");
         }
         for value in [
             &b"Bearer \xff"[..],
             b"Bearer a b",
-            b"Bearer a,b",
+            b"Bearer a,b=c",
             b"Bearer =",
             b"Bearer a=b",
             b"Bearer \"a\"",

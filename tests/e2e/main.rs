@@ -12,5 +12,8 @@
     reason = "a test stops by panicking"
 )]
 
+mod cases;
+#[path = "../cases/format.rs"]
+mod format;
 mod harness;
 mod support;

@@ -1,0 +1,206 @@
+//! Decision cases as data: a configuration, requests, what the authorization server answers, and what must
+//! happen. The core and a real Envoy run the same files.
+//!
+//! Strings stand for bytes: U+0000 to U+00FF are the bytes 0x00 to 0xFF. In header values `$token` becomes a
+//! token that is new in every case; in answers `"$now+60"` becomes the time in 60 seconds.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// One file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Suite {
+    #[serde(skip)]
+    pub name: String,
+    /// What the suite is about.
+    #[allow(dead_code, reason = "for readers of the file")]
+    pub about: String,
+    /// Named routes of the proxy, tried in order; a request without a match has no route name.
+    #[serde(default)]
+    pub routes: Vec<Route>,
+    pub configuration: Value,
+    pub cases: Vec<Case>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    pub name: String,
+    pub prefix: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    pub name: String,
+    #[serde(default)]
+    pub request: Request,
+    /// What the authorization server does if it is asked.
+    #[serde(default)]
+    pub answer: Option<Answer>,
+    pub expect: Expect,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Request {
+    pub method: String,
+    pub host: String,
+    pub path: String,
+    pub headers: Vec<(String, String)>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, untagged)]
+pub enum Answer {
+    /// A body, with status 200 and a JSON content type unless said otherwise.
+    Response {
+        #[serde(default = "ok")]
+        status: u16,
+        #[serde(default = "json_type")]
+        content_type: Option<String>,
+        #[serde(default)]
+        json: Option<Value>,
+        #[serde(default)]
+        text: Option<String>,
+        /// Repeats `text` that many times.
+        #[serde(default = "once")]
+        repeat: usize,
+    },
+    Fault {
+        fault: Fault,
+    },
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// The connection is closed without an answer.
+    Close,
+    /// The connection is reset in the middle of the body.
+    Reset,
+    /// No answer ever comes.
+    Hang,
+    /// The answer comes a byte at a time, too slowly.
+    Drip,
+    /// What comes is not HTTP.
+    Noise,
+}
+
+impl Fault {
+    /// The status that Envoy reports in the place of the server; `None` if it reports no response at all.
+    #[allow(dead_code, reason = "the core's executor needs it")]
+    pub fn seen_through_envoy(self) -> Option<u16> {
+        match self {
+            Self::Close | Self::Noise => Some(503),
+            Self::Hang | Self::Drip => Some(504),
+            Self::Reset => None,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    pub status: u16,
+    /// The word in the log; for requests that pass, absent.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// WWW-Authenticate, the whole of it.
+    #[serde(default)]
+    pub challenge: Option<String>,
+    /// The `error` of the body.
+    #[serde(default)]
+    pub error: Option<String>,
+    /// How often the authorization server is asked.
+    #[serde(default)]
+    pub calls: usize,
+    /// Headers as the application gets them; `null` says that one is absent.
+    #[serde(default)]
+    pub upstream: BTreeMap<String, Option<String>>,
+    /// Envoy refuses the request itself, before any filter, with this status.
+    #[serde(default)]
+    #[allow(dead_code, reason = "Envoy's executor needs it")]
+    pub by_envoy: bool,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Self {
+            method: "GET".to_owned(),
+            host: "api.example.test".to_owned(),
+            path: "/bookings".to_owned(),
+            headers: vec![("authorization".to_owned(), "Bearer $token".to_owned())],
+        }
+    }
+}
+
+/// Every suite of `tests/cases`, by name.
+pub fn suites() -> Vec<Suite> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let mut files: Vec<_> = std::fs::read_dir(&folder)
+        .expect("the folder of the cases")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .collect();
+    files.sort();
+    assert!(!files.is_empty(), "no cases in {}", folder.display());
+    files
+        .iter()
+        .map(|file| {
+            let text = std::fs::read(file).expect("a readable file");
+            let suite: Suite =
+                serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            Suite { name: file.file_stem().expect("a name").to_string_lossy().into_owned(), ..suite }
+        })
+        .collect()
+}
+
+/// The bytes that a string of a case stands for.
+pub fn bytes(text: &str) -> Vec<u8> {
+    text.chars().map(|c| u8::try_from(u32::from(c)).expect("a character up to U+00FF")).collect()
+}
+
+/// The request's headers with the token of this case in them.
+pub fn headers(request: &Request, token: &str) -> Vec<(String, Vec<u8>)> {
+    request.headers.iter().map(|(name, value)| (name.clone(), bytes(&value.replace("$token", token)))).collect()
+}
+
+/// An answer's body, with times relative to `now` (seconds).
+pub fn body(json: Option<&Value>, text: Option<&str>, repeat: usize, now: u64) -> Vec<u8> {
+    match (json, text) {
+        (Some(json), _) => with_times(json, now).to_string().into_bytes(),
+        (None, text) => bytes(&text.unwrap_or_default().repeat(repeat)),
+    }
+}
+
+fn with_times(value: &Value, now: u64) -> Value {
+    match value {
+        Value::String(text) => match text.strip_prefix("$now") {
+            Some(offset) => Value::from(now.saturating_add_signed(offset.parse().expect("an offset"))),
+            None => value.clone(),
+        },
+        Value::Array(items) => items.iter().map(|item| with_times(item, now)).collect(),
+        Value::Object(members) => {
+            members.iter().map(|(name, member)| (name.clone(), with_times(member, now))).collect()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
+}
+
+fn ok() -> u16 {
+    200
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "serde wants the field's type")]
+fn json_type() -> Option<String> {
+    Some("application/json".to_owned())
+}
+
+fn once() -> usize {
+    1
+}

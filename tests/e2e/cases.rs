@@ -1,0 +1,130 @@
+//! The decision cases, run through a real Envoy: the same files that the core is tested with.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+
+use crate::format::{self, Answer, Case, Fault};
+use crate::support::*;
+
+type Answers = Arc<Mutex<HashMap<String, Answer>>>;
+
+#[test]
+fn every_case_ends_as_it_must_in_envoy() {
+    let suites = format::suites();
+    let answers = Answers::default();
+    let server = ScriptedServer::start({
+        let answers = Arc::clone(&answers);
+        move |request| {
+            let token = request.form_value("token").unwrap_or_default();
+            answers.lock().unwrap().get(token).map_or(Script::status(500), script)
+        }
+    });
+    let upstream = Upstream::start();
+    let envoy = suites
+        .iter()
+        .fold(Envoy::builder(), |builder, suite| {
+            let listener = ListenerSpec::new().plugin(suite.configuration.clone());
+            let listener = suite
+                .routes
+                .iter()
+                .fold(listener, |listener, route| listener.route(RouteSpec::prefix(&route.prefix).name(&route.name)));
+            builder.listener(&suite.name, listener)
+        })
+        .cluster("identity_server", server.addr())
+        .upstream(upstream.addr())
+        .start();
+
+    let mut failures = Vec::new();
+    let mut count = 0;
+    for suite in &suites {
+        for (index, case) in suite.cases.iter().enumerate() {
+            count += 1;
+            let token = format!("token-{}-{index}", suite.name);
+            answers.lock().unwrap().extend(case.answer.clone().map(|answer| (token.clone(), answer)));
+            server.clear();
+            upstream.clear();
+            let logged = envoy.log().len();
+            let response = send(envoy.addr(&suite.name), &request(case, &token));
+            let mut wrong = differences(case, &token, &response, server.call_count(), &upstream);
+            if let (Some(reason), false) = (&case.expect.reason, case.expect.by_envoy) {
+                let line = format!("refused with {}: {reason}", case.expect.status);
+                let found = try_wait(&line, Duration::from_secs(2), || {
+                    envoy.log().get(logged..)?.contains(&line).then_some(())
+                });
+                wrong.extend(found.err());
+            }
+            failures.extend(wrong.into_iter().map(|wrong| format!("{} / {}: {wrong}", suite.name, case.name)));
+        }
+    }
+    assert!(failures.is_empty(), "{} of {count} cases:\n{}", failures.len(), failures.join("\n"));
+
+    // Whatever the cases held, no token and no secret of ours is in a log at trace level.
+    let log = envoy.log();
+    for secret in ["token-tokens", "s3cret-of-the-gateway", "Basic "] {
+        assert!(!log.contains(secret), "the log contains {secret}");
+    }
+    assert!(!log.contains("panicked"), "{log}");
+}
+
+fn request(case: &Case, token: &str) -> Request {
+    let request = Request::new(&case.request.method, format::bytes(&case.request.path)).host(&case.request.host);
+    format::headers(&case.request, token).iter().fold(request, |request, (name, value)| request.header(name, value))
+}
+
+fn script(answer: &Answer) -> Script {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    match answer {
+        Answer::Response { status, content_type, json, text, repeat } => Script::Answer {
+            status: *status,
+            headers: content_type.iter().map(|value| ("content-type".to_owned(), value.clone())).collect(),
+            body: format::body(json.as_ref(), text.as_deref(), *repeat, now),
+        },
+        Answer::Fault { fault } => match fault {
+            Fault::Close => Script::Close,
+            Fault::Reset => Script::ResetMidBody { promised: 100, part: b"{\"active\":true,".to_vec() },
+            Fault::Hang => Script::Hang,
+            Fault::Drip => Script::Drip {
+                bytes: b"HTTP/1.1 200 OK\r\ncontent-length: 15\r\n\r\n{\"active\":true}".to_vec(),
+                every: Duration::from_millis(50),
+            },
+            Fault::Noise => Script::Raw(b"220 mail.example.test ESMTP\r\n".to_vec()),
+        },
+    }
+}
+
+fn differences(case: &Case, token: &str, response: &Response, calls: usize, upstream: &Upstream) -> Vec<String> {
+    let expect = &case.expect;
+    let mut wrong = Vec::new();
+    let mut compare = |what: &str, found: String, expected: String| {
+        if found != expected {
+            wrong.push(format!("{what} is {found}, not {expected}"));
+        }
+    };
+    compare("the status", response.status.to_string(), expect.status.to_string());
+    compare("the number of calls", calls.to_string(), expect.calls.to_string());
+    let passed = usize::from(expect.status == 200);
+    compare("the number of requests upstream", upstream.request_count().to_string(), passed.to_string());
+    if expect.by_envoy {
+        return wrong;
+    }
+    compare("the challenge", format!("{:?}", response.header("www-authenticate")), format!("{:?}", expect.challenge));
+    compare("retry-after", response.header("retry-after").is_some().to_string(), (expect.status == 503).to_string());
+    if let Some(error) = &expect.error {
+        compare(
+            "the content type",
+            format!("{:?}", response.header("content-type")),
+            r#"Some("application/json")"#.to_owned(),
+        );
+        let body: Option<Value> = serde_json::from_slice(&response.body).ok();
+        compare("the error", body.map_or(response.text(), |body| body["error"].to_string()), format!("{error:?}"));
+    }
+    for (name, value) in &expect.upstream {
+        let found = upstream.requests().first().map(|request| request.headers_named(name)).unwrap_or_default();
+        let expected: Vec<String> = value.iter().map(|value| value.replace("$token", token)).collect();
+        compare(&format!("upstream {name}"), format!("{found:?}"), format!("{expected:?}"));
+    }
+    wrong
+}

@@ -1,1 +1,166 @@
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
+use super::*;
+use crate::token::{AccessToken, DigestKey};
+
+const NOW: UnixTime = UnixTime::from_secs(1_000_000);
+const CACHE: CacheConfig =
+    CacheConfig { capacity: 64, max_ttl: Duration::from_secs(60), inactive_ttl: Duration::from_secs(5) };
+
+/// Shared data of a host.
+#[derive(Default)]
+struct SharedData {
+    buckets: HashMap<String, Vec<u8>>,
+    evicted: u32,
+}
+
+impl SharedData {
+    fn insert(&mut self, digest: TokenDigest, facts: &Introspection, now: UnixTime) {
+        if let Some(insert) = Insert::new(facts, digest, now, &CACHE) {
+            let applied = insert.apply(self.buckets.get(insert.key()).map(Vec::as_slice));
+            self.buckets.insert(insert.key().to_owned(), applied.bucket);
+            self.evicted += applied.evicted;
+        }
+    }
+
+    fn find(&self, digest: TokenDigest, now: UnixTime) -> Option<Introspection> {
+        [Region::Active, Region::Inactive].into_iter().find_map(|region| {
+            region.find(self.buckets.get(&region.key(&digest, CACHE.capacity))?, &digest, now, &CACHE)
+        })
+    }
+}
+
+fn digest(token: &str) -> TokenDigest {
+    DigestKey::new(&[0; 32], 0).digest(&AccessToken::new(token.to_owned()))
+}
+
+fn active(subject: &str, expires_at: Option<UnixTime>) -> Introspection {
+    Introspection::Active(Claims { expires_at, forwarded: vec![Some(subject.to_owned())], ..Claims::default() })
+}
+
+fn after(time: UnixTime, secs: u64) -> UnixTime {
+    time.saturating_add(Duration::from_secs(secs))
+}
+
+#[test]
+fn facts_are_found_again_until_they_end() {
+    let mut data = SharedData::default();
+    data.insert(digest("capped"), &active("a", None), NOW);
+    data.insert(digest("short"), &active("b", Some(after(NOW, 7))), NOW);
+    data.insert(digest("long"), &active("c", Some(after(NOW, 7000))), NOW);
+    data.insert(digest("bad"), &Introspection::Inactive, NOW);
+    for (token, facts, lives) in [
+        ("capped", active("a", None), 60),
+        ("short", active("b", Some(after(NOW, 7))), 7),
+        ("long", active("c", Some(after(NOW, 7000))), 60),
+        ("bad", Introspection::Inactive, 5),
+    ] {
+        assert_eq!(data.find(digest(token), after(NOW, lives - 1)), Some(facts), "{token}");
+        assert_eq!(data.find(digest(token), after(NOW, lives)), None, "{token}");
+    }
+    assert_eq!(data.find(digest("unknown"), NOW), None);
+}
+
+#[test]
+fn a_lifetime_of_zero_keeps_nothing() {
+    let off = CacheConfig { max_ttl: Duration::ZERO, inactive_ttl: Duration::ZERO, ..CACHE };
+    assert!(Insert::new(&active("a", None), digest("t"), NOW, &off).is_none());
+    assert!(Insert::new(&Introspection::Inactive, digest("t"), NOW, &off).is_none());
+}
+
+#[test]
+fn an_expired_token_is_kept_as_inactive() {
+    let mut data = SharedData::default();
+    data.insert(digest("t"), &active("a", Some(NOW)), NOW);
+    assert_eq!(data.find(digest("t"), NOW), Some(Introspection::Inactive));
+}
+
+#[test]
+fn a_clock_that_steps_back_makes_entries_unknown_not_immortal() {
+    let mut data = SharedData::default();
+    data.insert(digest("t"), &active("a", None), after(NOW, 3600));
+    assert_eq!(data.find(digest("t"), NOW), None);
+}
+
+#[test]
+fn a_newer_entry_for_a_token_replaces_the_older() {
+    let mut data = SharedData::default();
+    data.insert(digest("t"), &active("old", None), NOW);
+    data.insert(digest("t"), &active("new", None), after(NOW, 1));
+    assert_eq!(data.find(digest("t"), after(NOW, 2)), Some(active("new", None)));
+    assert_eq!(data.evicted, 0);
+}
+
+#[test]
+fn the_number_of_keys_and_their_size_are_bounded_whatever_comes_in() {
+    let mut data = SharedData::default();
+    for n in 0..20_000 {
+        data.insert(digest(&format!("good{n}")), &active(&"x".repeat(n % 5_000), None), NOW);
+        data.insert(digest(&format!("bad{n}")), &Introspection::Inactive, NOW);
+    }
+    let keys: BTreeSet<&String> = data.buckets.keys().collect();
+    assert_eq!(keys.len(), 64 / 8 + 64 / 16, "{keys:?}");
+    let longest = data.buckets.values().map(Vec::len).max().unwrap();
+    assert!(longest <= 1 + 8 * (32 + 8 + 2 + MAX_FACTS_BYTES), "{longest}");
+    assert!(data.evicted > 0);
+}
+
+#[test]
+fn inactive_tokens_cannot_push_active_ones_out() {
+    let mut data = SharedData::default();
+    let good: Vec<TokenDigest> = (0..24).map(|n| digest(&format!("good{n}"))).collect();
+    for digest in &good {
+        data.insert(*digest, &active("a", None), NOW);
+    }
+    let known = |data: &SharedData| good.iter().filter(|digest| data.find(**digest, NOW).is_some()).count();
+    let before = known(&data);
+    for n in 0..100_000 {
+        data.insert(digest(&format!("random{n}")), &Introspection::Inactive, NOW);
+    }
+    assert_eq!(known(&data), before);
+}
+
+#[test]
+fn tokens_that_share_a_bucket_never_answer_for_one_another() {
+    let mut data = SharedData::default();
+    for n in 0..1_000 {
+        data.insert(digest(&n.to_string()), &active(&n.to_string(), None), NOW);
+    }
+    for n in 0..1_000 {
+        let found = data.find(digest(&n.to_string()), NOW);
+        assert!(found.is_none() || found == Some(active(&n.to_string(), None)), "{n}: {found:?}");
+    }
+}
+
+#[test]
+fn of_a_full_bucket_the_entry_that_ends_first_makes_room() {
+    let one = CacheConfig { capacity: 8, ..CACHE };
+    let mut bucket: Option<Vec<u8>> = None;
+    let mut evicted = 0;
+    for n in 0..9_u64 {
+        let facts = active("a", Some(after(NOW, 30 - n)));
+        let applied = Insert::new(&facts, digest(&n.to_string()), NOW, &one).unwrap().apply(bucket.as_deref());
+        evicted += applied.evicted;
+        bucket = Some(applied.bucket);
+    }
+    let bucket = bucket.unwrap();
+    let held = |n: u64| Region::Active.find(&bucket, &digest(&n.to_string()), NOW, &one).is_some();
+    assert_eq!(evicted, 1);
+    assert!((0..7).all(held) && !held(7) && held(8));
+}
+
+#[test]
+fn what_expired_makes_room_without_being_counted_as_evicted() {
+    let one = CacheConfig { capacity: 8, ..CACHE };
+    let mut bucket = None;
+    for n in 0..8 {
+        let applied =
+            Insert::new(&active("a", None), digest(&n.to_string()), NOW, &one).unwrap().apply(bucket.as_deref());
+        bucket = Some(applied.bucket);
+    }
+    let later = after(NOW, 61);
+    let applied = Insert::new(&active("a", None), digest("new"), later, &one).unwrap().apply(bucket.as_deref());
+    assert_eq!(applied.evicted, 0);
+    assert_eq!(Entries::of(&applied.bucket).count(), 1);
+}

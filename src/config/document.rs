@@ -237,7 +237,7 @@ impl<'a> Node<'a> {
 
     /// A duration within bounds: a whole number and `ms`, `s`, `m` or `h`.
     pub(crate) fn duration(&self, min: Duration, max: Duration) -> Option<Duration> {
-        let bounds = || format!("from {min:?} to {max:?}, such as \"500ms\", \"30s\", \"5m\"");
+        let bounds = || format!("from {} to {}, such as \"500ms\", \"30s\", \"5m\"", spoken(min), spoken(max));
         let Some(text) = self.json.as_str() else {
             let problem = format!("expected a duration with its unit, found {}", self.json.kind());
             self.note(problem, format!("write a string {}", bounds()));
@@ -302,6 +302,16 @@ pub(crate) fn shown(text: &str) -> String {
         shown = shown.chars().take(60).chain(['…']).collect();
     }
     shown
+}
+
+/// A duration as a configuration writes it.
+fn spoken(duration: Duration) -> String {
+    match (duration.as_millis(), duration.as_secs()) {
+        (0, _) => "0s".to_owned(),
+        (millis @ 1..1000, _) => format!("{millis}ms"),
+        (_, secs) if secs.is_multiple_of(3600) => format!("{}h", secs.div_euclid(3600)),
+        (_, secs) => format!("{secs}s"),
+    }
 }
 
 fn parse_duration(text: &str) -> Option<Duration> {

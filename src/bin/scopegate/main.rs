@@ -1,0 +1,87 @@
+//! `scopegate`: checks configurations before Envoy loads them, with the code that the filter itself runs.
+
+mod check;
+mod find;
+mod input;
+mod path;
+mod yaml;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use self::check::Findings;
+
+/// Checks Scopegate configurations.
+#[derive(Debug, Parser)]
+#[command(name = "scopegate", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check the configurations in Envoy, Istio and plugin configuration files
+    ///
+    /// Prints every problem as `FILE: PATH: PROBLEM; HINT`. Exits with 0 if all is well, with 1 if there are
+    /// problems, with 2 if the arguments are wrong.
+    Check {
+        /// YAML or JSON files; - is the standard input
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+}
+
+fn main() -> ExitCode {
+    let Command::Check { files } = Arguments::parse().command;
+    match check_all(&files, &mut io::stdout().lock()) {
+        Ok(true) => ExitCode::SUCCESS,
+        // An error: nobody is there to read what is printed.
+        Ok(false) | Err(_) => ExitCode::from(1),
+    }
+}
+
+/// Prints what is to be said about `files`; whether all is well with all of them.
+fn check_all(files: &[PathBuf], out: &mut impl Write) -> io::Result<bool> {
+    let mut well = true;
+    for file in files {
+        let findings = Findings::of(&input::read(file));
+        for (document, problem) in &findings.problems {
+            let place = match document {
+                Some(number) => format!("{} (document {number})", file.display()),
+                None => file.display().to_string(),
+            };
+            writeln!(out, "{}", printable(&format!("{place}: {problem}")))?;
+        }
+        if findings.problems.is_empty() {
+            let configurations = counted(findings.configurations, "configuration");
+            let rules = counted(findings.rules, "rule");
+            writeln!(out, "{}", printable(&format!("{}: ok: {configurations}, {rules}", file.display())))?;
+        } else {
+            well = false;
+        }
+    }
+    out.flush()?;
+    Ok(well)
+}
+
+fn counted(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
+
+/// One line stays one line, whatever a file or its name contains.
+fn printable(line: &str) -> String {
+    let mut printable = String::with_capacity(line.len());
+    for c in line.chars() {
+        if c.is_control() {
+            printable.extend(c.escape_debug());
+        } else {
+            printable.push(c);
+        }
+    }
+    printable
+}

@@ -26,7 +26,7 @@ fn every_case_ends_as_it_must_in_envoy() {
     let envoy = suites
         .iter()
         .fold(Envoy::builder(), |builder, suite| {
-            let listener = ListenerSpec::new().plugin(suite.configuration.clone());
+            let listener = ListenerSpec::new().plugin_any("google.protobuf.Struct", suite.configuration.clone());
             let listener = suite
                 .routes
                 .iter()

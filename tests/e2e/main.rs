@@ -13,7 +13,12 @@
 )]
 
 mod cases;
+mod configurations;
 #[path = "../cases/format.rs"]
 mod format;
 mod harness;
+mod hostile;
+mod operation;
+mod outage;
+mod protocols;
 mod support;

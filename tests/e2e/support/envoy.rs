@@ -69,8 +69,7 @@ impl ListenerSpec {
         Self::default()
     }
 
-    /// The configuration of the filter, handed over as the text of this JSON. Not as a `Struct`: Envoy passes one on in
-    /// the binary encoding of protobuf.
+    /// The configuration of the filter, handed over as the text of this JSON.
     #[expect(clippy::needless_pass_by_value, reason = "callers write `json!` in place")]
     pub fn plugin(self, configuration: Value) -> Self {
         self.plugin_json(&configuration.to_string())
@@ -82,7 +81,7 @@ impl ListenerSpec {
     }
 
     /// The configuration of the filter as any message type with a JSON form of its own, such as
-    /// "google.protobuf.Struct".
+    /// "google.protobuf.Struct", which Envoy hands over in protobuf's wire format.
     pub fn plugin_any(mut self, message: &str, value: Value) -> Self {
         let url = format!("type.googleapis.com/{message}");
         self.configuration = Some(json!({ "@type": url, "value": value }));

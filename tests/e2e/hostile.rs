@@ -1,0 +1,95 @@
+//! What attackers send: nothing of it takes the filter down, fills memory, or gets by.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::configurations::{bookings, bookings_with};
+use crate::support::*;
+
+#[test]
+fn bytes_that_are_not_utf8_are_an_ordinary_bad_request() {
+    let server = ScriptedServer::start(|_| Script::json(json!({ "active": true, "scope": "view" })));
+    let upstream = Upstream::start();
+    let mut envoy = Envoy::builder()
+        .plugin(bookings())
+        .cluster("identity_server", server.addr())
+        .upstream(upstream.addr())
+        .concurrency(1)
+        .start();
+    let status = |request: Request| send(envoy.addr("main"), &request).status;
+    let good = || Request::get("/bookings").bearer("good");
+    assert_eq!(status(good()), 200);
+    assert_eq!(status(Request::get("/bookings").header("authorization", b"Bearer \xff")), 400);
+    assert_eq!(status(Request::get("/bookings").header("authorization", b"\xff\xfe")), 401);
+    assert_eq!(status(Request::get(b"/bookings\xff").bearer("good")), 400);
+    assert_eq!(status(Request::get("/bookings?x=%ff").bearer("good")), 200);
+    assert_eq!(status(good().header("x-other", b"\xff\x80")), 200);
+    assert_eq!(status(good().header("x-auth-client-id", b"\xff")), 200);
+    // Envoy itself refuses these; whatever it says, the next request must be served.
+    for request in [
+        good().header(b"x-\xff", "1"),
+        good().host(b"\xff"),
+        Request::new("G\u{e9}T", "/bookings").bearer("good"),
+        good().header("x-long", "x".repeat(100_000)),
+    ] {
+        assert_ne!(try_send(envoy.addr("main"), &request).map_or(0, |response| response.status), 200);
+    }
+    assert_eq!(status(good()), 200);
+    assert!(envoy.is_running());
+    assert!(!envoy.log().contains("panicked"), "{}", envoy.log());
+    assert!(upstream.requests().iter().all(|request| request.headers_named("x-auth-client-id").is_empty()));
+}
+
+#[test]
+fn a_token_at_the_limit_is_asked_for_and_one_beyond_is_not() {
+    let server = ScriptedServer::start(|_| Script::json(json!({ "active": true, "scope": "view" })));
+    let upstream = Upstream::start();
+    let envoy =
+        Envoy::builder().plugin(bookings()).cluster("identity_server", server.addr()).upstream(upstream.addr()).start();
+    let status =
+        |length: usize| send(envoy.addr("main"), &Request::get("/bookings").bearer(&"x".repeat(length))).status;
+    assert_eq!((status(16_384), server.call_count()), (200, 1));
+    assert_eq!((status(16_385), server.call_count()), (400, 1));
+    assert_eq!((status(55_000), server.call_count()), (400, 1));
+}
+
+#[test]
+fn two_hundred_thousand_random_tokens_leave_memory_flat_and_good_tokens_cached() {
+    // A second listener of the same Envoy is the fastest server there is: every token is inactive there, but
+    // the good one is learned first, from a server that knows it.
+    let server = ScriptedServer::start(|request| {
+        let good = request.form_value("token") == Some("good");
+        Script::json(json!({ "active": good, "scope": "view" }))
+    });
+    let upstream = Upstream::start();
+    let envoy = Envoy::builder()
+        .plugin(bookings_with("/authorization_servers/0/cluster", json!("identity_server")))
+        .cluster("identity_server", server.addr())
+        .upstream(upstream.addr())
+        .wasm_log_level("error")
+        .start();
+    let good = || send(envoy.addr("main"), &Request::get("/bookings").bearer("good")).status;
+    assert_eq!(good(), 200);
+    let flood = |from: usize, count: usize| {
+        load(envoy.addr("main"), 16, count, |n| {
+            let n = from + n;
+            Request::get("/bookings").bearer(&format!("random-{n:x}-{:x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+        })
+    };
+    // Fills every bucket for inactive tokens, and Envoy's own pools.
+    assert_eq!(flood(0, 40_000), [(401, 40_000)].into());
+    let before = envoy.rss_bytes();
+    assert_eq!(flood(40_000, 160_000), [(401, 160_000)].into());
+    let grown = envoy.rss_bytes().saturating_sub(before);
+    assert!(grown < 8 << 20, "160 000 more random tokens took {grown} bytes");
+
+    let calls = server.call_count();
+    assert_eq!(calls, 200_001);
+    assert_eq!(good(), 200);
+    assert_eq!(server.call_count(), calls, "the good token was pushed out of the cache");
+    assert!(envoy.counter("scopegate.cache_entries_evicted") > 100_000);
+    wait_until("all requests to be over", Duration::from_secs(5), || {
+        envoy.counter("http.main.downstream_rq_active") == 0
+    });
+}

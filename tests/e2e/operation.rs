@@ -1,0 +1,225 @@
+//! What operators see: metrics, logs, refused configurations, and workers that share what they learn.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::configurations::{bookings, bookings_with};
+use crate::support::*;
+
+const LIMIT: Duration = Duration::from_secs(5);
+
+fn scripted() -> ScriptedServer {
+    ScriptedServer::start(|request| match request.form_value("token") {
+        Some("good") => Script::json(json!({ "active": true, "scope": "view", "client_id": "web" })),
+        Some("weak") => Script::json(json!({ "active": true, "scope": "other" })),
+        Some("trouble") => Script::status(500),
+        _ => Script::json(json!({ "active": false })),
+    })
+}
+
+#[test]
+fn decisions_cache_and_callouts_are_counted() {
+    let server = scripted();
+    let upstream = Upstream::start();
+    let envoy =
+        Envoy::builder().plugin(bookings()).cluster("identity_server", server.addr()).upstream(upstream.addr()).start();
+    let get = |path: &str, token: Option<&str>| {
+        let request = Request::get(path);
+        send(envoy.addr("main"), &token.into_iter().fold(request, Request::bearer)).status
+    };
+    assert_eq!(
+        ["good", "good", "good", "weak", "bad", "bad", "trouble"].map(|t| get("/bookings", Some(t))),
+        [200, 200, 200, 403, 401, 401, 503]
+    );
+    assert_eq!(
+        [
+            get("/bookings", None),
+            get("/healthz", None),
+            get("/nowhere", None),
+            get("//", None),
+            get("/bookings", Some("a b"))
+        ],
+        [401, 200, 403, 400, 400]
+    );
+    let prometheus = envoy.prometheus();
+    for (name, count) in [
+        ("decisions_outcome_permitted", 3),
+        ("decisions_outcome_public", 1),
+        ("decisions_outcome_insufficient_scope", 1),
+        ("decisions_outcome_invalid_token", 2),
+        ("decisions_outcome_unavailable", 1),
+        ("decisions_outcome_no_credentials", 1),
+        ("decisions_outcome_no_rule", 1),
+        ("decisions_outcome_ambiguous_target", 1),
+        ("decisions_outcome_invalid_request", 1),
+        ("decisions_outcome_misconfigured", 0),
+        ("cache_result_hit", 2),
+        ("cache_result_inactive_hit", 1),
+        ("cache_result_miss", 4),
+        ("callouts_outcome_active", 2),
+        ("callouts_outcome_inactive", 1),
+        ("callouts_outcome_error_status", 1),
+        ("callouts_outcome_bad_answer", 0),
+        ("cache_entries_evicted", 0),
+        ("configurations_refused", 0),
+    ] {
+        let line = format!("\nscopegate_{name}{{}} {count}\n");
+        assert!(prometheus.contains(&line), "no {line}in\n{prometheus}");
+    }
+    // Histograms are merged at the next flush.
+    wait_until("the time of the callouts", Duration::from_secs(15), || {
+        envoy.prometheus().contains("scopegate_callout_time_ms_count{} 4")
+    });
+}
+
+#[test]
+fn log_lines_name_rule_and_reason_and_no_value_of_a_token() {
+    let server = scripted();
+    let upstream = Upstream::start();
+    let envoy =
+        Envoy::builder().plugin(bookings()).cluster("identity_server", server.addr()).upstream(upstream.addr()).start();
+    for token in ["good", "weak", "SECRET-BAD-TOKEN", "trouble"] {
+        send(envoy.addr("main"), &Request::get("/bookings").bearer(token));
+    }
+    wait_until("the log", LIMIT, || envoy.log().contains("answered 500"));
+    let log = envoy.log();
+    for line in [
+        "rule `View`: permitted",
+        "rule `View`: refused with 403: insufficient_scope",
+        "rule `View`: refused with 401: inactive",
+        "rule `View`: refused with 503: error_status",
+        "authorization server `main`: answered 500 instead of 200",
+    ] {
+        assert!(log.contains(line), "no {line:?} in\n{log}");
+    }
+    for secret in ["SECRET-BAD-TOKEN", OidcProvider::GATEWAY_SECRET, "Basic ", "Bearer good"] {
+        assert!(!log.contains(secret), "{secret} is in the log");
+    }
+}
+
+#[test]
+fn an_outage_is_reported_without_flooding_the_log() {
+    let server = ScriptedServer::start(|_| Script::status(500));
+    let upstream = Upstream::start();
+    let envoy = Envoy::builder()
+        .plugin(bookings())
+        .cluster("identity_server", server.addr())
+        .upstream(upstream.addr())
+        .concurrency(1)
+        .wasm_log_level("warning")
+        .start();
+    let counts = load(envoy.addr("main"), 4, 2_000, |n| Request::get("/bookings").bearer(&format!("t{n}")));
+    assert_eq!(counts, [(503, 2_000)].into());
+    let lines = envoy.log().matches("answered 500").count();
+    assert!((1..200).contains(&lines), "{lines} lines for 2000 failures");
+}
+
+#[test]
+fn workers_share_what_one_of_them_learned() {
+    let server = scripted();
+    let upstream = Upstream::start();
+    let envoy = Envoy::builder()
+        .plugin(bookings())
+        .cluster("identity_server", server.addr())
+        .upstream(upstream.addr())
+        .concurrency(4)
+        .start();
+    let get = |token: &str| send(envoy.addr("main"), &Request::get("/bookings").bearer(token)).status;
+    assert_eq!((get("good"), get("bad")), (200, 401));
+    for _ in 0..40 {
+        assert_eq!((get("good"), get("bad")), (200, 401));
+    }
+    assert_eq!(server.call_count(), 2);
+    // Fresh connections went to more than one worker.
+    let workers = (0..4).filter(|n| envoy.counter(&format!("listener.127.0.0.1_0.worker_{n}.downstream_cx_total")) > 0);
+    assert!(workers.count() > 1, "all connections went to one worker: nothing was shown");
+}
+
+#[test]
+fn a_filter_whose_configuration_was_refused_answers_503_to_everything() {
+    let upstream = Upstream::start();
+    let mut configuration = bookings();
+    configuration["rules"][0]["require"]["scope"] = json!("a b\"");
+    configuration["cache"] = json!({ "max_ttl": "soon", "capacity": "many", "colour": 1 });
+    for spec in [
+        ListenerSpec::new().plugin(configuration.clone()),
+        ListenerSpec::new().plugin_any("google.protobuf.Struct", configuration.clone()),
+        ListenerSpec::new().plugin_json("no JSON"),
+        ListenerSpec::new().plugin_json(""),
+        ListenerSpec::new(),
+    ] {
+        let nothing = spec.clone();
+        let mut envoy = Envoy::builder().listener("main", spec).upstream(upstream.addr()).start();
+        for path in ["/bookings", "/healthz", "/nowhere", "//", "/"] {
+            let response = send(envoy.addr("main"), &Request::get(path).bearer("token"));
+            assert_eq!(response.status, 503, "{path} {nothing:?}");
+            assert!(response.header("retry-after").is_some());
+        }
+        assert_eq!(upstream.request_count(), 0);
+        assert!(envoy.is_running());
+        assert!(envoy.counter("scopegate.configurations_refused") > 0);
+        assert_eq!(envoy.counter("scopegate.decisions.outcome.misconfigured"), 5);
+        let log = envoy.log();
+        assert!(log.contains("configuration refused: "), "{log}");
+        if log.contains("cache.") {
+            for line in [
+                "configuration refused: cache.colour: unknown key; known here: capacity, max_ttl, inactive_ttl",
+                "configuration refused: cache.capacity: expected a whole number, found a string; write a whole number here",
+                "configuration refused: cache.max_ttl: `soon` is no duration",
+                "configuration refused: rules[0].require.scope: `b\\\"` contains `\\\"`",
+            ] {
+                assert!(log.contains(line), "no {line:?} in\n{log}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_bad_update_is_turned_down_and_the_old_configuration_stays() {
+    let server = scripted();
+    let upstream = Upstream::start();
+    let mut envoy = Envoy::builder()
+        .dynamic_listeners()
+        .plugin(bookings())
+        .cluster("identity_server", server.addr())
+        .upstream(upstream.addr())
+        .start();
+    let get = |envoy: &Envoy, path: &str| send(envoy.addr("main"), &Request::get(path).bearer("good")).status;
+    assert_eq!(get(&envoy, "/bookings"), 200);
+
+    let bad = bookings_with("/rules/0/require", json!({}));
+    let refused = envoy.replace_listeners(&[("main", ListenerSpec::new().plugin(bad))]).unwrap_err();
+    assert!(refused.contains("rules[0].require: demands nothing"), "{refused}");
+    assert_eq!([get(&envoy, "/bookings"), get(&envoy, "/new")], [200, 403]);
+
+    let good = bookings_with("/rules/0/match/0/path", json!("/new"));
+    envoy.replace_listeners(&[("main", ListenerSpec::new().plugin(good))]).unwrap();
+    wait_until("every worker to take the new one", LIMIT, || {
+        (0..8).all(|_| [get(&envoy, "/bookings"), get(&envoy, "/new")] == [403, 200])
+    });
+}
+
+#[test]
+fn facts_of_an_old_configuration_do_not_answer_for_a_new_one() {
+    let server = scripted();
+    let upstream = Upstream::start();
+    let mut envoy = Envoy::builder()
+        .dynamic_listeners()
+        .plugin(bookings())
+        .cluster("identity_server", server.addr())
+        .upstream(upstream.addr())
+        .start();
+    let get = |envoy: &Envoy| send(envoy.addr("main"), &Request::get("/bookings").bearer("good")).status;
+    assert_eq!((get(&envoy), get(&envoy), server.call_count()), (200, 200, 1));
+    for (pointer, value) in [
+        ("/authorization_servers/0/introspection/client_secret", json!("another")),
+        ("/authorization_servers/0/introspection/path", json!("/elsewhere")),
+        ("/upstream/headers", json!({ "x-auth-client-id": "azp" })),
+    ] {
+        let calls = server.call_count();
+        let configuration: Value = bookings_with(pointer, value);
+        envoy.replace_listeners(&[("main", ListenerSpec::new().plugin(configuration))]).unwrap();
+        wait_until("the new configuration to ask anew", LIMIT, || get(&envoy) == 200 && server.call_count() > calls);
+    }
+}

@@ -1,0 +1,128 @@
+//! When the identity server is in trouble, or the client goes away.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::configurations::{bookings, bookings_with};
+use crate::support::*;
+
+const LIMIT: Duration = Duration::from_secs(5);
+
+#[test]
+fn a_killed_identity_server_costs_503_and_its_return_heals_at_once() {
+    let identity = OidcProvider::start();
+    let port = identity.addr().port();
+    let upstream = Upstream::start();
+    let mut envoy = Envoy::builder()
+        .plugin(bookings())
+        .cluster("identity_server", identity.addr())
+        .upstream(upstream.addr())
+        .start();
+    let get = |token: &str| send(envoy.addr("main"), &Request::get("/bookings").bearer(token));
+    let (cached, fresh) = (identity.client_credentials("view"), identity.client_credentials("view"));
+    assert_eq!(get(&cached).status, 200);
+
+    drop(identity);
+    upstream.clear();
+    for token in [&fresh, &fresh, "random"] {
+        let response = get(token);
+        assert_eq!(response.status, 503);
+        assert!(response.header("retry-after").is_some());
+        assert_eq!(response.header("www-authenticate"), None);
+        assert_eq!(response.json()["error"], "temporarily_unavailable");
+    }
+    assert_eq!(upstream.request_count(), 0);
+    // What was learned before still holds, and what needs no token never depended on the server.
+    assert_eq!(get(&cached).status, 200);
+    assert_eq!(send(envoy.addr("main"), &Request::get("/healthz")).status, 200);
+    assert_eq!(send(envoy.addr("main"), &Request::get("/bookings")).status, 401);
+    let log = envoy.log();
+    assert!(log.contains("authorization server `main`: answered 503, or Envoy did in its place"), "{log}");
+
+    let identity = OidcProvider::builder().port(port).start();
+    let token = identity.client_credentials("view");
+    wait_until("the gateway to heal", LIMIT, || get(&token).status == 200);
+    // The outage was not kept as a verdict: a token that met it is judged anew. This server does not know it.
+    assert_eq!(get(&fresh).status, 401);
+    assert!(envoy.is_running());
+}
+
+#[test]
+fn trouble_is_never_kept_and_never_a_401() {
+    let server = ScriptedServer::start(|_| Script::json(json!({ "active": true, "scope": "view" })));
+    let upstream = Upstream::start();
+    let envoy =
+        Envoy::builder().plugin(bookings()).cluster("identity_server", server.addr()).upstream(upstream.addr()).start();
+    let get = || send(envoy.addr("main"), &Request::get("/bookings").bearer("token")).status;
+    server.stop();
+    assert_eq!([get(), get()], [503, 503]);
+    server.restart();
+    wait_until("the token to be asked for again", LIMIT, || get() == 200);
+    assert_eq!(envoy.counter("scopegate.callouts.outcome.inactive"), 0);
+}
+
+#[test]
+fn a_slow_identity_server_is_given_up_on_after_the_timeout() {
+    let server = ScriptedServer::start(|_| Script::Hang);
+    let upstream = Upstream::start();
+    let envoy = Envoy::builder()
+        .plugin(bookings_with("/authorization_servers/0/introspection/timeout", json!("200ms")))
+        .cluster("identity_server", server.addr())
+        .upstream(upstream.addr())
+        .start();
+    assert_eq!(send(envoy.addr("main"), &Request::get("/bookings").bearer("token")).status, 503);
+    assert_eq!(upstream.request_count(), 0);
+    assert_eq!(envoy.counter("scopegate.callouts.outcome.error_status"), 1);
+}
+
+#[test]
+fn an_unknown_cluster_is_503_and_named_in_the_log() {
+    let upstream = Upstream::start();
+    let envoy = Envoy::builder()
+        .plugin(bookings_with("/authorization_servers/0/cluster", json!("nowhere")))
+        .upstream(upstream.addr())
+        .start();
+    assert_eq!(send(envoy.addr("main"), &Request::get("/bookings").bearer("token")).status, 503);
+    assert_eq!(upstream.request_count(), 0);
+    assert_eq!(envoy.counter("scopegate.callouts.outcome.not_sent"), 1);
+    assert!(envoy.log().contains("does the cluster exist?"));
+}
+
+#[test]
+fn clients_that_leave_while_their_callout_is_in_flight_leave_nothing_hanging() {
+    let server = ScriptedServer::start(|_| {
+        Script::json(json!({ "active": true, "scope": "view" })).after(Duration::from_millis(300))
+    });
+    let upstream = Upstream::start();
+    let mut envoy = Envoy::builder()
+        .plugin(bookings())
+        .cluster("identity_server", server.addr())
+        .upstream(upstream.addr())
+        .wasm_log_level("warning")
+        .start();
+    let request = |n: usize| Request::get("/bookings").bearer(&format!("token{n}"));
+    let address = envoy.addr("main");
+    std::thread::scope(|scope| {
+        for worker in 0..20 {
+            scope.spawn(move || {
+                for n in 0..25 {
+                    let abort = if n % 2 == 0 { Abort::Fin } else { Abort::Rst };
+                    // Some before the callout is sent, some while it is under way, some as the answer comes.
+                    let after = Duration::from_millis([0, 20, 290, 310][n % 4]);
+                    send_and_abort(address, &request(worker * 100 + n), after, abort);
+                }
+            });
+        }
+    });
+    wait_until("all requests to be over", LIMIT, || {
+        envoy.counter("http.main.downstream_rq_active") == 0
+            && envoy.counter("cluster.identity_server.upstream_rq_active") == 0
+    });
+    // Every callout that was sent has ended in one of the ways there are, and the filter goes on.
+    assert_eq!(send(address, &request(9_999)).status, 200);
+    assert!(server.call_count() > 100, "only {} callouts were seen", server.call_count());
+    assert!(envoy.is_running());
+    assert_eq!(envoy.counter("cluster.identity_server.upstream_rq_pending_active"), 0);
+    assert!(!envoy.log().contains("panicked"), "{}", envoy.log());
+}

@@ -26,6 +26,7 @@ help: ## list the targets
 .PHONY: build
 build: ## build the module: dist/scopegate.wasm
 	$(call need,cargo,install Rust from https://rustup.rs)
+	@[ -d "$$(rustc --print target-libdir --target $(TARGET))" ] || rustup target add $(TARGET)
 	cargo build --release --locked --target $(TARGET) --package scopegate-filter
 	@mkdir -p dist
 	@cp target/$(TARGET)/release/scopegate_filter.wasm $(MODULE)

@@ -12,8 +12,10 @@
     reason = "a test stops by panicking"
 )]
 
+mod capabilities;
 mod cases;
 mod configurations;
+mod demo;
 #[path = "../cases/format.rs"]
 mod format;
 mod harness;

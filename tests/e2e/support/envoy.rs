@@ -241,8 +241,7 @@ impl EnvoyBuilder {
         let upstream = self.clusters.iter().any(|cluster| cluster["name"] == "upstream");
         let answers = self.listeners.iter().all(|(_, spec)| spec.direct_response.is_some());
         assert!(upstream || answers, "every listener takes an `upstream` or a `direct_response`");
-        let binary = overridable("ENVOY", ".tools/envoy-1.40.0/envoy/_bin/envoy");
-        assert!(binary.is_file(), "no Envoy at {}: run `make envoy` or set ENVOY", binary.display());
+        let binary = envoy_binary();
         if self.filter {
             let module = module();
             assert!(module.is_file(), "no module at {}: run `make build`", module.display());
@@ -362,6 +361,14 @@ fn loopback() -> Value {
 
 fn module() -> PathBuf {
     overridable("SCOPEGATE_MODULE", "dist/scopegate.wasm")
+}
+
+/// The Envoy of this test run.
+#[track_caller]
+pub fn envoy_binary() -> PathBuf {
+    let binary = overridable("ENVOY", ".tools/envoy-1.40.0/envoy/_bin/envoy");
+    assert!(binary.is_file(), "no Envoy at {}: run `make envoy` or set ENVOY", binary.display());
+    binary
 }
 
 fn overridable(variable: &str, default: &str) -> PathBuf {

@@ -1,0 +1,121 @@
+//! The demo, started as the README says, and the README's transcript, typed as it stands there.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use crate::support::*;
+
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// The running demo; it is asked to end when the value goes.
+struct Demo {
+    process: Child,
+    lines: Receiver<String>,
+}
+
+impl Demo {
+    fn start() -> Self {
+        let mut process = Command::new("envoy/demo/run.sh")
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .env("ENVOY", envoy_binary())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the script of the demo");
+        let output = BufReader::new(process.stdout.take().expect("its output"));
+        let (sender, lines) = channel();
+        std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Self { process, lines }
+    }
+
+    /// What it says until a line that starts with `end`.
+    fn say_until(&self, end: &str) -> String {
+        let mut said = String::new();
+        loop {
+            let line = self.lines.recv_timeout(START_LIMIT).unwrap_or_else(|_| panic!("no {end:?} after:\n{said}"));
+            if line.starts_with(end) {
+                return said;
+            }
+            said.push_str(&line);
+            said.push('\n');
+        }
+    }
+
+    /// Presses Ctrl-C.
+    fn interrupt(&self) {
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &id]).status().expect("kill").success());
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        // The script ends its children when it is terminated, not when it is killed.
+        let _ = Command::new("kill").arg(self.process.id().to_string()).status();
+        let _ = self.process.wait();
+    }
+}
+
+/// The commands of the README's `console` blocks, and what they are said to print.
+fn transcript() -> (String, String) {
+    let readme = std::fs::read_to_string(in_repository("README.md")).expect("the README");
+    let mut commands = String::new();
+    let mut output = String::new();
+    for block in readme.split("```console\n").skip(1) {
+        for line in block.split("```").next().unwrap_or_default().lines() {
+            let (to, text) = line.strip_prefix("$ ").map_or((&mut output, line), |command| (&mut commands, command));
+            to.push_str(text);
+            to.push('\n');
+        }
+    }
+    assert!(commands.lines().count() >= 4, "the README has lost its transcript");
+    (commands, output)
+}
+
+fn shell(commands: &str) -> String {
+    let output = Command::new("bash").args(["-c", commands]).output().expect("bash");
+    String::from_utf8_lossy(&output.stdout).replace('\r', "")
+}
+
+#[test]
+fn the_demo_checks_itself_and_the_transcript_of_the_readme_holds() {
+    let mut demo = Demo::start();
+    let said = demo.say_until("Ctrl-C ends the demo.");
+    for line in [
+        "  GET  /bookings  without a token              401",
+        "  GET  /bookings  with a token of scope view   200",
+        "  POST /bookings  with the same token          403",
+        "  GET  /healthz   without a token              200",
+    ] {
+        assert!(said.contains(line), "no {line:?} in\n{said}");
+    }
+
+    let (commands, output) = transcript();
+    assert_eq!(shell(&commands), output);
+
+    // What the demo says to type next is typed, too.
+    let (_, advice) = said.split_once("Try, in another terminal:").expect("advice");
+    let printed = shell(advice);
+    let statuses: Vec<&str> = printed.split("HTTP/1.1 ").skip(1).map(|rest| &rest[..3]).collect();
+    assert_eq!(statuses, ["200", "403", "201", "200"], "{printed}");
+    assert!(printed.contains(r#""client_id":"traveller""#), "{printed}");
+    for metric in [
+        r#"scopegate_decisions{outcome="permitted"}"#,
+        r#"scopegate_callouts{outcome="active"}"#,
+        r#"scopegate_cache{result="hit"}"#,
+    ] {
+        assert!(printed.contains(metric), "no {metric} in\n{printed}");
+    }
+
+    demo.interrupt();
+    let mut status = None;
+    wait_until("the demo to end", Duration::from_secs(10), || {
+        status = demo.process.try_wait().expect("its state");
+        status.is_some()
+    });
+    assert!(status.is_some_and(|status| status.success()), "{status:?}");
+    for port in [8000, 9400, 9410, 9901] {
+        assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err(), "port {port} is still in use");
+    }
+}

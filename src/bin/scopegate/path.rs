@@ -26,16 +26,20 @@ impl fmt::Display for Path<'_> {
             Self::Root => Ok(()),
             Self::Key(parent, key) => {
                 parent.fmt(f)?;
-                if key.is_empty() || !key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'@'))
-                {
+                if !is_plain(key) {
                     return write!(f, "[\"{}\"]", shown(key));
                 }
                 let dot = if matches!(parent, Self::Root) { "" } else { "." };
-                write!(f, "{dot}{}", shown(key))
+                write!(f, "{dot}{key}")
             }
             Self::Index(parent, index) => write!(f, "{parent}[{index}]"),
         }
     }
+}
+
+fn is_plain(key: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'@');
+    (1..=60).contains(&key.len()) && key.bytes().all(plain)
 }
 
 /// Text of a file fit for a message: escaped, at most 60 characters.

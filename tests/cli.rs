@@ -1,0 +1,441 @@
+//! The command line tool, run as an operator runs it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    missing_docs,
+    reason = "a test stops by panicking"
+)]
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+struct Run {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Run {
+    #[track_caller]
+    fn says(&self, code: i32, lines: &[&str]) {
+        assert_eq!(self.out.lines().collect::<Vec<_>>(), lines, "{}", self.err);
+        assert_eq!((self.code, self.err.as_str()), (Some(code), ""));
+    }
+}
+
+/// Runs the tool at the root of the repository.
+fn scopegate(arguments: &[&str], input: &[u8]) -> Run {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_scopegate"))
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_vec();
+    // The tool may end without reading everything.
+    let writer = std::thread::spawn(move || stdin.write_all(&input));
+    let output = child.wait_with_output().unwrap();
+    let _ = writer.join().unwrap();
+    Run {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn check(files: &[&str]) -> Run {
+    scopegate(&[&["check"], files].concat(), b"")
+}
+
+/// Checks a text given on the standard input.
+fn check_text(text: &str) -> Run {
+    scopegate(&["check", "-"], text.as_bytes())
+}
+
+fn fixture(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli").join(name)).unwrap()
+}
+
+/// `text` with `from`, which has to be there, replaced.
+#[track_caller]
+fn with(text: &str, from: &str, to: &str) -> String {
+    assert!(text.contains(from), "no {from:?}");
+    text.replace(from, to)
+}
+
+const SERVERS: &str = r#""authorization_servers": [{ "name": "main", "cluster": "identity_server", "audience": "any", "introspection": { "path": "/introspect", "client_id": "gateway", "client_secret": "tr0ub4dor-and-3" } }]"#;
+const RULES: &str =
+    r#""rules": [{ "name": "All", "match": [{ "path_prefix": "/" }], "require": { "authenticated": true } }]"#;
+
+/// An Envoy filter whose configuration is `any`.
+fn filter(any: &str) -> String {
+    format!("typed_config: {{ config: {{ name: scopegate, vm_config: {{}}, configuration: {any} }} }}\n")
+}
+
+const STRUCT: &str = "type.googleapis.com/google.protobuf.Struct";
+const STRING_VALUE: &str = "type.googleapis.com/google.protobuf.StringValue";
+const BYTES_VALUE: &str = "type.googleapis.com/google.protobuf.BytesValue";
+
+#[test]
+fn the_demo_is_good() {
+    check(&["envoy/demo.yaml"]).says(0, &["envoy/demo.yaml: ok: 1 configuration, 4 rules"]);
+}
+
+#[test]
+fn every_problem_of_an_envoy_file_is_printed_in_one_go() {
+    let network = "tests/cli/broken.yaml: static_resources.listeners[0].filter_chains[0].filters[0].typed_config";
+    let plugin = format!("{network}.http_filters[0].typed_config.config");
+    let value = format!("{plugin}.configuration.value");
+    let expected = [
+        format!("{network}.stat_prefix: duplicate key; keep one of them"),
+        format!(
+            "{plugin}.fail_open: lets every request by when the module fails; remove it and write failure_policy: FAIL_RELOAD"
+        ),
+        format!(
+            "{plugin}.failure_policy: lets every request by when the module fails; write FAIL_RELOAD or FAIL_CLOSED"
+        ),
+        format!(
+            "{value}.reallm: unknown key; known here: authorization_servers, cache, upstream, realm, bearer, paths, require, rules"
+        ),
+        format!("{value}.authorization_servers[0].audience: `everyone` stands alone; write any, or a list: [everyone]"),
+        format!(
+            "{value}.authorization_servers[0].introspection.client_id: expected a string, found a boolean; write a string here"
+        ),
+        format!(
+            "{value}.authorization_servers[0].introspection.client_secret_env: the environment variable `GATEWAY_SECRET` is not set for the module; set it where Envoy starts and name it in vm_config.environment_variables.host_env_keys"
+        ),
+        format!(
+            "{value}.authorization_servers[0].introspection.timeout: expected a duration with its unit, found a number; write a string from 10ms to 30s, such as \"500ms\", \"30s\", \"5m\""
+        ),
+        format!("{value}.cache.max_ttl: duplicate key; keep one of them"),
+        format!("{value}.cache.capacity: expected a whole number, found a string; write a whole number here"),
+        format!(
+            "{value}.rules[0].match[0].methods[0]: `get` is no method; methods are case-sensitive: write GET, POST, …; for every method leave `methods` out"
+        ),
+        format!(
+            "{value}.rules[0].match[0].path: `/bookings/*` is no path pattern; `*` is no wildcard here: write {{name}} for one segment, or path_prefix"
+        ),
+        format!(
+            "{value}.rules[1]: says neither `require` nor `public: true`; say what the rule demands: nothing is implied"
+        ),
+        format!(
+            "{value}.rules[2].require.scope: `can\\\"cel` contains `\\\"`; a scope token has printable ASCII characters without space, \" and \\ (RFC 6749 §3.3)"
+        ),
+        format!(
+            "{value}.authorization_servers[0].cluster: there is no cluster `identity_server`; define it in static_resources.clusters, or name one that is there"
+        ),
+    ];
+    check(&["tests/cli/broken.yaml"]).says(1, &expected.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[test]
+fn several_files_are_told_apart_and_one_bad_one_is_enough() {
+    check(&["envoy/demo.yaml", "missing.yaml", "tests/cli/plugin.yaml"]).says(
+        1,
+        &[
+            "envoy/demo.yaml: ok: 1 configuration, 4 rules",
+            "missing.yaml: file: cannot be read: No such file or directory (os error 2); name a file that you may read",
+            "tests/cli/plugin.yaml: ok: 1 configuration, 1 rule",
+        ],
+    );
+}
+
+#[test]
+fn a_plugin_configuration_may_stand_alone() {
+    let good = fixture("plugin.yaml");
+    check_text(&good).says(0, &["-: ok: 1 configuration, 1 rule"]);
+    let bad = with(&with(&good, "/bookings", "bookings"), "scope: view", "scope: view, scope: book");
+    check_text(&bad).says(
+        1,
+        &[
+            "-: rules[0].match[0].path: `bookings` is no path pattern; start it with /",
+            "-: rules[0].require.scope: duplicate key; keep one of them",
+        ],
+    );
+    check_text("realm: bookings\n").says(
+        1,
+        &[
+            "-: configuration: `authorization_servers` is missing; list the authorization servers whose tokens are accepted",
+            "-: configuration: `rules` is missing; list at least one rule; a request that no rule matches is refused",
+        ],
+    );
+}
+
+#[test]
+fn a_file_named_json_is_read_as_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("plugin.json");
+    let name = file.to_str().unwrap();
+    // A number to JSON; Envoy's YAML reader makes a string of it.
+    let text = format!("{{ {SERVERS}, {RULES}, \"cache\": {{ \"capacity\": 1e4 }} }}");
+    fs::write(&file, &text).unwrap();
+    check(&[name]).says(0, &[&format!("{name}: ok: 1 configuration, 1 rule")]);
+    check_text(&text)
+        .says(1, &["-: cache.capacity: expected a whole number, found a string; write a whole number here"]);
+    fs::write(&file, "{ \"rules\": [").unwrap();
+    check(&[name]).says(
+        1,
+        &[&format!(
+            "{name}: file: is not JSON: EOF while parsing a list at line 1 column 12; mend it; nothing was checked"
+        )],
+    );
+}
+
+#[test]
+fn a_string_value_holds_json() {
+    let good = fixture("string_value.yaml");
+    check_text(&good).says(0, &["-: ok: 1 configuration, 1 rule"]);
+    check_text(&with(&good, "\"any\"", "\"any\", \"issuer\": 1")).says(
+        1,
+        &[
+            "-: typed_config.config.configuration.value.authorization_servers[0].issuer: expected a string, found a number; write a string here",
+        ],
+    );
+    let yaml = format!("{{ \"@type\": {STRING_VALUE}, value: 'rules: [{{ name: All }}]' }}");
+    check_text(&filter(&yaml)).says(
+        1,
+        &[
+            "-: typed_config.config.configuration.value: is YAML, not JSON; the text of a StringValue has to be JSON: write JSON, or use a Struct",
+        ],
+    );
+    let neither = format!("{{ \"@type\": {STRING_VALUE}, value: '{{' }}");
+    check_text(&filter(&neither)).says(
+        1,
+        &[
+            "-: typed_config.config.configuration.value: is not JSON: EOF while parsing an object at line 1 column 1; write the configuration as a google.protobuf.Struct, or as JSON in a StringValue",
+        ],
+    );
+}
+
+#[test]
+fn an_envelope_that_envoy_refuses_is_a_problem_and_what_is_in_it_is_checked() {
+    let path = "-: typed_config.config.configuration";
+    let envelope = "write \"@type\": type.googleapis.com/google.protobuf.Struct, and the configuration under `value`";
+    let value = format!("{{ {SERVERS}, {RULES}, realm: 1 }}");
+    let realm = "realm: expected a string, found a number; write a string here";
+    for (any, expected) in [
+        (value.clone(), vec![format!(": `@type` is missing; {envelope}"), format!(".{realm}")]),
+        (format!("{{ value: {value} }}"), vec![format!(": `@type` is missing; {envelope}"), format!(".value.{realm}")]),
+        (
+            format!("{{ \"@type\": {STRUCT}, {SERVERS}, {RULES} }}"),
+            vec![": `value` is missing; move the configuration under `value`".to_owned()],
+        ),
+        (
+            format!("{{ \"@type\": {STRING_VALUE}, value: {value} }}"),
+            vec![
+                ".value: a StringValue holds a string; write JSON text, or use a Struct".to_owned(),
+                format!(".value.{realm}"),
+            ],
+        ),
+        (
+            format!("{{ \"@type\": x/envoy.Any, value: {value} }}"),
+            vec![format!(".@type: `x/envoy.Any` is no type for it; {envelope}"), format!(".value.{realm}")],
+        ),
+        ("'{}'".to_owned(), vec![format!(": is no object; {envelope}")]),
+        (
+            format!("{{ \"@type\": {BYTES_VALUE}, value: '*' }}"),
+            vec![".value: is not base64; use a google.protobuf.Struct instead".to_owned()],
+        ),
+        // {"realm":1}
+        (
+            format!("{{ \"@type\": {BYTES_VALUE}, value: eyJyZWFsbSI6MX0= }}"),
+            vec![
+                ".value: `authorization_servers` is missing; list the authorization servers whose tokens are accepted"
+                    .to_owned(),
+                format!(".value.{realm}"),
+                ".value: `rules` is missing; list at least one rule; a request that no rule matches is refused"
+                    .to_owned(),
+            ],
+        ),
+    ] {
+        let expected: Vec<String> = expected.iter().map(|line| format!("{path}{line}")).collect();
+        check_text(&filter(&any)).says(1, &expected.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+    check_text("config: { name: scopegate, vm_config: {} }\n")
+        .says(1, &["-: config: `configuration` is missing; write one: a module without it refuses every request"]);
+}
+
+#[test]
+fn istio_resources_are_read_in_one_file_with_others() {
+    check(&["tests/cli/istio.yaml"]).says(0, &["tests/cli/istio.yaml: ok: 2 configurations, 3 rules"]);
+    let plugin = "tests/cli/istio_broken.yaml (document 2): spec";
+    check(&["tests/cli/istio_broken.yaml"]).says(
+        1,
+        &[
+            "tests/cli/istio_broken.yaml (document 1): metadata.name: duplicate key; keep one of them",
+            &format!("{plugin}.failStrategy: lets every request by when the module fails; write FAIL_CLOSE, or leave it out"),
+            &format!("{plugin}.pluginConfig.authorization_servers[0].introspection.client_secret_env: the environment variable `GATEWAY_SECRET` is not set for the module; name it in spec.vmConfig.env, with valueFrom: HOST"),
+            &format!("{plugin}.pluginConfig.rules[0].require.scope: duplicate key; keep one of them"),
+        ],
+    );
+    let missing = "kind: WasmPlugin\nmetadata: { name: scopegate }\nspec: { url: oci://a/b }\n";
+    check_text(missing)
+        .says(1, &["-: spec: `pluginConfig` is missing; write one: a module without it refuses every request"]);
+}
+
+#[test]
+fn a_plugin_is_recognized_by_its_name_its_module_or_its_configuration() {
+    let any = format!("{{ \"@type\": {STRUCT}, value: {{ {SERVERS}, {RULES} }} }}");
+    for ours in [
+        format!("config: {{ name: scopegate, configuration: {any} }}"),
+        format!("config: {{ rootId: scopegate, configuration: {any} }}"),
+        format!(
+            "config: {{ vm_config: {{ code: {{ local: {{ filename: /a/scopegate-0.1.wasm }} }} }}, configuration: {any} }}"
+        ),
+        format!(
+            "config: {{ vmConfig: {{ code: {{ remote: {{ httpUri: {{ uri: https://a/scopegate.wasm }} }} }} }}, configuration: {any} }}"
+        ),
+        format!("config: {{ name: other, configuration: {any} }}"),
+        format!("typed_per_filter_config: {{ gate: {{ config: {{ configuration: {any} }} }} }}"),
+        format!("resources: [{{ name: gate, typed_config: {{ config: {{ configuration: {any} }} }} }}]"),
+        format!("kind: WasmPlugin\nspec: {{ pluginName: scopegate, pluginConfig: {{ {SERVERS}, {RULES} }} }}"),
+    ] {
+        let run = check_text(&ours);
+        assert_eq!((run.code, run.out.as_str()), (Some(0), "-: ok: 1 configuration, 1 rule\n"), "{ours}");
+    }
+    let nothing = "-: configuration: none of Scopegate's is in this file; name the plugin scopegate (name or root_id), or check a file that configures it";
+    for others in [
+        "",
+        "# nothing\n",
+        "just a string",
+        "[1, 2]",
+        "static_resources: { listeners: [] }",
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nrules: [{ verbs: [get] }]",
+        "kind: WasmPlugin\nspec: { url: oci://a/waf:1, pluginConfig: { rules: [SecRuleEngine On] } }",
+        "config: { vm_config: { code: { local: { filename: /scopegate/waf.wasm } } }, configuration: { value: { rules: [On] } } }",
+    ] {
+        check_text(others).says(1, &[nothing]);
+    }
+}
+
+#[test]
+fn clusters_are_looked_for_only_where_all_of_them_are_known() {
+    let good = fixture("string_value.yaml").replace('\n', "\n  ");
+    let with_clusters = |clusters: &str| format!("filter:\n  {good}\nstatic_resources: {{ clusters: {clusters} }}\n");
+    let well = ["-: ok: 1 configuration, 1 rule"];
+    check_text(&with_clusters("[{ name: bookings }, { name: identity_server }]")).says(0, &well);
+    check_text(&with_clusters("[{ name: bookings }]")).says(
+        1,
+        &[
+            "-: filter.typed_config.config.configuration.value.authorization_servers[0].cluster: there is no cluster `identity_server`; define it in static_resources.clusters, or name one that is there",
+        ],
+    );
+    for elsewhere in ["cds_config: {}", "cdsConfig: {}"] {
+        let dynamic = format!("dynamic_resources: {{ {elsewhere} }}\n");
+        check_text(&(with_clusters("[{ name: bookings }]") + &dynamic)).says(0, &well);
+    }
+    check_text(&format!("filter:\n  {good}\nstatic_resources: {{ listeners: [] }}\n")).says(0, &well);
+}
+
+#[test]
+fn environment_variables_are_those_that_the_module_sees() {
+    let good = fixture("string_value.yaml");
+    let variables = "key_values: { GATEWAY_SECRET: tr0ub4dor-and-3 }";
+    let unset = "-: typed_config.config.configuration.value.authorization_servers[0].introspection.client_secret_env: the environment variable `GATEWAY_SECRET` is not set for the module; set it where Envoy starts and name it in vm_config.environment_variables.host_env_keys";
+    check_text(&with(&good, variables, "host_env_keys: [A, GATEWAY_SECRET]"))
+        .says(0, &["-: ok: 1 configuration, 1 rule"]);
+    for without in ["host_env_keys: [A]", "key_values: { GATEWAY_SECRET: '' }", "{}"] {
+        check_text(&with(&good, variables, without)).says(1, &[unset]);
+    }
+}
+
+#[test]
+fn yaml_is_read_as_envoy_reads_it() {
+    let good = fixture("plugin.yaml");
+    // Anchors and aliases; a holder of anchors that is tagged to be left out.
+    let alias = with(&good, "{ scope: view }", "*view") + "!ignore holder: 1\n";
+    let alias = format!("!ignore shared: {{ require: &view {{ scope: view }} }}\n{alias}");
+    check_text(&alias).says(0, &["-: ok: 1 configuration, 1 rule"]);
+    let merge = format!("!ignore shared: &view {{ scope: view }}\n{}", with(&good, "scope: view", "<<: *view"));
+    check_text(&merge).says(1, &["-: rules[0].require.<<: is no merge key: Envoy merges nothing; write the keys out"]);
+}
+
+#[test]
+fn duplicate_keys_are_reported_with_their_paths() {
+    let twice = "a: { 'b.c': [{ d: 1, d: 2 }] }\na: 1\n";
+    let text = format!("{twice}{}", fixture("string_value.yaml"));
+    check_text(&text)
+        .says(1, &["-: a[\"b.c\"][0].d: duplicate key; keep one of them", "-: a: duplicate key; keep one of them"]);
+    // Envoy takes the last one; it is the one that is checked.
+    let any = format!("{{ \"@type\": {STRUCT}, value: {{}}, value: {{ {SERVERS}, {RULES} }} }}");
+    check_text(&filter(&any)).says(1, &["-: typed_config.config.configuration.value: duplicate key; keep one of them"]);
+}
+
+#[test]
+fn a_secret_is_never_printed() {
+    let text = with(&fixture("string_value.yaml"), "\"any\"", "\"some\"");
+    let inline = format!("{{ \"@type\": {STRUCT}, value: {{ {SERVERS}, rules: [] }} }}");
+    for text in [text, filter(&inline), fixture("istio.yaml").replace("audience: any", "audience: some")] {
+        let run = check_text(&text);
+        assert_eq!(run.code, Some(1), "{}", run.out);
+        assert!(!run.out.contains("tr0ub4dor") && !run.err.contains("tr0ub4dor"), "{}{}", run.out, run.err);
+    }
+}
+
+#[test]
+fn what_stops_the_reader_is_said_with_its_place_and_what_precedes_it_is_checked() {
+    let text = format!("{}---\na: [1\nb: 2\n", with(&fixture("plugin.yaml"), "scope: view", "scopes: view"));
+    check_text(&text).says(
+        1,
+        &[
+            "-: rules[0].require.scopes: unknown key; known here: scope, any_scope, authenticated",
+            "-: line 12, column 2: is not YAML: illegal placement of ':' indicator; mend it; the rest was not checked",
+        ],
+    );
+    let run = scopegate(&["check", "-"], b"\xff\xfe");
+    run.says(1, &["-: file: is not UTF-8; save it as UTF-8"]);
+    check(&["tests"])
+        .says(1, &["tests: file: cannot be read: Is a directory (os error 21); name a file that you may read"]);
+}
+
+#[test]
+fn one_problem_is_one_line_whatever_the_file_contains() {
+    let run = check_text("rules: 1\n\"a\\n-: ok\\e[2J\": 1\n");
+    assert_eq!(run.code, Some(1));
+    assert!(run.out.contains("-: a\\n-: ok\\u{1b}[2J: unknown key"), "{}", run.out);
+}
+
+#[test]
+fn hostile_files_are_turned_down_quickly() {
+    let mut bomb = String::from("- &a0 [x, x, x, x, x, x, x, x, x]\n");
+    for level in 1..20 {
+        let aliases = vec![format!("*a{}", level - 1); 9].join(", ");
+        bomb.push_str(&format!("- &a{level} [{aliases}]\n"));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text, expected) in [
+        ("bomb.yaml", bomb, "has too many values, each alias counted as what it stands for; use fewer aliases"),
+        ("brackets.yaml", "[".repeat(10 << 20), "is not YAML: recursion limit exceeded; mend it"),
+        ("brackets.json", "[".repeat(10 << 20), "is not JSON: recursion limit exceeded"),
+        ("braces.yaml", "{\"a\":".repeat(2 << 20), "is nested too deeply; nest at most 128 levels"),
+        ("long.yaml", " ".repeat((16 << 20) + 1), "file: is larger than 16 MiB; check the configuration on its own"),
+        ("keys.yaml", format!("{{{}}}", "spec: {}, ".repeat(100_000)), "spec: duplicate key; keep one of them"),
+    ] {
+        let file = folder.path().join(name);
+        fs::write(&file, text).unwrap();
+        let start = Instant::now();
+        let run = check(&[file.to_str().unwrap()]);
+        assert_eq!(run.code, Some(1), "{name}");
+        assert!(run.out.contains(expected), "{name}: {:.300}", run.out);
+        assert!(start.elapsed() < Duration::from_secs(20), "{name}: {:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn wrong_arguments_are_no_problem_of_a_file() {
+    for arguments in [&[][..], &["check"], &["check", "--colour", "-"], &["chekc", "-"]] {
+        let run = scopegate(arguments, b"");
+        assert_eq!((run.code, run.out.as_str()), (Some(2), ""), "{arguments:?}");
+        assert!(run.err.contains("Usage: scopegate"), "{}", run.err);
+    }
+    scopegate(&["--version"], b"").says(0, &[concat!("scopegate ", env!("CARGO_PKG_VERSION"))]);
+}

@@ -157,7 +157,7 @@ fn read_upstream(node: &Node<'_>) -> Option<UpstreamConfig> {
     let headers = object.or_default("headers", Vec::new(), |node| {
         let mut headers: Vec<(HeaderName, String)> = Vec::new();
         let mut complete = true;
-        for (key, value) in node.map()? {
+        for (key, value) in node.map(MAX_HEADERS)? {
             match HeaderName::parse(key) {
                 Err(hint) => value.note("is no header to set", hint),
                 Ok(name) if headers.iter().any(|(other, _)| other.is_alias_of(key)) => {
@@ -220,6 +220,8 @@ fn fingerprint(document: &Json, servers: &[AuthorizationServer]) -> [u8; 32] {
     hash.finalize()
 }
 
+/// Every request header is compared with each of these.
+const MAX_HEADERS: usize = 32;
 const MAX_CAPACITY: u32 = 1_000_000;
 const MAX_TTL: Duration = Duration::from_secs(86_400);
 const DEFAULT_MAX_TOKEN_BYTES: u32 = 16_384;

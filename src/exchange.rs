@@ -22,7 +22,6 @@ pub(crate) struct Exchange {
     server: Arc<Server>,
     token: AccessToken,
     digest: TokenDigest,
-    remove: Vec<String>,
 }
 
 /// Waits for a bucket of the cache.
@@ -71,9 +70,9 @@ pub struct Answered {
 }
 
 impl Exchange {
-    pub(crate) fn new(rule: Arc<Rule>, server: Arc<Server>, token: AccessToken, remove: Vec<String>) -> Self {
+    pub(crate) fn new(rule: Arc<Rule>, server: Arc<Server>, token: AccessToken) -> Self {
         let digest = server.digest_key.digest(&token);
-        Self { rule, server, token, digest, remove }
+        Self { rule, server, token, digest }
     }
 
     pub(crate) fn begin(self, gate: &Gate) -> Step {
@@ -92,11 +91,7 @@ impl Exchange {
             Introspection::Inactive => return gate.refuse(Denial::Inactive, Some(&self.rule)),
         };
         match authorize(&self.rule, &self.server.config, &claims, now) {
-            Ok(permit) => Step::Forward(Forward {
-                permit,
-                remove: self.remove,
-                set: identity_headers(&gate.upstream, &claims.forwarded),
-            }),
+            Ok(permit) => Step::Forward(Forward { permit, set: identity_headers(&gate.upstream, &claims.forwarded) }),
             Err(denial) => gate.refuse(denial, Some(&self.rule)),
         }
     }

@@ -6,29 +6,35 @@ use crate::config::UpstreamConfig;
 use crate::json::Json;
 use crate::request::RawHead;
 
-/// Let the request pass, with these changes to its headers, removals first.
+/// Let the request pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forward {
     /// Why it may pass.
     pub permit: Permit,
-    /// Headers to remove, all of their values.
-    pub remove: Vec<String>,
     /// Headers to set. Names and values are fit to be sent.
     pub set: Vec<(String, String)>,
 }
 
 /// The headers of this request that must not reach the application: identity headers that the client sent,
 /// in any spelling, and the credentials.
-pub(crate) fn forged_headers(head: RawHead<'_>, upstream: &UpstreamConfig) -> Vec<String> {
-    let mut remove: Vec<String> = Vec::new();
+pub(crate) fn unwanted_headers(head: RawHead<'_>, upstream: &UpstreamConfig) -> Vec<String> {
+    let mut unwanted: Vec<String> = Vec::new();
     for (name, _) in head.headers {
-        let forged = upstream.headers.iter().any(|(ours, _)| ours.is_alias_of(name));
         let credentials = name == "authorization" && !upstream.keep_authorization;
-        if (forged || credentials) && !remove.contains(name) {
-            remove.push(name.clone());
+        if (credentials || is_identity_header(name, upstream)) && !unwanted.contains(name) {
+            unwanted.push(name.clone());
         }
     }
-    remove
+    unwanted
+}
+
+/// Whether the client sent any identity header itself.
+pub(crate) fn has_identity_headers(head: RawHead<'_>, upstream: &UpstreamConfig) -> bool {
+    head.headers.iter().any(|(name, _)| is_identity_header(name, upstream))
+}
+
+fn is_identity_header(name: &str, upstream: &UpstreamConfig) -> bool {
+    upstream.headers.iter().any(|(ours, _)| ours.is_alias_of(name))
 }
 
 /// The headers that say who called, where the facts have a value for them.

@@ -7,10 +7,10 @@ use crate::bearer;
 use crate::config::{AuthorizationServer, CacheConfig, Config, UpstreamConfig};
 use crate::denial::Denial;
 use crate::exchange::Exchange;
-use crate::forward::{Forward, forged_headers};
+use crate::forward::{Forward, has_identity_headers, unwanted_headers};
 use crate::policy::{Access, Policy, Rule};
 use crate::reply::Reply;
-use crate::request::{PathOptions, RawHead, Target};
+use crate::request::{PathOptions, RawHead, Target, TargetError};
 use crate::step::Step;
 use crate::token::DigestKey;
 
@@ -56,18 +56,29 @@ impl Gate {
         self.needs_route
     }
 
-    /// The first step for a request. It ends there for everything that needs no token.
+    /// The headers to remove before anything else is done with a request, whatever becomes of it: identity
+    /// headers that the client sent, in any spelling, and the credentials. Every value of each goes.
+    pub fn unwanted_headers(&self, head: RawHead<'_>) -> Vec<String> {
+        unwanted_headers(head, &self.upstream)
+    }
+
+    /// The first step for a request, with its headers as they came in. It ends there for everything that needs
+    /// no token.
     pub fn begin(&self, head: RawHead<'_>) -> Step {
         let target = match Target::parse(head, self.paths) {
             Ok(target) => target,
             Err(error) => return self.refuse(Denial::Target(error), None),
         };
+        // Envoy may have routed by a header that is removed now, and would route anew without it: the route
+        // that is judged would not be the one that serves.
+        if self.needs_route && has_identity_headers(head, &self.upstream) {
+            return self.refuse(Denial::Target(TargetError::Route), None);
+        }
         let Some(rule) = self.policy.find(&target) else {
             return self.refuse(Denial::NoRule, None);
         };
-        let remove = forged_headers(head, &self.upstream);
         if let Some(permit) = authorize_anonymous(rule) {
-            return Step::Forward(Forward { permit, remove, set: Vec::new() });
+            return Step::Forward(Forward { permit, set: Vec::new() });
         }
         let token = match bearer::credentials(head.values("authorization"), self.max_token_bytes) {
             Ok(Some(token)) => token,
@@ -75,7 +86,7 @@ impl Gate {
             Err(error) => return self.refuse(Denial::Credentials(error), Some(rule)),
         };
         match self.server(rule) {
-            Some(server) => Exchange::new(Arc::clone(rule), server, token, remove).begin(self),
+            Some(server) => Exchange::new(Arc::clone(rule), server, token).begin(self),
             None => self.refuse(Denial::Misconfigured, Some(rule)),
         }
     }

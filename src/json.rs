@@ -71,7 +71,7 @@ impl Json {
 
     /// Appends a form that is equal for equal documents whatever the order of their members.
     ///
-    /// Envoy hands a Struct over as JSON text with its members in no particular order.
+    /// Two JSON texts may differ in nothing else, and a Struct has no order at all.
     pub(crate) fn write_canonical(&self, out: &mut String) {
         match self {
             Self::Object(members) => {

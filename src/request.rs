@@ -44,6 +44,8 @@ pub enum TargetError {
     Path(PathError),
     /// The authority is not `host [":" port]`.
     Host,
+    /// Rules follow Envoy's routes, and the request carries an identity header that Envoy may have routed by.
+    Route,
 }
 
 impl<'a> Target<'a> {

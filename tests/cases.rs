@@ -16,7 +16,7 @@ mod format;
 use std::collections::HashMap;
 
 use format::{Answer, Case, Expect, Suite};
-use scopegate::{Call, CalloutAnswer, Config, Forward, Gate, Insert, RawHead, Reply, Step, UnixTime};
+use scopegate::{Call, CalloutAnswer, Config, Gate, Insert, RawHead, Reply, Step, UnixTime};
 
 const NOW: u64 = 1_800_000_000;
 
@@ -25,7 +25,8 @@ const NOW: u64 = 1_800_000_000;
 struct SharedData(HashMap<String, Vec<u8>>);
 
 enum End {
-    Forward(Forward),
+    /// It passes, and these are the headers that the application gets.
+    Forward(Vec<(String, Vec<u8>)>),
     Reply(Reply),
 }
 
@@ -44,10 +45,17 @@ impl Run<'_> {
         head.extend(format::headers(&case.request, token));
         let route = suite.routes.iter().find(|route| case.request.path.starts_with(&route.prefix));
         let route = route.map(|route| route.name.as_bytes());
-        let mut step = self.gate.begin(RawHead { headers: &head, route });
+        let head = RawHead { headers: &head, route };
+        let unwanted = self.gate.unwanted_headers(head);
+        let mut step = self.gate.begin(head);
         loop {
             step = match step {
-                Step::Forward(forward) => return End::Forward(forward),
+                Step::Forward(forward) => {
+                    let mut headers = head.headers.to_vec();
+                    headers.retain(|(name, _)| !unwanted.contains(name));
+                    headers.extend(forward.set.into_iter().map(|(name, value)| (name, value.into_bytes())));
+                    return End::Forward(headers);
+                }
                 Step::Respond(reply) => return End::Reply(reply),
                 Step::Lookup(lookup) => {
                     let bucket = self.data.0.get(lookup.key()).map(Vec::as_slice);
@@ -131,11 +139,8 @@ fn differences(case: &Case, token: &str, end: &End, calls: usize) -> Vec<String>
     };
     compare("the number of calls", calls.to_string(), expect.calls.to_string());
     match end {
-        End::Forward(forward) => {
+        End::Forward(headers) => {
             compare("the status", "200".to_owned(), expect.status.to_string());
-            let mut headers = format::headers(&case.request, token);
-            headers.retain(|(name, _)| !forward.remove.contains(name));
-            headers.extend(forward.set.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())));
             for (name, value) in &expect.upstream {
                 let found: Vec<String> = headers
                     .iter()

@@ -28,7 +28,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Every problem of one configuration, in the order of the document. Never empty.
+/// Every problem of one configuration, in the order of the reference. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems(Vec<Problem>);
 
@@ -106,27 +106,24 @@ impl<'a> Node<'a> {
     /// This value as an object that may have the keys `known` and no others, each once.
     pub(crate) fn object(&self, known: &'static [&'static str]) -> Option<Object<'a>> {
         let object = self.members()?;
-        for (index, (key, node)) in object.members.iter().enumerate() {
-            if !known.contains(key) {
-                node.note("unknown key", format!("known here: {}", known.join(", ")));
-            } else if object.members.iter().take(index).any(|(earlier, _)| earlier == key) {
-                node.note("duplicate key", "keep one of them");
-            }
+        for (_, node) in object.members.iter().filter(|(key, _)| !known.contains(key)) {
+            node.note("unknown key", format!("known here: {}", known.join(", ")));
         }
+        object.note_duplicates();
         Some(object)
     }
 
-    /// This value as an object with keys of the operator's choice, each once.
-    pub(crate) fn map(&self) -> Option<Vec<(&'a str, Node<'a>)>> {
+    /// This value as an object with keys of the operator's choice, each once, `max` at most.
+    pub(crate) fn map(&self, max: usize) -> Option<Vec<(&'a str, Node<'a>)>> {
         let object = self.members()?;
         if object.members.is_empty() {
             self.note("is empty", "name at least one, or leave the key out");
         }
-        for (index, (key, node)) in object.members.iter().enumerate() {
-            if object.members.iter().take(index).any(|(earlier, _)| earlier == key) {
-                node.note("duplicate key", "keep one of them");
-            }
+        if object.members.len() > max {
+            self.note(format!("has {} keys", object.members.len()), format!("keep {max} at most"));
+            return None;
         }
+        object.note_duplicates();
         Some(object.members)
     }
 
@@ -136,7 +133,8 @@ impl<'a> Node<'a> {
             return None;
         };
         let node = |(key, json): &'a (String, Json)| {
-            let path = if self.path.is_empty() { key.clone() } else { format!("{}.{key}", self.path) };
+            let name = shown(key);
+            let path = if self.path.is_empty() { name } else { format!("{}.{name}", self.path) };
             (key.as_str(), Node { notes: self.notes, path, json })
         };
         Some(Object { node: self.clone(), members: members.iter().map(node).collect() })
@@ -265,6 +263,13 @@ pub(crate) struct Object<'a> {
 }
 
 impl<'a> Object<'a> {
+    fn note_duplicates(&self) {
+        let mut seen = BTreeSet::new();
+        for (_, node) in self.members.iter().filter(|(key, _)| !seen.insert(*key)) {
+            node.note("duplicate key", "keep one of them");
+        }
+    }
+
     pub(crate) fn note(&self, problem: impl Into<String>, hint: impl Into<String>) {
         self.node.note(problem, hint);
     }

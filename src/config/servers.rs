@@ -135,6 +135,14 @@ fn read_client_secret(object: &Object<'_>, environment: &dyn Fn(&str) -> Option<
         (Some(node), None) => node.string().map(str::to_owned),
         (None, Some(node)) => {
             let variable = node.string()?;
+            if !variable.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+                // Not shown: it may be the secret itself.
+                node.note(
+                    "is no name of an environment variable",
+                    "write the name of the variable here, not the secret",
+                );
+                return None;
+            }
             let secret = environment(variable).filter(|secret| !secret.is_empty());
             if secret.is_none() {
                 node.note(

@@ -147,6 +147,16 @@ fn every_way_to_be_wrong_is_refused_with_path_problem_and_hint() {
             "authorization_servers[0].introspection.client_secret_env: the environment variable `NOT_SET` is not set for the module; set it where Envoy starts and name it in vm_config.environment_variables.host_env_keys",
         ),
         (
+            r#""client_secret_env": "GATEWAY_SECRET""#,
+            r#""client_secret_env": "s3cret!""#,
+            "authorization_servers[0].introspection.client_secret_env: is no name of an environment variable; write the name of the variable here, not the secret",
+        ),
+        (
+            r#""realm""#,
+            r#""re\nalm": "", "realm""#,
+            "re\\nalm: unknown key; known here: authorization_servers, cache, upstream, realm, bearer, paths, require, rules",
+        ),
+        (
             r#""client_secret_env": "GATEWAY_SECRET","#,
             "",
             "authorization_servers[0].introspection: has no client secret; set client_secret_env (or client_secret)",
@@ -384,4 +394,11 @@ fn a_configuration_prints_no_secret() {
     let config = Config::parse(GOOD.as_bytes(), &environment).unwrap();
     let printed = format!("{config:?}");
     assert!(!printed.contains("s3cret") && !printed.contains("Basic"), "{printed}");
+}
+
+#[test]
+fn a_great_many_headers_are_refused_at_once() {
+    let headers: Vec<String> = (0..33).map(|n| format!("\"x-{n}\": \"sub\"")).collect();
+    let found = problems(r#""x-auth-subject": "sub", "x-auth-scope": "scope""#, &headers.join(","));
+    assert_eq!(found, ["upstream.headers: has 33 keys; keep 32 at most"]);
 }

@@ -93,3 +93,38 @@ fn two_hundred_thousand_random_tokens_leave_memory_flat_and_good_tokens_cached()
         envoy.counter("http.main.downstream_rq_active") == 0
     });
 }
+
+#[test]
+fn the_route_that_is_judged_is_the_one_that_serves() {
+    // Envoy routes on identity headers here: one that a client may forge, and one that the filter sets later.
+    let server = ScriptedServer::start(|_| Script::json(json!({ "active": true, "client_id": "web", "scope": "" })));
+    let by = |header: &str| json!({ "prefix": "/", "headers": [{ "name": header, "present_match": true }] });
+    let mut configuration = bookings_with(
+        "/rules",
+        json!([
+            { "name": "Open", "match": [{ "route": "open" }], "public": true },
+            { "name": "Known", "match": [{ "route": "known" }], "require": { "authenticated": true } },
+            { "name": "Closed", "match": [{ "route": "closed" }], "require": { "scope": "view" } },
+        ]),
+    );
+    configuration["upstream"]["headers"] = json!({ "x-open": "nothing", "x-known": "client_id" });
+    let envoy = Envoy::builder()
+        .plugin(configuration)
+        .cluster("identity_server", server.addr())
+        .route(RouteSpec::prefix("/").field("match", by("x-open")).name("open").direct_response(200, "open"))
+        .route(RouteSpec::prefix("/").field("match", by("x-known")).name("known").direct_response(200, "known"))
+        .route(RouteSpec::prefix("/").name("closed").direct_response(200, "closed"))
+        .direct_response(500, "no route")
+        .start();
+    let served = |request: Request| {
+        let response = send(envoy.addr("main"), &request);
+        (response.status, response.text())
+    };
+    assert_eq!(served(Request::get("/")).0, 401);
+    assert_eq!(served(Request::get("/").bearer("weak")).0, 403);
+    for forged in ["x-open", "x-known", "X-Open", "x_open", "x.known"] {
+        for request in [Request::get("/"), Request::get("/").bearer("weak")] {
+            assert_eq!(served(request.header(forged, "forged")).0, 400, "{forged}");
+        }
+    }
+}

@@ -126,3 +126,34 @@ fn clients_that_leave_while_their_callout_is_in_flight_leave_nothing_hanging() {
     assert_eq!(envoy.counter("cluster.identity_server.upstream_rq_pending_active"), 0);
     assert!(!envoy.log().contains("panicked"), "{}", envoy.log());
 }
+
+#[test]
+fn listeners_that_share_a_vm_keep_their_callouts_apart() {
+    // Each listener has a root context of its own in the one VM of the worker; their callouts must not be mistaken
+    // for one another, nor their ids collide.
+    let server = ScriptedServer::start(|request| {
+        let active = request.form_value("token").is_some_and(|token| token.starts_with("good"));
+        Script::json(json!({ "active": active, "scope": "view" })).after(Duration::from_millis(100))
+    });
+    let upstream = Upstream::start();
+    let listener = |realm: &str| ListenerSpec::new().plugin(bookings_with("/realm", json!(realm)));
+    let mut envoy = Envoy::builder()
+        .listener("a", listener("a"))
+        .listener("b", listener("b"))
+        .cluster("identity_server", server.addr())
+        .upstream(upstream.addr())
+        .concurrency(1)
+        .start();
+    let addresses = [envoy.addr("a"), envoy.addr("b")];
+    std::thread::scope(|scope| {
+        for n in 0..40 {
+            scope.spawn(move || {
+                let (token, status) = if n % 4 < 2 { ("good", 200) } else { ("bad", 401) };
+                let request = Request::get("/bookings").bearer(&format!("{token}{n}"));
+                assert_eq!(send(addresses[n % 2], &request).status, status);
+            });
+        }
+    });
+    assert!(envoy.is_running());
+    assert!(!envoy.log().contains("panicked"), "{}", envoy.log());
+}

@@ -87,9 +87,6 @@ impl Stream {
     }
 
     fn pass(&self, forward: &Forward) -> Outcome {
-        for name in &forward.remove {
-            host::remove_request_header(name);
-        }
         for (name, value) in &forward.set {
             host::set_request_header(name, value);
         }
@@ -116,6 +113,9 @@ impl HttpContext for Stream {
             return Action::Pause;
         };
         let headers = host::request_headers();
+        for name in gate.unwanted_headers(RawHead { headers: &headers, route: None }) {
+            host::remove_request_header(&name);
+        }
         let route = if gate.needs_route() { host::route_name() } else { None };
         let step = gate.begin(RawHead { headers: &headers, route: route.as_deref() });
         match self.perform(&gate, step) {

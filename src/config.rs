@@ -32,6 +32,7 @@ use crate::request::PathOptions;
 /// | `realm` | api |
 /// | `bearer.max_bytes` | 16384 |
 /// | `paths.allow_encoded_slash` | false |
+/// | `log` | refusals |
 /// | `introspection.timeout` | 1s |
 #[derive(Debug)]
 pub struct Config {
@@ -40,6 +41,8 @@ pub struct Config {
     pub(crate) upstream: UpstreamConfig,
     pub(crate) realm: String,
     pub(crate) max_token_bytes: usize,
+    /// Whether requests that pass are logged, too.
+    pub(crate) logs_permits: bool,
     pub(crate) paths: PathOptions,
     pub(crate) policy: Policy,
     /// SHA-256 over the document and the secrets it names.
@@ -99,7 +102,8 @@ impl Config {
     }
 }
 
-const KEYS: &[&str] = &["authorization_servers", "cache", "upstream", "realm", "bearer", "paths", "require", "rules"];
+const KEYS: &[&str] =
+    &["authorization_servers", "cache", "upstream", "realm", "bearer", "paths", "log", "require", "rules"];
 
 fn read(root: &Node<'_>, document: &Json, environment: &dyn Fn(&str) -> Option<String>) -> Option<Config> {
     let object = root.object(KEYS)?;
@@ -112,6 +116,7 @@ fn read(root: &Node<'_>, document: &Json, environment: &dyn Fn(&str) -> Option<S
     let realm = object.or_default("realm", "api".to_owned(), read_realm);
     let max_token_bytes = object.or_default("bearer", DEFAULT_MAX_TOKEN_BYTES, read_bearer);
     let paths = object.or_default("paths", PathOptions::default(), read_paths);
+    let logs_permits = object.or_default("log", false, |node| node.one_of(&[("refusals", false), ("decisions", true)]));
     let names = servers.as_ref().map(|servers| servers.iter().map(|server| server.name.as_str()).collect::<Vec<_>>());
     let policy = rules::read(&object, names.as_deref(), paths.unwrap_or_default());
     let servers = servers?;
@@ -122,6 +127,7 @@ fn read(root: &Node<'_>, document: &Json, environment: &dyn Fn(&str) -> Option<S
         upstream: upstream?,
         realm: realm?,
         max_token_bytes: usize::try_from(max_token_bytes?).unwrap_or(usize::MAX),
+        logs_permits: logs_permits?,
         paths: paths?,
         policy: policy?,
         fingerprint,
@@ -146,14 +152,8 @@ fn read_cache(node: &Node<'_>) -> Option<CacheConfig> {
 
 fn read_upstream(node: &Node<'_>) -> Option<UpstreamConfig> {
     let object = node.object(&["authorization", "headers"])?;
-    let keep_authorization = object.or_default("authorization", false, |node| match node.string()? {
-        "remove" => Some(false),
-        "keep" => Some(true),
-        other => {
-            node.note(format!("`{}` is neither", shown(other)), "write remove or keep");
-            None
-        }
-    });
+    let keep_authorization =
+        object.or_default("authorization", false, |node| node.one_of(&[("remove", false), ("keep", true)]));
     let headers = object.or_default("headers", Vec::new(), |node| {
         let mut headers: Vec<(HeaderName, String)> = Vec::new();
         let mut complete = true;

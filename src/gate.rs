@@ -23,6 +23,7 @@ pub struct Gate {
     max_token_bytes: usize,
     paths: PathOptions,
     needs_route: bool,
+    logs_permits: bool,
     pub(crate) cache: CacheConfig,
     pub(crate) upstream: UpstreamConfig,
 }
@@ -45,6 +46,7 @@ impl Gate {
             servers: config.servers.into_iter().enumerate().map(server).collect(),
             realm: config.realm,
             max_token_bytes: config.max_token_bytes,
+            logs_permits: config.logs_permits,
             paths: config.paths,
             cache: config.cache,
             upstream: config.upstream,
@@ -54,6 +56,11 @@ impl Gate {
     /// Whether any rule asks for the name of the Envoy route.
     pub fn needs_route(&self) -> bool {
         self.needs_route
+    }
+
+    /// Whether a request that passes is worth a line in the log, as one that is refused always is.
+    pub fn logs_permits(&self) -> bool {
+        self.logs_permits
     }
 
     /// The headers to remove before anything else is done with a request, whatever becomes of it: identity

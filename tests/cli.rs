@@ -104,7 +104,7 @@ fn every_problem_of_an_envoy_file_is_printed_in_one_go() {
             "{plugin}.failure_policy: lets every request by when the module fails; write FAIL_RELOAD or FAIL_CLOSED"
         ),
         format!(
-            "{value}.reallm: unknown key; known here: authorization_servers, cache, upstream, realm, bearer, paths, require, rules"
+            "{value}.reallm: unknown key; known here: authorization_servers, cache, upstream, realm, bearer, paths, log, require, rules"
         ),
         format!("{value}.authorization_servers[0].audience: `everyone` stands alone; write any, or a list: [everyone]"),
         format!(

@@ -1,3 +1,5 @@
+#![expect(clippy::arithmetic_side_effects, reason = "a test stops by panicking")]
+
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 

@@ -202,6 +202,17 @@ impl<'a> Node<'a> {
         Some(text)
     }
 
+    /// What this value stands for among the `words` there are.
+    pub(crate) fn one_of<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
+        let text = self.string()?;
+        let found = words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning);
+        if found.is_none() {
+            let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            self.note(format!("`{}` is not among them", shown(text)), format!("write one of: {}", words.join(", ")));
+        }
+        found
+    }
+
     pub(crate) fn boolean(&self) -> Option<bool> {
         let Json::Bool(value) = self.json else {
             self.wrong_kind("true or false");

@@ -50,7 +50,7 @@ fn every_way_to_be_wrong_is_refused_with_path_problem_and_hint() {
         (
             r#""realm""#,
             r#""realms""#,
-            "realms: unknown key; known here: authorization_servers, cache, upstream, realm, bearer, paths, require, rules",
+            "realms: unknown key; known here: authorization_servers, cache, upstream, realm, bearer, paths, log, require, rules",
         ),
         (r#""realm""#, r#""realm": "x", "realm""#, "realm: duplicate key; keep one of them"),
         (r#""capacity": 10000"#, r#""capacity": 1, "capacity": 2"#, "cache.capacity: duplicate key; keep one of them"),
@@ -154,7 +154,7 @@ fn every_way_to_be_wrong_is_refused_with_path_problem_and_hint() {
         (
             r#""realm""#,
             r#""re\nalm": "", "realm""#,
-            "re\\nalm: unknown key; known here: authorization_servers, cache, upstream, realm, bearer, paths, require, rules",
+            "re\\nalm: unknown key; known here: authorization_servers, cache, upstream, realm, bearer, paths, log, require, rules",
         ),
         (
             r#""client_secret_env": "GATEWAY_SECRET","#,
@@ -167,7 +167,7 @@ fn every_way_to_be_wrong_is_refused_with_path_problem_and_hint() {
             "authorization_servers[0].introspection: has both `client_secret` and `client_secret_env`; keep one of them",
         ),
         // Upstream.
-        (r#""remove""#, r#""drop""#, "upstream.authorization: `drop` is neither; write remove or keep"),
+        (r#""remove""#, r#""drop""#, "upstream.authorization: `drop` is not among them; write one of: remove, keep"),
         (
             r#""x-auth-scope""#,
             r#""authorization""#,

@@ -16,6 +16,7 @@ pub fn bookings() -> Value {
         }],
         "upstream": { "headers": { "x-auth-client-id": "client_id" } },
         "realm": "bookings",
+        "log": "refusals",
         "rules": [
             { "name": "View", "match": [{ "methods": ["GET"], "path": "/bookings" }], "require": { "scope": "view" } },
             { "name": "Health", "match": [{ "path": "/healthz" }], "public": true },

@@ -77,8 +77,11 @@ fn decisions_cache_and_callouts_are_counted() {
 fn log_lines_name_rule_and_reason_and_no_value_of_a_token() {
     let server = scripted();
     let upstream = Upstream::start();
-    let envoy =
-        Envoy::builder().plugin(bookings()).cluster("identity_server", server.addr()).upstream(upstream.addr()).start();
+    let envoy = Envoy::builder()
+        .plugin(bookings_with("/log", json!("decisions")))
+        .cluster("identity_server", server.addr())
+        .upstream(upstream.addr())
+        .start();
     for token in ["good", "weak", "SECRET-BAD-TOKEN", "trouble"] {
         send(envoy.addr("main"), &Request::get("/bookings").bearer(token));
     }

@@ -41,7 +41,7 @@ impl Stream {
     fn perform(&mut self, gate: &Gate, mut step: Step) -> Outcome {
         loop {
             step = match step {
-                Step::Forward(forward) => return self.pass(&forward),
+                Step::Forward(forward) => return self.pass(gate, &forward),
                 Step::Respond(reply) => return self.answer(&reply),
                 Step::Lookup(lookup) => {
                     let bucket = host::bucket(lookup.key());
@@ -86,13 +86,15 @@ impl Stream {
         answered.step
     }
 
-    fn pass(&self, forward: &Forward) -> Outcome {
+    fn pass(&self, gate: &Gate, forward: &Forward) -> Outcome {
         for (name, value) in &forward.set {
             host::set_request_header(name, value);
         }
         let outcome = if forward.permit.is_public() { PUBLIC } else { PERMITTED };
         self.shared.metrics.count_decision(outcome);
-        log::debug!("rule `{}`: {outcome}", forward.permit.rule());
+        if gate.logs_permits() {
+            log::info!("rule `{}`: {outcome}", forward.permit.rule());
+        }
         Outcome::Passed
     }
 

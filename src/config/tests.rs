@@ -231,6 +231,11 @@ fn every_way_to_be_wrong_is_refused_with_path_problem_and_hint() {
         ),
         (
             r#""name": "Cancel""#,
+            r#""name": "Can\ncel""#,
+            "rules[1].name: `Can\\ncel` is no name; at most 128 characters, none of them a control character",
+        ),
+        (
+            r#""name": "Cancel""#,
             r#""name": "View""#,
             "rules[1].name: `View` is the name of two; give each rule a name of its own",
         ),

@@ -194,10 +194,18 @@ mod tests {
             ),
             ["r0", "r1"],
         );
+        assert_eq!(
+            shadowed(
+                vec![vec![entry(&[], &["*.b.c"], exact("/a"), None)], vec![entry(&[], &["x.y"], exact("/a"), None)]],
+                vec![entry(&["GET", "PUT"], &["a.b.c", "x.y"], exact("/a"), None)],
+            ),
+            ["r0", "r1"],
+        );
         let none: [&str; 0] = [];
         for (earlier, later) in [
             (entry(&["GET"], &[], exact("/a"), None), entry(&[], &[], exact("/a"), None)),
             (entry(&[], &["a.b"], exact("/a"), None), entry(&[], &[], exact("/a"), None)),
+            (entry(&[], &["a.b"], exact("/a"), None), entry(&[], &["a.b", "c.d"], exact("/a"), None)),
             (entry(&[], &[], exact("/a"), None), entry(&[], &[], prefix("/a"), None)),
             (entry(&[], &[], exact("/a/x"), None), entry(&[], &[], exact("/a/{id}"), None)),
             (entry(&[], &[], prefix("/a"), Some("r")), entry(&[], &[], exact("/a"), None)),

@@ -1,7 +1,5 @@
 //! Scope tokens and the scope of a token (RFC 6749 §3.3). Comparison is exact and case-sensitive.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 /// One scope token: `1*( %x21 / %x23-5B / %x5D-7E )`.
@@ -23,12 +21,6 @@ impl ScopeToken {
 
     pub(crate) fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-impl fmt::Display for ScopeToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

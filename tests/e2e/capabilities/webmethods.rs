@@ -1,0 +1,369 @@
+//! S2: webMethods API Gateway.
+//!
+//! The statuses are those of RFC 6750. The product's own texts are the error profile `webmethods` of S2.1 and S2.13,
+//! and its applications are S2.7; neither exists yet.
+
+use std::thread;
+
+use super::*;
+
+#[test]
+fn s2_1_none_garbage_and_expired_tokens_are_answered_with_401() {
+    let identity = OidcProvider::builder().access_token_ttl(1).start();
+    let upstream = Upstream::start();
+    let envoy = gateway(&identity, &upstream).plugin(bookings(&identity)).start();
+    let expired = identity.client_credentials("view");
+    thread::sleep(Duration::from_secs(1));
+
+    assert_refused(&send(envoy.addr("main"), &list()), Refusal::NoToken);
+    assert_refused(&send(envoy.addr("main"), &list().bearer("garbage")), Refusal::BadToken);
+    assert_refused(&send(envoy.addr("main"), &list().bearer(&expired)), Refusal::BadToken);
+    assert_eq!((identity.introspections(), upstream.request_count()), (2, 0));
+}
+
+#[test]
+fn s2_2_book_view_and_cancel_are_scopes_of_the_authorization_server() {
+    let (identity, upstream) = (OidcProvider::start(), Upstream::start());
+    let changes = [("/upstream", json!({ "headers": { "x-scope": "scope" } }))];
+    let envoy = gateway(&identity, &upstream).plugin(with(bookings(&identity), &changes)).start();
+
+    for (scope, request) in [("book", book()), ("view", list()), ("cancel", cancel())] {
+        let tokens = identity.password("alice", "alice-pw", scope);
+        assert_eq!(tokens.scope.as_deref(), Some(scope));
+        upstream.clear();
+        assert_eq!(status(&envoy, request, &tokens.access_token), 200);
+        assert_eq!(upstream.requests()[0].headers_named("x-scope"), [scope]);
+    }
+    // A scope that is defined nowhere is not to be had.
+    let form = [("grant_type", "password"), ("username", "alice"), ("password", "alice-pw"), ("scope", "refund")];
+    let request = Request::form("/token", &form).header("authorization", "Basic d2ViOndlYi1zZWNyZXQ=");
+    let response = send(identity.addr(), &request);
+    assert_eq!((response.status, &response.json()["error"]), (400, &json!("invalid_scope")));
+}
+
+#[test]
+fn s2_3_each_scope_opens_its_own_resources_and_methods() {
+    let (identity, upstream) = (OidcProvider::start(), Upstream::start());
+    // As Envoy reads it from YAML: a Struct.
+    let listener = ListenerSpec::new().plugin_any("google.protobuf.Struct", bookings(&identity));
+    let envoy = gateway(&identity, &upstream).listener("main", listener).start();
+
+    let resources = [list(), get_one(), book(), cancel()];
+    let demanded = ["view", "view", "book", "cancel"];
+    for (scope, expected) in
+        [("view", [200, 200, 403, 403]), ("book", [403, 403, 200, 403]), ("cancel", [403, 403, 403, 200])]
+    {
+        let token = identity.client_credentials(scope);
+        for ((request, status), demanded) in resources.iter().zip(expected).zip(demanded) {
+            let response = send(envoy.addr("main"), &request.clone().bearer(&token));
+            if status == 403 {
+                assert_refused(&response, Refusal::LacksScope(demanded));
+            }
+            assert_eq!(response.status, status, "{scope}: {request:?}");
+        }
+    }
+    let passed: Vec<_> = upstream.requests().into_iter().map(|passed| (passed.method, passed.path)).collect();
+    assert_eq!(passed, resources.map(|request| (request.method, request.path)));
+    assert_eq!(identity.introspections(), 3);
+}
+
+#[test]
+fn s2_4_booking_opens_to_view_when_the_configuration_says_so() {
+    let (identity, upstream) = (OidcProvider::start(), Upstream::start());
+    let mut envoy = gateway(&identity, &upstream).dynamic_listeners().plugin(bookings(&identity)).start();
+    let (view, booker) = (identity.client_credentials("view"), identity.client_credentials("book"));
+    let calls =
+        |envoy: &Envoy, token: &str| [list(), get_one(), book(), cancel()].map(|request| status(envoy, request, token));
+    assert_eq!(calls(&envoy, &view), [200, 200, 403, 403]);
+    assert_eq!(calls(&envoy, &booker), [403, 403, 200, 403]);
+
+    // view and book both map to BookTickets, and view to ViewTickets as well.
+    let mapped = with(bookings(&identity), &[("/rules/1/require", json!({ "any_scope": ["book", "view"] }))]);
+    envoy.replace_listeners(&[("main", ListenerSpec::new().plugin(mapped))]).expect("Envoy takes it");
+    wait_until("the new configuration", LIMIT, || calls(&envoy, &view) == [200, 200, 200, 403]);
+    assert_eq!(calls(&envoy, &booker), [403, 403, 200, 403]);
+    let neither = send(envoy.addr("main"), &book().bearer(&identity.client_credentials("cancel")));
+    assert_refused(&neither, Refusal::LacksScope("book view"));
+}
+
+#[test]
+fn s2_4_all_scopes_open_every_mapped_resource_and_unmapped_ones_stay_shut() {
+    let (identity, upstream) = (OidcProvider::start(), Upstream::start());
+    let envoy = gateway(&identity, &upstream).plugin(bookings(&identity)).start();
+    let everything = identity.client_credentials("view book cancel admin all APIManagerScope");
+    let unmapped = identity.client_credentials("admin all");
+    let none = identity.client_credentials("");
+
+    for request in [list(), get_one(), book(), cancel()] {
+        assert_eq!(status(&envoy, request.clone(), &everything), 200, "{request:?}");
+        assert_eq!(status(&envoy, request.clone(), &unmapped), 403, "{request:?}");
+        assert_eq!(status(&envoy, request.clone(), &none), 403, "{request:?}");
+    }
+    assert_eq!(upstream.request_count(), 4);
+    for (method, path) in
+        [("PUT", "/bookings/7"), ("DELETE", "/bookings"), ("GET", "/bookings/7/invoice"), ("GET", "/")]
+    {
+        assert_refused(&send(envoy.addr("main"), &Request::new(method, path).bearer(&everything)), Refusal::NoRule);
+    }
+    assert_eq!((identity.introspections(), upstream.request_count()), (3, 4));
+}
+
+#[test]
+fn s2_4_the_same_scope_of_another_authorization_server_opens_nothing() {
+    let (north, south, upstream) = (OidcProvider::start(), OidcProvider::start(), Upstream::start());
+    let rule = |server: &str| {
+        json!({
+            "name": server,
+            "match": [{ "path_prefix": format!("/{server}") }],
+            "authorization_server": server,
+            "require": { "scope": "view" },
+        })
+    };
+    // A secret may also stand in the configuration itself.
+    let mut second = authorization_server("south", &south);
+    let introspection = second["introspection"].as_object_mut().expect("an object");
+    introspection.remove("client_secret_env");
+    introspection.insert("client_secret".to_owned(), json!(OidcProvider::GATEWAY_SECRET));
+    let configuration = json!({
+        "authorization_servers": [authorization_server("north", &north), second],
+        "realm": "bookings",
+        "rules": [rule("north"), rule("south")],
+    });
+    let envoy = Envoy::builder()
+        .cluster("north", north.addr())
+        .cluster("south", south.addr())
+        .upstream(upstream.addr())
+        .env(SECRET_VARIABLE, OidcProvider::GATEWAY_SECRET)
+        .plugin(configuration)
+        .start();
+    let answer = |path: &str, token: &str| send(envoy.addr("main"), &Request::get(path).bearer(token));
+    let (of_north, of_south) = (north.client_credentials("view"), south.client_credentials("view"));
+
+    // The second round meets a cache that knows both tokens, each by its own server.
+    for _ in 0..2 {
+        assert_eq!(answer("/north/1", &of_north).status, 200);
+        assert_eq!(answer("/south/1", &of_south).status, 200);
+        assert_refused(&answer("/south/1", &of_north), Refusal::BadToken);
+        assert_refused(&answer("/north/1", &of_south), Refusal::BadToken);
+    }
+    assert_eq!((north.introspections(), south.introspections(), upstream.request_count()), (2, 2, 4));
+}
+
+#[test]
+fn s2_5_a_scope_for_a_whole_api_opens_all_of_it_and_nothing_else() {
+    let (identity, upstream) = (OidcProvider::start(), Upstream::start());
+    let rules = json!([
+        { "name": "Flights", "match": [{ "path_prefix": "/flights" }], "require": { "scope": "all" } },
+        { "name": "Hotels", "match": [{ "path_prefix": "/hotels" }], "require": { "scope": "view" } },
+    ]);
+    let envoy = gateway(&identity, &upstream).plugin(with(bookings(&identity), &[("/rules", rules)])).start();
+    let (all, view) = (identity.client_credentials("all"), identity.client_credentials("view"));
+    let answer =
+        |method: &str, path: &str, token: &str| send(envoy.addr("main"), &Request::new(method, path).bearer(token));
+
+    for path in ["", "/", "/1955", "/1955/seats/7?window=yes"] {
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
+            assert_eq!(answer(method, &format!("/flights{path}"), &all).status, 200, "{method} {path}");
+            assert_refused(&answer(method, &format!("/hotels{path}"), &all), Refusal::LacksScope("view"));
+        }
+        assert_refused(&answer("GET", &format!("/flights{path}"), &view), Refusal::LacksScope("all"));
+        assert_eq!(answer("GET", &format!("/hotels{path}"), &view).status, 200);
+    }
+    for path in ["/flightsandmore", "/flight", "/"] {
+        assert_refused(&answer("GET", path, &all), Refusal::NoRule);
+    }
+    assert_eq!((identity.introspections(), upstream.request_count()), (2, 28));
+}
+
+#[test]
+fn s2_6_each_api_is_closed_or_open_as_it_is_told() {
+    let (identity, upstream) = (OidcProvider::start(), Upstream::start());
+    let rules = json!([
+        { "name": "Closed", "match": [{ "route": "closed" }], "require": { "scope": "view" } },
+        { "name": "Brochures", "match": [{ "path_prefix": "/brochures" }], "public": true },
+    ]);
+    let envoy = gateway(&identity, &upstream)
+        .plugin(with(bookings(&identity), &[("/rules", rules)]))
+        .route(RouteSpec::prefix("/open/").name("open").without_filter())
+        .route(RouteSpec::prefix("/closed/").name("closed"))
+        .start();
+    let answer = |request: &Request| send(envoy.addr("main"), request);
+    let token = identity.client_credentials("view");
+
+    // Where the filter is off, it does nothing at all: the header stays.
+    assert_eq!(answer(&Request::get("/open/1")).status, 200);
+    assert_eq!(answer(&Request::get("/open/1").bearer("garbage")).status, 200);
+    assert_eq!(upstream.requests()[1].headers_named("authorization"), ["Bearer garbage"]);
+    assert_eq!(answer(&Request::get("/brochures/1")).status, 200);
+    assert_eq!((identity.introspections(), upstream.request_count()), (0, 3));
+
+    assert_refused(&answer(&Request::get("/closed/1")), Refusal::NoToken);
+    assert_refused(&answer(&Request::get("/closed/1").bearer("garbage")), Refusal::BadToken);
+    // An API that nobody said anything about is not open.
+    assert_refused(&answer(&Request::get("/other/1").bearer(&token)), Refusal::NoRule);
+    assert_eq!(upstream.request_count(), 3);
+    assert_eq!(answer(&Request::get("/closed/1").bearer(&token)).status, 200);
+}
+
+#[test]
+fn s2_9_a_token_that_never_expires_is_asked_about_again_after_max_ttl() {
+    const MAX_TTL: Duration = Duration::from_secs(2);
+    let (identity, upstream) = (OidcProvider::start(), Upstream::start());
+    // oidc-provider gives every token an end. An adapter takes it off as webMethods says "never", or puts it where WSO2
+    // Identity Server does.
+    let adapter = ScriptedServer::in_front_of(identity.addr(), |mut answer| {
+        let members = answer.as_object_mut().expect("an object");
+        if members.remove("exp").is_some() && members["scope"] == "view book" {
+            members.insert("exp".to_owned(), json!(i64::MAX));
+        }
+        answer
+    });
+    let envoy = Envoy::builder()
+        .cluster("identity", adapter.addr())
+        .upstream(upstream.addr())
+        .env(SECRET_VARIABLE, OidcProvider::GATEWAY_SECRET)
+        .plugin(with(bookings(&identity), &[("/cache/max_ttl", json!("2s"))]))
+        .start();
+    let tokens = ["view", "view book"].map(|scope| identity.password("alice", "alice-pw", scope).access_token);
+    let statuses = || tokens.each_ref().map(|token| status(&envoy, list(), token));
+
+    assert_eq!([statuses(), statuses()], [[200; 2]; 2]);
+    assert_eq!(identity.introspections(), 2);
+    thread::sleep(MAX_TTL);
+    assert_eq!(statuses(), [200; 2]);
+    assert_eq!(identity.introspections(), 4);
+
+    for token in &tokens {
+        identity.revoke(token);
+    }
+    wait_until("both tokens to be refused", MAX_TTL * 2, || statuses() == [401; 2]);
+}
+
+#[test]
+fn s2_11_the_scopes_count_that_the_user_approved_not_those_asked_for() {
+    let (identity, upstream) = (OidcProvider::start(), Upstream::start());
+    let envoy = gateway(&identity, &upstream).plugin(bookings(&identity)).start();
+    let asked = ["openid", "view", "book"];
+
+    let narrowed = identity.authorization_code_pkce("alice", "alice-pw", &asked, &["view"]).access_token;
+    assert_eq!([list(), get_one()].map(|request| status(&envoy, request, &narrowed)), [200, 200]);
+    let response = send(envoy.addr("main"), &book().bearer(&narrowed));
+    assert_refused(&response, Refusal::LacksScope("book"));
+    assert_eq!(upstream.request_count(), 2);
+
+    let whole = identity.authorization_code_pkce("alice", "alice-pw", &asked, &["view", "book"]).access_token;
+    assert_eq!([list(), book()].map(|request| status(&envoy, request, &whole)), [200, 200]);
+}
+
+#[test]
+fn s2_13_a_call_out_of_scope_is_told_the_scope_and_an_invalid_token_is_not() {
+    let (identity, upstream) = (OidcProvider::start(), Upstream::start());
+    let changes = [("/rules/2/require", json!({ "scope": "book", "any_scope": ["cancel", "admin"] }))];
+    let envoy = gateway(&identity, &upstream).plugin(with(bookings(&identity), &changes)).start();
+    let view = identity.client_credentials("view");
+
+    // The product answers both with "Token is invalid or expired": profile `webmethods`, still to come in this row.
+    let response = send(envoy.addr("main"), &book().bearer(&view));
+    assert_refused(&response, Refusal::LacksScope("book"));
+    let response = send(envoy.addr("main"), &cancel().bearer(&view));
+    assert_refused(&response, Refusal::LacksScope("book cancel admin"));
+    let response = send(envoy.addr("main"), &cancel().bearer("garbage"));
+    assert_refused(&response, Refusal::BadToken);
+    assert_eq!(upstream.request_count(), 0);
+}
+
+/// The names of the reference's example, and one header for each further property.
+fn identity_headers() -> Value {
+    json!({
+        "x-client": "client_id",
+        "x-owner": "sub",
+        "x-scope": "scope",
+        "x-department": "department",
+        "x-roles": "roles",
+        "x-issuer": "iss",
+        "x-audience": "aud",
+    })
+}
+
+#[test]
+fn s2_14_the_application_learns_who_called() {
+    let (identity, upstream) = (OidcProvider::start(), Upstream::start());
+    let changes = [("/upstream", json!({ "headers": identity_headers() }))];
+    let envoy = gateway(&identity, &upstream).plugin(with(bookings(&identity), &changes)).start();
+    let values = |request: Request, token: &str| {
+        upstream.clear();
+        assert_eq!(status(&envoy, request, token), 200);
+        let [passed] = upstream.requests().try_into().expect("one request");
+        let names = ["x-client", "x-owner", "x-scope", "x-department", "x-roles", "x-issuer", "x-audience"];
+        names.map(|name| passed.headers_named(name).join("|"))
+    };
+    let issuer = identity.issuer();
+    let alice = identity.password("alice", "alice-pw", "view book").access_token;
+    let alone = identity.client_credentials("view");
+
+    let forged = identity_headers().as_object().expect("an object").keys().fold(list(), |request, name| {
+        request.header(name, "forged").header(name.to_uppercase(), "forged").header(name.replace('-', "_"), "forged")
+    });
+    // The second time from the cache.
+    for request in [list(), list(), forged.clone()] {
+        let expected = ["web", "alice", "view book", "time travel", "admin", &issuer, AUDIENCE];
+        assert_eq!(values(request, &alice), expected);
+    }
+    // A client alone has no subject and no department: no header, whatever the caller sent.
+    for request in [list(), forged] {
+        assert_eq!(values(request, &alone), ["traveller", "", "view", "", "", &issuer, AUDIENCE]);
+        let left = upstream.requests().remove(0).headers;
+        let named = |name: &str| left.iter().any(|(other, _)| other == name);
+        assert!(!named("x-owner") && !named("x-department"), "{left:?}");
+    }
+}
+
+#[test]
+fn s2_14_forged_headers_are_removed_in_every_spelling_on_public_routes_too() {
+    let (identity, upstream) = (OidcProvider::start(), Upstream::start());
+    let changes = [("/upstream", json!({ "headers": { "x-auth-subject": "sub" } }))];
+    let envoy = gateway(&identity, &upstream).plugin(with(bookings(&identity), &changes)).start();
+    let spellings = ["x-auth-subject", "X-Auth-Subject", "x_auth_subject", "X-AUTH_SUBJECT", "x.auth.subject"];
+    let forge = |request: Request| {
+        let forged = spellings.iter().fold(request, |request, name| request.header(name, "root"));
+        // A neighbour that only looks alike is nobody's business.
+        forged.header("x-auth-subject-hint", "kept")
+    };
+    let alone = identity.client_credentials("view");
+    let alice = identity.password("alice", "alice-pw", "view").access_token;
+
+    for (request, subject) in
+        [(Request::get("/healthz"), None), (list().bearer(&alone), None), (list().bearer(&alice), Some("alice"))]
+    {
+        upstream.clear();
+        assert_eq!(send(envoy.addr("main"), &forge(request)).status, 200);
+        let passed = upstream.requests().remove(0);
+        assert_eq!(passed.headers_named("x-auth-subject"), Vec::from_iter(subject));
+        assert_eq!(passed.headers_named("x-auth-subject-hint"), ["kept"]);
+        let forged = passed.headers.iter().any(|(_, value)| value == b"root");
+        assert!(!forged, "{passed:?}");
+    }
+}
+
+#[test]
+fn s2_14_the_token_stays_here_unless_it_is_to_be_kept() {
+    let (identity, upstream) = (OidcProvider::start(), Upstream::start());
+    let keep = with(bookings(&identity), &[("/upstream", json!({ "authorization": "keep" }))]);
+    let envoy = gateway(&identity, &upstream)
+        .plugin(bookings(&identity))
+        .listener("keep", ListenerSpec::new().plugin(keep))
+        .start();
+    let token = identity.client_credentials("view");
+    let credentials = format!("Bearer {token}");
+
+    for (listener, expected) in [("main", &[][..]), ("keep", std::slice::from_ref(&credentials))] {
+        for request in [list(), Request::get("/healthz")] {
+            upstream.clear();
+            assert_eq!(send(envoy.addr(listener), &request.bearer(&token)).status, 200);
+            let passed = upstream.requests().remove(0);
+            assert_eq!(passed.headers_named("authorization"), expected, "{listener}");
+            let holds = passed.headers.iter().filter(|(_, value)| value.ends_with(token.as_bytes())).count();
+            assert_eq!(holds, expected.len(), "{passed:?}");
+        }
+    }
+}

@@ -10,7 +10,7 @@
 //   KEYFILE                 file that keeps the signing key across restarts (none: a new key each start)
 //
 // Standard output: `ready URL` once it listens, then `METHOD PATH STATUS` for each request answered.
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -81,7 +81,14 @@ async function mayRevoke(ctx, client, token) {
 
 function signingKeys() {
   if (env.KEYFILE && existsSync(env.KEYFILE)) return JSON.parse(readFileSync(env.KEYFILE, 'utf8'));
-  const key = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' });
+  // Through PEM, because Node.js 20 may deadlock otherwise: a collection during the export destroys the finished
+  // generation, which takes the lock of the same key.
+  const { privateKey } = generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  });
+  const key = createPrivateKey(privateKey).export({ format: 'jwk' });
   const keys = { keys: [{ ...key, use: 'sig', alg: 'RS256' }] };
   if (env.KEYFILE) writeFileSync(env.KEYFILE, JSON.stringify(keys), { mode: 0o600 });
   return keys;

@@ -116,15 +116,15 @@ impl Insert {
     }
 
     /// Puts the entry into the bucket. Out go an older entry for the same token, everything expired, and, if
-    /// the bucket is still full, what would expire first.
+    /// the bucket is still full, what was put in first: entries that live long, of another configuration
+    /// perhaps, cannot keep others out.
     pub fn apply(&self, bucket: Option<&[u8]>) -> Applied {
         let mut kept: Vec<Entry<'_>> = Entries::of(bucket.unwrap_or_default())
             .filter(|entry| entry.digest != self.digest.as_bytes() && entry.expires_at > self.now)
             .collect();
-        kept.sort_by_key(|entry| std::cmp::Reverse(entry.expires_at));
         let room = usize::try_from(self.ways.saturating_sub(1)).unwrap_or_default();
         let evicted = kept.len().saturating_sub(room);
-        kept.truncate(room);
+        kept.drain(..evicted);
         let mut bucket = vec![VERSION];
         let new = Entry { digest: self.digest.as_bytes(), expires_at: self.expires_at, facts: &self.facts };
         for entry in kept.iter().chain([&new]) {

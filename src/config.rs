@@ -45,7 +45,7 @@ pub struct Config {
     pub(crate) logs_permits: bool,
     pub(crate) paths: PathOptions,
     pub(crate) policy: Policy,
-    /// SHA-256 over the document and the secrets it names.
+    /// SHA-256 over the version, the document and the secrets it names.
     pub(crate) fingerprint: [u8; 32],
 }
 
@@ -172,6 +172,8 @@ fn read_upstream(node: &Node<'_>) -> Option<UpstreamConfig> {
                 },
             }
         }
+        // Facts keep the values in this order; two documents that differ in the order alone mean the same.
+        headers.sort_by(|(a, _), (b, _)| a.as_str().cmp(b.as_str()));
         complete.then_some(headers)
     });
     Some(UpstreamConfig { keep_authorization: keep_authorization?, headers: headers? })
@@ -212,6 +214,8 @@ fn fingerprint(document: &Json, servers: &[AuthorizationServer]) -> [u8; 32] {
     let mut text = String::new();
     document.write_canonical(&mut text);
     let mut hash = hmac_sha256::Hash::new();
+    // Another version may keep facts in another form.
+    hash.update(env!("CARGO_PKG_VERSION"));
     hash.update(&text);
     for server in servers {
         // Secrets from the environment are not in the document.

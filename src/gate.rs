@@ -23,6 +23,7 @@ pub struct Gate {
     max_token_bytes: usize,
     paths: PathOptions,
     needs_route: bool,
+    uses_hosts: bool,
     logs_permits: bool,
     pub(crate) cache: CacheConfig,
     pub(crate) upstream: UpstreamConfig,
@@ -42,6 +43,7 @@ impl Gate {
         let server = |(index, config)| Arc::new(Server { config, digest_key: DigestKey::new(&fingerprint, index) });
         Self {
             needs_route: config.policy.uses_routes(),
+            uses_hosts: config.policy.uses_hosts(),
             policy: config.policy,
             servers: config.servers.into_iter().enumerate().map(server).collect(),
             realm: config.realm,
@@ -81,7 +83,11 @@ impl Gate {
         if self.needs_route && has_identity_headers(head, &self.upstream) {
             return self.refuse(Denial::Target(TargetError::Route), None);
         }
-        let Some(rule) = self.policy.find(&target) else {
+        let found = self.policy.find(&target);
+        if self.uses_hosts && self.port_is_ambiguous(found, target) {
+            return self.refuse(Denial::Target(TargetError::HostPort), None);
+        }
+        let Some(rule) = found else {
             return self.refuse(Denial::NoRule, None);
         };
         if let Some(permit) = authorize_anonymous(rule) {
@@ -100,6 +106,18 @@ impl Gate {
 
     pub(crate) fn refuse(&self, denial: Denial, rule: Option<&Rule>) -> Step {
         Step::Respond(Reply::new(denial, rule, &self.realm))
+    }
+
+    /// Whether a port that no `hosts` entry names decides which rule applies.
+    fn port_is_ambiguous(&self, found: Option<&Arc<Rule>>, target: Target<'_>) -> bool {
+        if found.is_some_and(|rule| rule.names_host_of(&target)) {
+            return false;
+        }
+        let Some(host) = target.host.without_port() else {
+            return false;
+        };
+        let without_port = self.policy.find(&Target { host, ..target });
+        without_port.map(Arc::as_ptr) != found.map(Arc::as_ptr)
     }
 
     /// The server of a protected rule. `Config` has checked that it exists.

@@ -114,7 +114,9 @@ impl Trouble {
     /// One sentence for the operator: what happened and where to look.
     pub fn explain(self) -> String {
         match self {
-            Self::NotSent => "the request could not be sent: does the cluster exist?".to_owned(),
+            Self::NotSent => {
+                "the request could not be sent: does the cluster exist, has it endpoints, is it full?".to_owned()
+            }
             Self::NoAnswer => "no answer came in time: is the server up and reachable?".to_owned(),
             Self::ClientRefused(status) => {
                 format!("answered {status}: it refuses our client; check client_id and the client secret")

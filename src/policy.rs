@@ -57,6 +57,10 @@ impl Policy {
         self.rules.iter().find(|rule| rule.matches.iter().any(|entry| entry.matches(target)))
     }
 
+    pub(crate) fn uses_hosts(&self) -> bool {
+        self.rules.iter().flat_map(|rule| &rule.matches).any(|entry| !entry.hosts.is_empty())
+    }
+
     pub(crate) fn uses_routes(&self) -> bool {
         self.rules.iter().flat_map(|rule| &rule.matches).any(|entry| entry.route.is_some())
     }
@@ -76,6 +80,13 @@ impl Policy {
             }
         }
         shadowing
+    }
+}
+
+impl Rule {
+    /// Whether the rule matches by an entry that names the host, and with it the port if there is one.
+    pub(crate) fn names_host_of(&self, target: &Target<'_>) -> bool {
+        self.matches.iter().any(|entry| !entry.hosts.is_empty() && entry.matches(target))
     }
 }
 

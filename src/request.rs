@@ -42,8 +42,11 @@ pub(crate) struct Target<'a> {
 pub enum TargetError {
     /// The path could be read two ways, or is none.
     Path(PathError),
-    /// The authority is not `host [":" port]`.
+    /// The authority is not `host [":" port]`, or could be read two ways.
     Host,
+    /// With its port the request falls under another rule than without: Envoy and the application behind it
+    /// may differ in whether a port belongs to the host.
+    HostPort,
     /// Rules follow Envoy's routes, and the request carries an identity header that Envoy may have routed by.
     Route,
 }

@@ -174,7 +174,7 @@ fn read_host(node: &Node<'_>) -> Option<HostPattern> {
     let text = node.string()?;
     let host = HostPattern::parse(text);
     if host.is_none() {
-        let hint = "write api.example.com or *.example.com, without a port";
+        let hint = "write api.example.com, *.example.com or, if the port counts, api.example.com:8443";
         node.note(format!("`{}` is no host pattern", shown(text)), hint);
     }
     host
@@ -197,6 +197,7 @@ fn read_path(node: &Node<'_>, parse: impl FnOnce(&str) -> Result<PathPattern, Pa
             | PathError::Backslash
             | PathError::Semicolon
             | PathError::BadEscape
+            | PathError::NeedlessEscape
             | PathError::DoubleEscape
             | PathError::NotUtf8,
         )) => "no request with such a path is let in: write the plain path",

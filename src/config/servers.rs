@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::document::{Node, Object, shown};
 use super::read_name;
 use crate::introspection::{Endpoint, basic_authorization};
+use crate::request::Host;
 
 /// An authorization server.
 #[derive(Debug)]
@@ -47,13 +48,19 @@ fn read_server(node: &Node<'_>, environment: &dyn Fn(&str) -> Option<String>) ->
     let authority = introspection
         .authority
         .or_else(|| issuer.as_deref().and_then(authority_of))
-        .unwrap_or_else(|| cluster.to_owned());
+        .or_else(|| is_authority(cluster).then(|| cluster.to_owned()));
+    if authority.is_none() {
+        object.note(
+            "no Host can be derived for callouts from `issuer` or `cluster`",
+            "set introspection.authority to the host that the server knows itself by",
+        );
+    }
     Some(AuthorizationServer {
         name: name?,
         audience: audience?,
         introspection: Endpoint {
             cluster: cluster.to_owned(),
-            authority,
+            authority: authority?,
             path: introspection.path,
             authorization: introspection.authorization,
             timeout: introspection.timeout,
@@ -123,7 +130,7 @@ fn read_endpoint_path(node: &Node<'_>) -> Option<String> {
 
 fn read_authority(node: &Node<'_>) -> Option<String> {
     let authority = node.string()?;
-    if crate::request::Host::parse(authority.as_bytes()).is_some() {
+    if is_authority(authority) {
         return Some(authority.to_owned());
     }
     node.note(format!("`{}` is no authority", shown(authority)), "write host or host:port");
@@ -146,7 +153,7 @@ fn read_client_secret(object: &Object<'_>, environment: &dyn Fn(&str) -> Option<
             let secret = environment(variable).filter(|secret| !secret.is_empty());
             if secret.is_none() {
                 node.note(
-                    format!("the environment variable `{}` is not set for the module", shown(variable)),
+                    format!("the environment variable {}is not set for the module", named(variable)),
                     "set it where Envoy starts and name it in vm_config.environment_variables.host_env_keys",
                 );
             }
@@ -163,11 +170,24 @@ fn read_client_secret(object: &Object<'_>, environment: &dyn Fn(&str) -> Option<
     }
 }
 
+/// The name of a variable, if it looks like one: it may be the secret itself, in the wrong place.
+fn named(variable: &str) -> String {
+    if variable.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_') && variable.len() <= 64 {
+        format!("`{variable}` ")
+    } else {
+        String::new()
+    }
+}
+
 /// `host[:port]` of an absolute URI.
 fn authority_of(uri: &str) -> Option<String> {
     let (_, rest) = uri.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next().filter(|authority| !authority.is_empty())?;
-    crate::request::Host::parse(authority.as_bytes()).map(|_| authority.to_owned())
+    is_authority(authority).then(|| authority.to_owned())
+}
+
+fn is_authority(text: &str) -> bool {
+    Host::parse(text.as_bytes()).is_some_and(|host| !host.name().is_empty())
 }
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);

@@ -272,8 +272,8 @@ fn every_way_to_be_wrong_is_refused_with_path_problem_and_hint() {
         ),
         (
             r#""path": "/healthz""#,
-            r#""hosts": ["a:80"]"#,
-            "rules[2].match[0].hosts[0]: `a:80` is no host pattern; write api.example.com or *.example.com, without a port",
+            r#""hosts": ["a:b"]"#,
+            "rules[2].match[0].hosts[0]: `a:b` is no host pattern; write api.example.com, *.example.com or, if the port counts, api.example.com:8443",
         ),
         (
             r#"["GET"]"#,

@@ -1,45 +1,48 @@
-//! Host patterns: an exact name, or `*.suffix` for every name below the suffix.
+//! Host patterns: an exact name, or `*.suffix` for every name below the suffix; with a port if it counts.
 
 use crate::request::Host;
 
 /// What a rule's `hosts` entry matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum HostPattern {
-    Exact(Host),
-    /// The suffix with its leading dot.
-    Below(String),
+pub(crate) struct HostPattern {
+    host: Host,
+    /// Whether it matches the names below the host, and not the host itself.
+    below: bool,
 }
 
 impl HostPattern {
-    /// Parses a pattern; `None` if it is neither a host without a port nor `*.` before one.
+    /// Parses a pattern; `None` if it is neither a host nor `*.` before one.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (name, below) = match text.strip_prefix("*.") {
+        let (host, below) = match text.strip_prefix("*.") {
             Some(suffix) => (suffix, true),
             None => (text, false),
         };
-        let host = Host::parse(name.as_bytes())?;
-        let has_port = name.contains(':') && !name.starts_with('[') || name.contains("]:");
-        if host.as_str().is_empty() || has_port || below && name.starts_with('[') {
-            return None;
-        }
-        Some(if below { Self::Below(format!(".{}", host.as_str())) } else { Self::Exact(host) })
+        let host = Host::parse(host.as_bytes())?;
+        let valid = !host.name().is_empty() && !(below && host.name().starts_with('['));
+        valid.then_some(Self { host, below })
     }
 
     pub(crate) fn matches(&self, host: &Host) -> bool {
-        match self {
-            Self::Exact(exact) => exact == host,
-            Self::Below(suffix) => host.as_str().len() > suffix.len() && host.as_str().ends_with(suffix.as_str()),
+        if self.below {
+            self.host.port() == host.port() && is_below(host.name(), self.host.name())
+        } else {
+            self.host == *host
         }
     }
 
     /// Whether `self` matches every host that `other` does.
     pub(crate) fn covers(&self, other: &Self) -> bool {
-        match (self, other) {
-            (_, Self::Exact(host)) => self.matches(host),
-            (Self::Below(ours), Self::Below(theirs)) => theirs.ends_with(ours.as_str()),
-            (Self::Exact(_), Self::Below(_)) => false,
+        match (self.below, other.below) {
+            (_, false) => self.matches(&other.host),
+            (true, true) => self.host == other.host || self.matches(&other.host),
+            (false, true) => false,
         }
     }
+}
+
+/// Whether `name` has at least one label more than `suffix`.
+fn is_below(name: &str, suffix: &str) -> bool {
+    name.strip_suffix(suffix).and_then(|labels| labels.strip_suffix('.')).is_some_and(|labels| !labels.is_empty())
 }
 
 #[cfg(test)]
@@ -52,7 +55,7 @@ mod tests {
 
     #[test]
     fn an_exact_host_matches_itself_and_a_suffix_what_is_below_it() {
-        assert!(matches("api.example.com", "API.example.com.:443"));
+        assert!(matches("api.example.com", "API.example.com"));
         assert!(!matches("api.example.com", "x.api.example.com"));
         assert!(matches("*.example.com", "a.example.com") && matches("*.Example.com", "a.b.example.com"));
         assert!(!matches("*.example.com", "example.com"));
@@ -62,15 +65,23 @@ mod tests {
     }
 
     #[test]
+    fn a_port_counts_as_it_does_for_envoy() {
+        assert!(matches("a.b:8443", "A.b:8443") && matches("*.b:8443", "a.b:8443") && matches("[::1]:80", "[::1]:80"));
+        assert!(!matches("a.b", "a.b:8443") && !matches("a.b:8443", "a.b") && !matches("a.b:80", "a.b:8443"));
+        assert!(!matches("*.b", "a.b:8443") && !matches("*.b:8443", "a.b"));
+    }
+
+    #[test]
     fn a_pattern_covers_what_it_matches() {
         let covers = |a: &str, b: &str| HostPattern::parse(a).unwrap().covers(&HostPattern::parse(b).unwrap());
-        assert!(covers("*.b.c", "a.b.c") && covers("*.c", "*.b.c") && covers("a.b", "A.b"));
-        assert!(!covers("*.b.c", "*.c") && !covers("a.b", "*.b") && !covers("*.b", "b"));
+        assert!(covers("*.b.c", "a.b.c") && covers("*.c", "*.b.c") && covers("a.b", "A.b") && covers("*.b", "*.b"));
+        assert!(!covers("*.b.c", "*.c") && !covers("a.b", "*.b") && !covers("*.b", "b") && !covers("a.b.c", "*.b.c"));
+        assert!(!covers("*.c", "*.b.c:80") && !covers("a.b", "a.b:80"));
     }
 
     #[test]
     fn what_is_no_host_is_no_pattern() {
-        for bad in ["", "*", "*.", "a.*", "*a.b", "a:80", "[::1]:80", "*.[::1]", "a b", "a/b", "."] {
+        for bad in ["", "*", "*.", "a.*", "*a.b", "a:", "*.[::1]", "a b", "a/b", ".", "a."] {
             assert_eq!(HostPattern::parse(bad), None, "{bad:?}");
         }
     }

@@ -119,8 +119,7 @@ mod tests {
         for (pattern, path, expected) in [
             ("/bookings", "/bookings", true),
             ("/bookings", "/bookings?x", true),
-            ("/bookings", "/%62ookings", true),
-            ("/%62ookings", "/bookings", true),
+            ("/caf%C3%A9", "/caf%c3%a9", true),
             ("/bookings", "/Bookings", false),
             ("/bookings", "/bookings/", false),
             ("/bookings", "/bookings/7", false),

@@ -1,36 +1,49 @@
-//! The authority of a request (RFC 9110 §7.2), normalised: lower case, no port, no trailing dot.
+//! The authority of a request (RFC 9110 §7.2): a host in lower case, and a port where one is written.
+//!
+//! Envoy compares both with the domains of its virtual hosts, unless it is told to strip the port; so the port
+//! counts here as well.
 
-/// A host name or address as rules compare it. Empty if the request names none.
+/// A host and its port as rules compare them. Empty if the request names none.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Host(String);
+pub(crate) struct Host {
+    name: String,
+    /// Digits; empty if no port is written.
+    port: String,
+}
 
 impl Host {
-    /// Reads `host [":" port]`; `None` for anything else, such as user information or a space.
+    /// Reads `host [":" port]`; `None` for anything else, such as user information, a space, a trailing dot or
+    /// an empty port: what one reader drops, another compares.
     pub(crate) fn parse(authority: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(authority).ok()?;
-        let (host, rest) = if text.starts_with('[') {
+        let (name, rest) = if text.starts_with('[') {
             text.split_at_checked(text.find(']')?.checked_add(1)?)?
         } else {
             text.split_at_checked(text.find(':').unwrap_or(text.len()))?
         };
-        if !rest.is_empty() {
-            let port = rest.strip_prefix(':')?;
-            if !port.bytes().all(|b| b.is_ascii_digit()) {
-                return None;
-            }
-        }
-        let valid = match host.strip_prefix('[') {
-            Some(address) => {
-                address.trim_end_matches(']').bytes().all(|b| b.is_ascii_hexdigit() || b == b':' || b == b'.')
-            }
-            None => host.bytes().all(is_host_byte),
+        let port = match rest.strip_prefix(':') {
+            Some(port) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => port,
+            None if rest.is_empty() => rest,
+            _ => return None,
         };
-        let host = host.strip_suffix('.').unwrap_or(host);
-        valid.then(|| Self(host.to_ascii_lowercase()))
+        let valid = match name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            Some(address) => address.bytes().all(|b| b.is_ascii_hexdigit() || b == b':' || b == b'.'),
+            None => name.bytes().all(is_host_byte) && !name.ends_with('.') && (!name.is_empty() || port.is_empty()),
+        };
+        valid.then(|| Self { name: name.to_ascii_lowercase(), port: port.to_owned() })
     }
 
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn port(&self) -> &str {
+        &self.port
+    }
+
+    /// The same host without its port; `None` if it has none.
+    pub(crate) fn without_port(&self) -> Option<Self> {
+        (!self.port.is_empty()).then(|| Self { name: self.name.clone(), port: String::new() })
     }
 }
 
@@ -43,25 +56,44 @@ mod tests {
     use super::*;
 
     #[test]
-    fn case_port_and_trailing_dot_do_not_distinguish_hosts() {
-        for (authority, host) in [
-            ("API.Example.com", "api.example.com"),
-            ("api.example.com:8443", "api.example.com"),
-            ("api.example.com.", "api.example.com"),
-            ("api.example.com.:80", "api.example.com"),
-            ("api_1", "api_1"),
-            ("[::1]:80", "[::1]"),
-            ("[2001:DB8::1]", "[2001:db8::1]"),
-            ("127.0.0.1:1", "127.0.0.1"),
-            ("", ""),
+    fn a_host_is_read_without_regard_to_case_and_its_port_is_kept() {
+        for (authority, name, port) in [
+            ("API.Example.com", "api.example.com", ""),
+            ("api.example.com:8443", "api.example.com", "8443"),
+            ("api_1", "api_1", ""),
+            ("[::1]:80", "[::1]", "80"),
+            ("[2001:DB8::1]", "[2001:db8::1]", ""),
+            ("127.0.0.1:1", "127.0.0.1", "1"),
+            ("", "", ""),
         ] {
-            assert_eq!(Host::parse(authority.as_bytes()), Some(Host(host.to_owned())), "{authority}");
+            let expected = Host { name: name.to_owned(), port: port.to_owned() };
+            assert_eq!(Host::parse(authority.as_bytes()), Some(expected), "{authority}");
         }
     }
 
     #[test]
-    fn what_is_no_authority_is_refused() {
-        for authority in ["user@host", "a b", "a:b", "a:80:80", "a/b", "[::1", "[::1]x", "a%20b", "a,b", "é", "a\t"] {
+    fn what_is_no_authority_or_could_be_read_two_ways_is_refused() {
+        for authority in [
+            "user@host",
+            "a b",
+            "a:b",
+            "a:80:80",
+            "a/b",
+            "[::1",
+            "[::1]x",
+            "a%20b",
+            "a,b",
+            "é",
+            "a\t",
+            "a.",
+            "a..",
+            ".",
+            "a:",
+            "[::1]:",
+            "a.:80",
+            ":80",
+            ":",
+        ] {
             assert_eq!(Host::parse(authority.as_bytes()), None, "{authority}");
         }
         assert_eq!(Host::parse(b"a\xff"), None);

@@ -179,6 +179,66 @@ fn a_filter_whose_configuration_was_refused_answers_503_to_everything() {
 }
 
 #[test]
+fn a_refused_configuration_stays_shut_beside_one_that_was_accepted() {
+    // Both plugins have one name. Workers configure later than the main thread, when the good one is accepted
+    // already: were they to turn the bad one down then, Envoy would run its listener without the filter.
+    let server = scripted();
+    let upstream = Upstream::start();
+    let bad = || ListenerSpec::new().plugin(bookings_with("/rules/0/require", json!({})));
+    let good = || ListenerSpec::new().plugin(bookings());
+    let shut = |envoy: &Envoy| {
+        for _ in 0..8 {
+            for path in ["/bookings", "/healthz", "/other"] {
+                assert_eq!(send(envoy.addr("bad"), &Request::get(path).bearer("good")).status, 503);
+            }
+        }
+        assert_eq!(send(envoy.addr("good"), &Request::get("/bookings").bearer("good")).status, 200);
+    };
+    for policy in [None, Some("FAIL_CLOSED"), Some("FAIL_RELOAD"), Some("FAIL_OPEN")] {
+        let builder = Envoy::builder().cluster("identity_server", server.addr()).upstream(upstream.addr());
+        let builder = builder.listener("bad", bad()).listener("good", good());
+        shut(&policy.into_iter().fold(builder, |b, policy| b.wasm_field("failure_policy", json!(policy))).start());
+    }
+    let builder =
+        Envoy::builder().dynamic_listeners().cluster("identity_server", server.addr()).upstream(upstream.addr());
+    let mut envoy = builder.listener("bad", bad()).listener("good", good()).start();
+    shut(&envoy);
+    let healed = [("bad", good()), ("good", good())];
+    envoy.replace_listeners(&healed).unwrap();
+    wait_until("the mended configuration", LIMIT, || {
+        (0..8).all(|_| send(envoy.addr("bad"), &Request::get("/bookings").bearer("good")).status == 200)
+    });
+    assert_eq!(upstream.requests().iter().filter(|request| request.path == b"/other").count(), 0);
+}
+
+#[test]
+fn the_order_of_the_headers_in_a_configuration_changes_nothing() {
+    let server = ScriptedServer::start(|_| {
+        Script::json(json!({ "active": true, "scope": "view", "sub": "alice", "client_id": "web" }))
+    });
+    let upstream = Upstream::start();
+    let text = |headers: &str| {
+        let text = bookings_with("/upstream/headers", json!("HEADERS")).to_string();
+        ListenerSpec::new().plugin_json(&text.replace("\"HEADERS\"", headers))
+    };
+    let envoy = Envoy::builder()
+        .listener("a", text(r#"{ "x-subject": "sub", "x-client": "client_id" }"#))
+        .listener("b", text(r#"{ "x-client": "client_id", "x-subject": "sub" }"#))
+        .cluster("identity_server", server.addr())
+        .upstream(upstream.addr())
+        .start();
+    for listener in ["a", "b"] {
+        assert_eq!(send(envoy.addr(listener), &Request::get("/bookings").bearer("good")).status, 200);
+    }
+    for request in upstream.requests() {
+        assert_eq!(request.header("x-subject").as_deref(), Some("alice"));
+        assert_eq!(request.header("x-client").as_deref(), Some("web"));
+    }
+    // They mean the same, so they share what was learned.
+    assert_eq!(server.call_count(), 1);
+}
+
+#[test]
 fn a_bad_update_is_turned_down_and_the_old_configuration_stays() {
     let server = scripted();
     let upstream = Upstream::start();

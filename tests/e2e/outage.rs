@@ -86,7 +86,7 @@ fn an_unknown_cluster_is_503_and_named_in_the_log() {
     assert_eq!(send(envoy.addr("main"), &Request::get("/bookings").bearer("token")).status, 503);
     assert_eq!(upstream.request_count(), 0);
     assert_eq!(envoy.counter("scopegate.callouts.outcome.not_sent"), 1);
-    assert!(envoy.log().contains("does the cluster exist?"));
+    assert!(envoy.log().contains("does the cluster exist, has it endpoints, is it full?"));
 }
 
 #[test]

@@ -1,5 +1,13 @@
 //! Other callers than HTTP/1.1: HTTP/2 and gRPC.
 
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
 
 use crate::configurations::bookings_with;
@@ -83,4 +91,98 @@ fn grpc_callers_get_the_grpc_status_that_envoy_maps_to() {
     assert_eq!(gateway.upstream.request_count(), 0);
     let passed = client.grpc("/bookings.Bookings/List", &[("authorization", "Bearer good")], b"message");
     assert_eq!((passed.status, gateway.upstream.request_count()), (200, 1));
+}
+
+/// An upstream that speaks HTTP/2 and keeps the names of the headers and trailers it got.
+fn http2_upstream() -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    let names = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&names);
+    let listener = runtime().block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
+    runtime().spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let seen = Arc::clone(&seen);
+            let answer = service_fn(move |request: hyper::Request<Incoming>| {
+                let seen = Arc::clone(&seen);
+                async move {
+                    let (head, body) = request.into_parts();
+                    let trailers =
+                        body.collect().await.ok().and_then(|body| body.trailers().cloned()).unwrap_or_default();
+                    let names = head.headers.keys().chain(trailers.keys()).map(ToString::to_string);
+                    seen.lock().unwrap().extend(names);
+                    Ok::<_, Infallible>(hyper::Response::new(Empty::<Bytes>::new()))
+                }
+            });
+            let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            tokio::spawn(server.serve_connection(TokioIo::new(stream), answer));
+        }
+    });
+    (address, names)
+}
+
+#[test]
+fn trailers_carry_no_identity_and_no_credentials_either() {
+    let server =
+        ScriptedServer::start(|_| Script::json(json!({ "active": true, "scope": "view", "client_id": "web" })));
+    let (address, names) = http2_upstream();
+    let rules = json!([
+        { "name": "Open", "match": [{ "path": "/open" }], "public": true },
+        { "name": "All", "match": [{ "path_prefix": "/" }], "require": { "scope": "view" } },
+    ]);
+    let options = json!({ "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": { "http2_protocol_options": {} },
+    } });
+    let socket = json!({ "address": address.ip().to_string(), "port_value": address.port() });
+    let endpoint = json!({ "endpoint": { "address": { "socket_address": socket } } });
+    let envoy = Envoy::builder()
+        .plugin(bookings_with("/rules", rules))
+        .cluster("identity_server", server.addr())
+        .extra_clusters(json!([{
+            "name": "upstream", "type": "STATIC", "typed_extension_protocol_options": options,
+            "load_assignment": { "cluster_name": "upstream", "endpoints": [{ "lb_endpoints": [endpoint] }] },
+        }]))
+        .start();
+    let client = Http2Client::connect(envoy.addr("main"));
+    let forged =
+        [("x-auth-client-id", "root"), ("x_auth_client_id", "root"), ("authorization", "Bearer leak"), ("x-kept", "1")];
+    for (path, headers) in [("/open", &[][..]), ("/closed", &[("authorization", "Bearer good")])] {
+        names.lock().unwrap().clear();
+        let response = client.request_with_trailers("POST", path, headers, b"body", &forged);
+        assert_eq!(response.status, 200, "{path}");
+        let names = names.lock().unwrap();
+        let count = |name: &str| names.iter().filter(|seen| *seen == name).count();
+        assert_eq!(count("x-kept"), 1, "{path}: no trailers arrived: {names:?}");
+        // The true one is a header of requests that have a token.
+        assert_eq!(count("x-auth-client-id"), headers.len(), "{path}: {names:?}");
+        assert_eq!(count("x_auth_client_id") + count("authorization"), 0, "{path}: {names:?}");
+    }
+}
+
+#[test]
+fn a_body_does_not_take_waiting_headers_with_it() {
+    // With this option of the plugin, Envoy hands the body over while the headers wait.
+    let server = ScriptedServer::start(|request| {
+        let good = request.form_value("token") == Some("good");
+        Script::json(json!({ "active": good, "scope": "view" })).after(std::time::Duration::from_millis(300))
+    });
+    let upstream = Upstream::start();
+    let rules = json!([{ "name": "All", "match": [{ "path_prefix": "/" }], "require": { "scope": "view" } }]);
+    let envoy = Envoy::builder()
+        .plugin(bookings_with("/rules", rules))
+        .wasm_field("allow_on_headers_stop_iteration", json!(true))
+        .cluster("identity_server", server.addr())
+        .upstream(upstream.addr())
+        .start();
+    let bad = Request::post("/bookings", "a body").bearer("bad");
+    assert_eq!(send(envoy.addr("main"), &bad).status, 401);
+    assert_eq!(upstream.request_count(), 0);
+    let client = Http2Client::connect(envoy.addr("main"));
+    let headers = |token: &'static str| [("authorization", token)];
+    assert_eq!(client.request("POST", "/bookings", &headers("Bearer other"), b"body").status, 401);
+    let trailers = [("x-trailer", "1")];
+    assert_eq!(client.request_with_trailers("POST", "/bookings", &headers("Bearer third"), b"", &trailers).status, 401);
+    assert_eq!(upstream.request_count(), 0);
+    assert_eq!(send(envoy.addr("main"), &Request::post("/bookings", "a body").bearer("good")).status, 200);
+    assert_eq!(upstream.requests()[0].body, b"a body");
 }

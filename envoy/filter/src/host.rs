@@ -3,6 +3,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use hmac_sha256::Hash;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType, Status};
 use scopegate::{CalloutRequest, Insert, MAX_ANSWER_BYTES, UnixTime};
@@ -19,9 +20,23 @@ pub(crate) fn mark_configured() {
     let _ = hostcalls::set_shared_data(&configured_key(), Some(b"1"), None);
 }
 
-/// Whether this plugin, in any worker, has accepted a configuration since Envoy started.
-pub(crate) fn is_configured() -> bool {
-    hostcalls::get_shared_data(&configured_key()).is_ok_and(|(mark, _)| mark.is_some())
+/// Whether a configuration that was refused is taken nevertheless, to answer 503 to everything: if this plugin
+/// has none that it could keep, since Envoy could not start without one. The first verdict on a document holds
+/// for every worker, and for as long as Envoy runs, whatever else is configured in between.
+pub(crate) fn is_served_as_refused(document: &[u8]) -> bool {
+    let digest: String = Hash::hash(document).iter().map(|byte| format!("{byte:02x}")).collect();
+    let key = format!("scopegate.refused.{digest}");
+    if has_shared_data(&key) {
+        return true;
+    }
+    if has_shared_data(&configured_key()) {
+        return false;
+    }
+    hostcalls::set_shared_data(&key, Some(b"1"), None).is_ok()
+}
+
+fn has_shared_data(key: &str) -> bool {
+    hostcalls::get_shared_data(key).is_ok_and(|(value, _)| value.is_some())
 }
 
 /// One key for each plugin name that the operator gives.
@@ -34,6 +49,15 @@ fn configured_key() -> String {
 /// Authorization header would stay unseen.
 pub(crate) fn request_headers() -> Vec<(String, Vec<u8>)> {
     hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default()
+}
+
+/// Every request trailer.
+pub(crate) fn request_trailers() -> Vec<(String, Vec<u8>)> {
+    hostcalls::get_map_bytes(MapType::HttpRequestTrailers).unwrap_or_default()
+}
+
+pub(crate) fn remove_request_trailer(name: &str) {
+    let _ = hostcalls::remove_map_value(MapType::HttpRequestTrailers, name);
 }
 
 pub(crate) fn route_name() -> Option<Vec<u8>> {

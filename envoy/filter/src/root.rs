@@ -37,6 +37,9 @@ impl Root {
 impl Context for Root {}
 
 impl RootContext for Root {
+    /// The main thread is asked first. If it says false, Envoy turns the configuration down and keeps the old
+    /// one, if there is one. A worker must never say false: Envoy would run its listener without the filter,
+    /// whatever the failure policy.
     fn on_configure(&mut self, _size: usize) -> bool {
         let bytes = self.get_plugin_configuration().unwrap_or_default();
         match Config::parse(&bytes, &|variable| std::env::var(variable).ok()) {
@@ -51,9 +54,7 @@ impl RootContext for Root {
                 }
                 self.shared.metrics.count_refused_configuration();
                 self.gate = None;
-                // Envoy keeps an old configuration if the new one is turned down. Where there is no old one,
-                // turning it down would keep Envoy from starting at all: then every request is answered 503.
-                !host::is_configured()
+                host::is_served_as_refused(&bytes)
             }
         }
     }

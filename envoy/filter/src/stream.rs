@@ -17,6 +17,8 @@ pub(crate) struct Stream {
     /// The configuration that this request began with; a newer one does not concern it.
     gate: Option<Rc<Gate>>,
     waiting: Option<Waiting>,
+    /// Whether the request may pass. Until then nothing of it does.
+    passed: bool,
 }
 
 /// A callout under way.
@@ -26,23 +28,23 @@ struct Waiting {
     since: UnixTime,
 }
 
-/// How a request goes on.
-enum Outcome {
-    Passed,
-    Answered,
-    Waits,
-}
-
 impl Stream {
     pub(crate) fn new(id: u32, shared: Rc<Shared>, gate: Option<Rc<Gate>>) -> Self {
-        Self { id, shared, gate, waiting: None }
+        Self { id, shared, gate, waiting: None, passed: false }
     }
 
-    fn perform(&mut self, gate: &Gate, mut step: Step) -> Outcome {
+    /// Performs steps until the request has passed, is answered, or waits for a callout.
+    fn perform(&mut self, gate: &Gate, mut step: Step) {
         loop {
             step = match step {
-                Step::Forward(forward) => return self.pass(gate, &forward),
-                Step::Respond(reply) => return self.answer(&reply),
+                Step::Forward(forward) => {
+                    self.pass(gate, &forward);
+                    return;
+                }
+                Step::Respond(reply) => {
+                    self.answer(&reply);
+                    return;
+                }
                 Step::Lookup(lookup) => {
                     let bucket = host::bucket(lookup.key());
                     let looked = lookup.resume(gate, bucket.as_deref(), host::now());
@@ -56,7 +58,7 @@ impl Stream {
                     match host::dispatch(self.shared.root, self.id, &call.request()) {
                         Ok(callout) => {
                             self.waiting = Some(Waiting { callout, call, since });
-                            return Outcome::Waits;
+                            return;
                         }
                         Err(_) => self.resume(gate, call, CalloutAnswer::NotSent, since),
                     }
@@ -86,7 +88,7 @@ impl Stream {
         answered.step
     }
 
-    fn pass(&self, gate: &Gate, forward: &Forward) -> Outcome {
+    fn pass(&mut self, gate: &Gate, forward: &Forward) {
         for (name, value) in &forward.set {
             host::set_request_header(name, value);
         }
@@ -95,16 +97,19 @@ impl Stream {
         if gate.logs_permits() {
             log::info!("rule `{}`: {outcome}", forward.permit.rule());
         }
-        Outcome::Passed
+        self.passed = true;
     }
 
-    fn answer(&self, reply: &Reply) -> Outcome {
+    fn answer(&self, reply: &Reply) {
         self.shared.metrics.count_decision(reply.denial.outcome());
         let rule = reply.rule.as_deref().unwrap_or("-");
         log::info!("rule `{rule}`: refused with {}: {}", reply.status, reply.denial.reason());
         let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let _ = hostcalls::send_http_response(u32::from(reply.status), headers, Some(reply.body.as_bytes()));
-        Outcome::Answered
+    }
+
+    fn action(&self) -> Action {
+        if self.passed { Action::Continue } else { Action::Pause }
     }
 }
 
@@ -112,7 +117,7 @@ impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _num_headers: usize, _end_of_stream: bool) -> Action {
         let Some(gate) = self.gate.clone() else {
             self.answer(&Reply::misconfigured());
-            return Action::Pause;
+            return self.action();
         };
         let headers = host::request_headers();
         for name in gate.unwanted_headers(RawHead { headers: &headers, route: None }) {
@@ -120,10 +125,25 @@ impl HttpContext for Stream {
         }
         let route = if gate.needs_route() { host::route_name() } else { None };
         let step = gate.begin(RawHead { headers: &headers, route: route.as_deref() });
-        match self.perform(&gate, step) {
-            Outcome::Passed => Action::Continue,
-            Outcome::Answered | Outcome::Waits => Action::Pause,
+        self.perform(&gate, step);
+        self.action()
+    }
+
+    /// Envoy holds the body back while the headers wait, unless the plugin is configured with
+    /// `allow_on_headers_stop_iteration`: then a body that continued would take the headers with it.
+    fn on_http_request_body(&mut self, _body_size: usize, _end_of_stream: bool) -> Action {
+        self.action()
+    }
+
+    /// Some applications merge trailers into the headers, so they are cleaned like these.
+    fn on_http_request_trailers(&mut self, _num_trailers: usize) -> Action {
+        if let Some(gate) = &self.gate {
+            let trailers = host::request_trailers();
+            for name in gate.unwanted_headers(RawHead { headers: &trailers, route: None }) {
+                host::remove_request_trailer(&name);
+            }
         }
+        self.action()
     }
 }
 
@@ -146,7 +166,8 @@ impl Context for Stream {
             },
         };
         let step = self.resume(&gate, waiting.call, answer, waiting.since);
-        if let Outcome::Passed = self.perform(&gate, step) {
+        self.perform(&gate, step);
+        if self.passed {
             let _ = hostcalls::resume_http_request();
         }
     }

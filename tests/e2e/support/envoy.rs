@@ -115,7 +115,7 @@ pub struct EnvoyBuilder {
     extra_listeners: Vec<Value>,
     env: BTreeMap<String, String>,
     vm_id: String,
-    fail_reload: Option<bool>,
+    wasm_fields: Vec<(String, Value)>,
     concurrency: usize,
     wasm_log_level: String,
     filter: bool,
@@ -195,10 +195,9 @@ impl EnvoyBuilder {
         self
     }
 
-    /// Sets the failure policy of the filter: reload after a crash, or answer 503 until Envoy restarts. Unset, it is
-    /// what Envoy defaults to.
-    pub fn fail_policy_reload(mut self, reload: bool) -> Self {
-        self.fail_reload = Some(reload);
+    /// A field of the filter's `config` (envoy.extensions.wasm.v3.PluginConfig), such as `failure_policy`.
+    pub fn wasm_field(mut self, name: &str, value: Value) -> Self {
+        self.wasm_fields.push((name.to_owned(), value));
         self
     }
 
@@ -347,8 +346,8 @@ impl EnvoyBuilder {
         if let Some(configuration) = &spec.configuration {
             config["configuration"] = configuration.clone();
         }
-        if let Some(reload) = self.fail_reload {
-            config["failure_policy"] = json!(if reload { "FAIL_RELOAD" } else { "FAIL_CLOSED" });
+        for (name, value) in &self.wasm_fields {
+            config[name] = value.clone();
         }
         let wasm = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
         json!({ "name": FILTER, "typed_config": { "@type": wasm, "config": config } })
@@ -390,7 +389,7 @@ impl Envoy {
             extra_listeners: Vec::new(),
             env: BTreeMap::new(),
             vm_id: "scopegate".to_owned(),
-            fail_reload: None,
+            wasm_fields: Vec::new(),
             concurrency: 2,
             wasm_log_level: "trace".to_owned(),
             filter: true,

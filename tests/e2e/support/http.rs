@@ -1,11 +1,13 @@
 //! Clients: HTTP/1.1 byte for byte, HTTP/2, and a load generator.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::io::{Read as _, Result, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -215,7 +217,7 @@ pub fn load(
 /// An HTTP/2 connection (prior knowledge, no TLS); requests may run side by side from several threads.
 #[derive(Clone)]
 pub struct Http2Client {
-    sender: hyper::client::conn::http2::SendRequest<Full<Bytes>>,
+    sender: hyper::client::conn::http2::SendRequest<BoxBody<Bytes, Infallible>>,
     addr: SocketAddr,
 }
 
@@ -235,12 +237,33 @@ impl Http2Client {
     /// No answer fails the test.
     #[track_caller]
     pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
+        self.request_with_trailers(method, path, headers, body, &[])
+    }
+
+    /// No answer fails the test.
+    #[track_caller]
+    pub fn request_with_trailers(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+        trailers: &[(&str, &str)],
+    ) -> Response {
         let uri = format!("http://{}{path}", self.addr);
         let mut request = hyper::Request::builder().method(method).uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Full::new(Bytes::copy_from_slice(body))).expect("a request");
+        let body = Full::new(Bytes::copy_from_slice(body));
+        let body = if trailers.is_empty() {
+            body.boxed()
+        } else {
+            let named = |(name, value): &(&str, &str)| (name.parse().expect("a name"), value.parse().expect("a value"));
+            let trailers: hyper::HeaderMap = trailers.iter().map(named).collect();
+            body.with_trailers(std::future::ready(Some(Ok(trailers)))).boxed()
+        };
+        let request = request.body(body).expect("a request");
         let mut sender = self.sender.clone();
         bounded("an HTTP/2 answer", async move {
             let response = sender.send_request(request).await.expect("an HTTP/2 answer");

@@ -52,7 +52,7 @@ pub fn in_repository(path: impl AsRef<Path>) -> PathBuf {
 }
 
 /// The servers inside this process run on one runtime, shared by all tests.
-fn runtime() -> &'static tokio::runtime::Runtime {
+pub fn runtime() -> &'static tokio::runtime::Runtime {
     static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")

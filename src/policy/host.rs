@@ -18,8 +18,10 @@ impl HostPattern {
             None => (text, false),
         };
         let host = Host::parse(host.as_bytes())?;
-        let valid = !host.name().is_empty() && !(below && host.name().starts_with('['));
-        valid.then_some(Self { host, below })
+        if host.name().is_empty() || below && host.name().starts_with('[') {
+            return None;
+        }
+        Some(Self { host, below })
     }
 
     pub(crate) fn matches(&self, host: &Host) -> bool {

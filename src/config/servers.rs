@@ -48,7 +48,7 @@ fn read_server(node: &Node<'_>, environment: &dyn Fn(&str) -> Option<String>) ->
     let authority = introspection
         .authority
         .or_else(|| issuer.as_deref().and_then(authority_of))
-        .or_else(|| is_authority(cluster).then(|| cluster.to_owned()));
+        .or_else(|| host_of_cluster(cluster));
     if authority.is_none() {
         object.note(
             "no Host can be derived for callouts from `issuer` or `cluster`",
@@ -184,6 +184,11 @@ fn authority_of(uri: &str) -> Option<String> {
     let (_, rest) = uri.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next().filter(|authority| !authority.is_empty())?;
     is_authority(authority).then(|| authority.to_owned())
+}
+
+/// The name of a cluster if it is a host; Istio's `outbound|443||as.example.com` ends with one.
+fn host_of_cluster(cluster: &str) -> Option<String> {
+    cluster.rsplit('|').next().filter(|host| is_authority(host)).map(str::to_owned)
 }
 
 fn is_authority(text: &str) -> bool {

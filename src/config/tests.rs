@@ -407,3 +407,16 @@ fn a_great_many_headers_are_refused_at_once() {
     let found = problems(r#""x-auth-subject": "sub", "x-auth-scope": "scope""#, &headers.join(","));
     assert_eq!(found, ["upstream.headers: has 33 keys; keep 32 at most"]);
 }
+
+#[test]
+fn the_host_of_a_callout_is_the_issuers_or_the_clusters() {
+    let authority = |edit: &str, with: &str| {
+        let text = GOOD.replacen(r#""issuer": "http://127.0.0.1:9400", "#, "", 1).replacen(edit, with, 1);
+        let config = Config::parse(text.as_bytes(), &environment);
+        config.map(|config| config.servers[0].introspection.authority.clone()).map_err(|problems| problems.to_string())
+    };
+    assert_eq!(authority("", "").as_deref(), Ok("identity_server"));
+    assert_eq!(authority("identity_server", "outbound|443||as.example.com").as_deref(), Ok("as.example.com"));
+    assert_eq!(authority(r#""client_id""#, r#""authority": "as:81", "client_id""#).as_deref(), Ok("as:81"));
+    assert!(authority("identity_server", "the cluster").unwrap_err().contains("set introspection.authority"));
+}

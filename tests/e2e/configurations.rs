@@ -1,8 +1,15 @@
 //! One small configuration for the tests whose subject is not the configuration.
 
+use std::net::SocketAddr;
+
 use serde_json::{Value, json};
 
-use crate::support::OidcProvider;
+use crate::support::{Envoy, EnvoyBuilder, OidcProvider, Upstream};
+
+/// An Envoy with this configuration between an identity server and an upstream.
+pub fn gateway(configuration: Value, identity_server: SocketAddr, upstream: &Upstream) -> EnvoyBuilder {
+    Envoy::builder().plugin(configuration).cluster("identity_server", identity_server).upstream(upstream.addr())
+}
 
 /// GET `/bookings` takes scope `view`, `/healthz` is public. The scripted server answers at any path.
 pub fn bookings() -> Value {

@@ -4,19 +4,14 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::configurations::{bookings, bookings_with};
+use crate::configurations::{bookings, bookings_with, gateway};
 use crate::support::*;
 
 #[test]
 fn bytes_that_are_not_utf8_are_an_ordinary_bad_request() {
     let server = ScriptedServer::start(|_| Script::json(json!({ "active": true, "scope": "view" })));
     let upstream = Upstream::start();
-    let mut envoy = Envoy::builder()
-        .plugin(bookings())
-        .cluster("identity_server", server.addr())
-        .upstream(upstream.addr())
-        .concurrency(1)
-        .start();
+    let mut envoy = gateway(bookings(), server.addr(), &upstream).concurrency(1).start();
     let status = |request: Request| send(envoy.addr("main"), &request).status;
     let good = || Request::get("/bookings").bearer("good");
     assert_eq!(status(good()), 200);
@@ -45,8 +40,7 @@ fn bytes_that_are_not_utf8_are_an_ordinary_bad_request() {
 fn a_token_at_the_limit_is_asked_for_and_one_beyond_is_not() {
     let server = ScriptedServer::start(|_| Script::json(json!({ "active": true, "scope": "view" })));
     let upstream = Upstream::start();
-    let envoy =
-        Envoy::builder().plugin(bookings()).cluster("identity_server", server.addr()).upstream(upstream.addr()).start();
+    let envoy = gateway(bookings(), server.addr(), &upstream).start();
     let status =
         |length: usize| send(envoy.addr("main"), &Request::get("/bookings").bearer(&"x".repeat(length))).status;
     assert_eq!((status(16_384), server.call_count()), (200, 1));
@@ -63,12 +57,10 @@ fn two_hundred_thousand_random_tokens_leave_memory_flat_and_good_tokens_cached()
         Script::json(json!({ "active": good, "scope": "view" }))
     });
     let upstream = Upstream::start();
-    let envoy = Envoy::builder()
-        .plugin(bookings_with("/authorization_servers/0/cluster", json!("identity_server")))
-        .cluster("identity_server", server.addr())
-        .upstream(upstream.addr())
-        .wasm_log_level("error")
-        .start();
+    let envoy =
+        gateway(bookings_with("/authorization_servers/0/cluster", json!("identity_server")), server.addr(), &upstream)
+            .wasm_log_level("error")
+            .start();
     let good = || send(envoy.addr("main"), &Request::get("/bookings").bearer("good")).status;
     assert_eq!(good(), 200);
     let flood = |from: usize, count: usize| {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::configurations::{bookings, bookings_with};
+use crate::configurations::{bookings, bookings_with, gateway};
 use crate::support::*;
 
 const LIMIT: Duration = Duration::from_secs(5);
@@ -22,8 +22,7 @@ fn scripted() -> ScriptedServer {
 fn decisions_cache_and_callouts_are_counted() {
     let server = scripted();
     let upstream = Upstream::start();
-    let envoy =
-        Envoy::builder().plugin(bookings()).cluster("identity_server", server.addr()).upstream(upstream.addr()).start();
+    let envoy = gateway(bookings(), server.addr(), &upstream).start();
     let get = |path: &str, token: Option<&str>| {
         let request = Request::get(path);
         send(envoy.addr("main"), &token.into_iter().fold(request, Request::bearer)).status
@@ -77,11 +76,7 @@ fn decisions_cache_and_callouts_are_counted() {
 fn log_lines_name_rule_and_reason_and_no_value_of_a_token() {
     let server = scripted();
     let upstream = Upstream::start();
-    let envoy = Envoy::builder()
-        .plugin(bookings_with("/log", json!("decisions")))
-        .cluster("identity_server", server.addr())
-        .upstream(upstream.addr())
-        .start();
+    let envoy = gateway(bookings_with("/log", json!("decisions")), server.addr(), &upstream).start();
     for token in ["good", "weak", "SECRET-BAD-TOKEN", "trouble"] {
         send(envoy.addr("main"), &Request::get("/bookings").bearer(token));
     }
@@ -105,13 +100,7 @@ fn log_lines_name_rule_and_reason_and_no_value_of_a_token() {
 fn an_outage_is_reported_without_flooding_the_log() {
     let server = ScriptedServer::start(|_| Script::status(500));
     let upstream = Upstream::start();
-    let envoy = Envoy::builder()
-        .plugin(bookings())
-        .cluster("identity_server", server.addr())
-        .upstream(upstream.addr())
-        .concurrency(1)
-        .wasm_log_level("warning")
-        .start();
+    let envoy = gateway(bookings(), server.addr(), &upstream).concurrency(1).wasm_log_level("warning").start();
     let counts = load(envoy.addr("main"), 4, 2_000, |n| Request::get("/bookings").bearer(&format!("t{n}")));
     assert_eq!(counts, [(503, 2_000)].into());
     let lines = envoy.log().matches("answered 500").count();
@@ -122,12 +111,7 @@ fn an_outage_is_reported_without_flooding_the_log() {
 fn workers_share_what_one_of_them_learned() {
     let server = scripted();
     let upstream = Upstream::start();
-    let envoy = Envoy::builder()
-        .plugin(bookings())
-        .cluster("identity_server", server.addr())
-        .upstream(upstream.addr())
-        .concurrency(4)
-        .start();
+    let envoy = gateway(bookings(), server.addr(), &upstream).concurrency(4).start();
     let get = |token: &str| send(envoy.addr("main"), &Request::get("/bookings").bearer(token)).status;
     assert_eq!((get("good"), get("bad")), (200, 401));
     for _ in 0..40 {

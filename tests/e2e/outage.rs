@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::configurations::{bookings, bookings_with};
+use crate::configurations::{bookings, bookings_with, gateway};
 use crate::support::*;
 
 const LIMIT: Duration = Duration::from_secs(5);
@@ -14,11 +14,7 @@ fn a_killed_identity_server_costs_503_and_its_return_heals_at_once() {
     let identity = OidcProvider::start();
     let port = identity.addr().port();
     let upstream = Upstream::start();
-    let mut envoy = Envoy::builder()
-        .plugin(bookings())
-        .cluster("identity_server", identity.addr())
-        .upstream(upstream.addr())
-        .start();
+    let mut envoy = gateway(bookings(), identity.addr(), &upstream).start();
     let get = |token: &str| send(envoy.addr("main"), &Request::get("/bookings").bearer(token));
     let (cached, fresh) = (identity.client_credentials("view"), identity.client_credentials("view"));
     assert_eq!(get(&cached).status, 200);
@@ -52,8 +48,7 @@ fn a_killed_identity_server_costs_503_and_its_return_heals_at_once() {
 fn trouble_is_never_kept_and_never_a_401() {
     let server = ScriptedServer::start(|_| Script::json(json!({ "active": true, "scope": "view" })));
     let upstream = Upstream::start();
-    let envoy =
-        Envoy::builder().plugin(bookings()).cluster("identity_server", server.addr()).upstream(upstream.addr()).start();
+    let envoy = gateway(bookings(), server.addr(), &upstream).start();
     let get = || send(envoy.addr("main"), &Request::get("/bookings").bearer("token")).status;
     server.stop();
     assert_eq!([get(), get()], [503, 503]);
@@ -66,11 +61,12 @@ fn trouble_is_never_kept_and_never_a_401() {
 fn a_slow_identity_server_is_given_up_on_after_the_timeout() {
     let server = ScriptedServer::start(|_| Script::Hang);
     let upstream = Upstream::start();
-    let envoy = Envoy::builder()
-        .plugin(bookings_with("/authorization_servers/0/introspection/timeout", json!("200ms")))
-        .cluster("identity_server", server.addr())
-        .upstream(upstream.addr())
-        .start();
+    let envoy = gateway(
+        bookings_with("/authorization_servers/0/introspection/timeout", json!("200ms")),
+        server.addr(),
+        &upstream,
+    )
+    .start();
     assert_eq!(send(envoy.addr("main"), &Request::get("/bookings").bearer("token")).status, 503);
     assert_eq!(upstream.request_count(), 0);
     assert_eq!(envoy.counter("scopegate.callouts.outcome.error_status"), 1);
@@ -95,12 +91,7 @@ fn clients_that_leave_while_their_callout_is_in_flight_leave_nothing_hanging() {
         Script::json(json!({ "active": true, "scope": "view" })).after(Duration::from_millis(300))
     });
     let upstream = Upstream::start();
-    let mut envoy = Envoy::builder()
-        .plugin(bookings())
-        .cluster("identity_server", server.addr())
-        .upstream(upstream.addr())
-        .wasm_log_level("warning")
-        .start();
+    let mut envoy = gateway(bookings(), server.addr(), &upstream).wasm_log_level("warning").start();
     let request = |n: usize| Request::get("/bookings").bearer(&format!("token{n}"));
     let address = envoy.addr("main");
     std::thread::scope(|scope| {

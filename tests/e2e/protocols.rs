@@ -10,7 +10,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
 
-use crate::configurations::bookings_with;
+use crate::configurations::{bookings_with, gateway};
 use crate::support::*;
 
 struct Gateway {
@@ -19,7 +19,7 @@ struct Gateway {
     server: ScriptedServer,
 }
 
-fn gateway() -> Gateway {
+fn scripted_gateway() -> Gateway {
     let server = ScriptedServer::start(|request| match request.form_value("token") {
         Some("good") => Script::json(json!({ "active": true, "scope": "view" })),
         Some("weak") => Script::json(json!({ "active": true, "scope": "other" })),
@@ -28,17 +28,13 @@ fn gateway() -> Gateway {
     });
     let upstream = Upstream::start();
     let rules = json!([{ "name": "All", "match": [{ "path_prefix": "/" }], "require": { "scope": "view" } }]);
-    let envoy = Envoy::builder()
-        .plugin(bookings_with("/rules", rules))
-        .cluster("identity_server", server.addr())
-        .upstream(upstream.addr())
-        .start();
+    let envoy = gateway(bookings_with("/rules", rules), server.addr(), &upstream).start();
     Gateway { envoy, upstream, server }
 }
 
 #[test]
 fn http2_callers_are_judged_alike() {
-    let gateway = gateway();
+    let gateway = scripted_gateway();
     let client = Http2Client::connect(gateway.envoy.addr("main"));
     let bearer = |token: &'static str| ("authorization", token);
     for (headers, status) in [
@@ -62,7 +58,7 @@ fn http2_callers_are_judged_alike() {
 
 #[test]
 fn a_request_with_a_body_is_held_until_the_answer_is_there_and_arrives_whole() {
-    let gateway = gateway();
+    let gateway = scripted_gateway();
     let client = Http2Client::connect(gateway.envoy.addr("main"));
     let body = vec![b'x'; 200_000];
     let sent = client.request("POST", "/bookings", &[("authorization", "Bearer good")], &body);
@@ -74,7 +70,7 @@ fn a_request_with_a_body_is_held_until_the_answer_is_there_and_arrives_whole() {
 
 #[test]
 fn grpc_callers_get_the_grpc_status_that_envoy_maps_to() {
-    let gateway = gateway();
+    let gateway = scripted_gateway();
     let client = Http2Client::connect(gateway.envoy.addr("main"));
     for (authorization, grpc_status) in [
         (None, "16"),

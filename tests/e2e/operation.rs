@@ -1,6 +1,6 @@
 //! What operators see: metrics, logs, refused configurations, and workers that share what they learn.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -97,7 +97,7 @@ fn log_lines_name_rule_and_reason_and_no_value_of_a_token() {
 }
 
 #[test]
-fn an_outage_is_reported_without_flooding_the_log() {
+fn neither_an_outage_nor_a_flood_fills_the_log() {
     let server = ScriptedServer::start(|_| Script::status(500));
     let upstream = Upstream::start();
     let envoy = gateway(bookings(), server.addr(), &upstream).concurrency(1).wasm_log_level("warning").start();
@@ -105,6 +105,19 @@ fn an_outage_is_reported_without_flooding_the_log() {
     assert_eq!(counts, [(503, 2_000)].into());
     let lines = envoy.log().matches("answered 500").count();
     assert!((1..200).contains(&lines), "{lines} lines for 2000 failures");
+
+    let envoy = gateway(bookings(), server.addr(), &upstream).concurrency(1).wasm_log_level("info").start();
+    let started = Instant::now();
+    let counts = load(envoy.addr("main"), 8, 50_000, |_| Request::get("/bookings"));
+    assert_eq!(counts, [(401, 50_000)].into());
+    let seconds = usize::try_from(started.elapsed().as_secs()).unwrap() + 2;
+    let log = envoy.log();
+    let lines = log.matches("refused with 401").count();
+    assert!((1..=500 * seconds).contains(&lines), "{lines} lines in {seconds} seconds");
+    // What was held back is counted in the next line.
+    std::thread::sleep(Duration::from_millis(1_100));
+    assert_eq!(send(envoy.addr("main"), &Request::get("/bookings")).status, 401);
+    wait_until("the count of lines held back", LIMIT, || envoy.log().contains("more since the last message)"));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! - `stream`: the run of one request
 //! - `host`: the calls to Envoy, none of which may panic on what a client or a server sent
 //! - `metrics`: what is counted
+//! - `throttle`: how much is logged
 
 #![expect(missing_docs, reason = "the entry point that the SDK's macro makes has none")]
 
@@ -11,6 +12,7 @@ mod host;
 mod metrics;
 mod root;
 mod stream;
+mod throttle;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);

@@ -1,16 +1,15 @@
 //! The root context: one per worker and configuration. It reads the configuration and makes streams.
 
-use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Duration;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
-use scopegate::{Config, Gate, UnixTime};
+use scopegate::{Config, Gate};
 
 use crate::host;
 use crate::metrics::Metrics;
 use crate::stream::Stream;
+use crate::throttle::Throttle;
 
 /// What all streams of a worker share.
 #[derive(Debug)]
@@ -18,7 +17,10 @@ pub(crate) struct Shared {
     /// The context id of the root, which owns callouts.
     pub(crate) root: u32,
     pub(crate) metrics: Metrics,
+    /// For messages about authorization servers.
     pub(crate) trouble: Throttle,
+    /// For messages about requests that were refused.
+    pub(crate) refusals: Throttle,
 }
 
 pub(crate) struct Root {
@@ -29,7 +31,8 @@ pub(crate) struct Root {
 
 impl Root {
     pub(crate) fn new(id: u32) -> Self {
-        let shared = Shared { root: id, metrics: Metrics::define(), trouble: Throttle::default() };
+        let metrics = Metrics::define();
+        let shared = Shared { root: id, metrics, trouble: Throttle::new(1), refusals: Throttle::new(500) };
         Self { shared: Rc::new(shared), gate: None }
     }
 }
@@ -65,26 +68,5 @@ impl RootContext for Root {
 
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
-    }
-}
-
-/// Lets one message a second through and counts the others, so that an outage cannot flood the log.
-#[derive(Debug, Default)]
-pub(crate) struct Throttle {
-    last: Cell<Option<UnixTime>>,
-    suppressed: Cell<u32>,
-}
-
-impl Throttle {
-    /// How many were held back since the last one, if this one may pass.
-    pub(crate) fn admit(&self, now: UnixTime) -> Option<u32> {
-        let early =
-            self.last.get().is_some_and(|last| last <= now && now.saturating_since(last) < Duration::from_secs(1));
-        if early {
-            self.suppressed.set(self.suppressed.get().saturating_add(1));
-            return None;
-        }
-        self.last.set(Some(now));
-        Some(self.suppressed.take())
     }
 }

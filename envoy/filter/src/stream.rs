@@ -80,10 +80,7 @@ impl Stream {
         if let Step::Respond(Reply { denial: Denial::Unavailable(trouble), .. }) = &answered.step
             && let Some(suppressed) = self.shared.trouble.admit(now)
         {
-            let explained = trouble.explain();
-            log::warn!(
-                "authorization server `{server}`: {explained} ({suppressed} more like this since the last message)"
-            );
+            log::warn!("authorization server `{server}`: {}{suppressed}", trouble.explain());
         }
         answered.step
     }
@@ -102,8 +99,10 @@ impl Stream {
 
     fn answer(&self, reply: &Reply) {
         self.shared.metrics.count_decision(reply.denial.outcome());
-        let rule = reply.rule.as_deref().unwrap_or("-");
-        log::info!("rule `{rule}`: refused with {}: {}", reply.status, reply.denial.reason());
+        if let Some(suppressed) = self.shared.refusals.admit(host::now()) {
+            let rule = reply.rule.as_deref().unwrap_or("-");
+            log::info!("rule `{rule}`: refused with {}: {}{suppressed}", reply.status, reply.denial.reason());
+        }
         let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let _ = hostcalls::send_http_response(u32::from(reply.status), headers, Some(reply.body.as_bytes()));
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::support::*;
 
 const START_LIMIT: Duration = Duration::from_secs(60);
+const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 /// The running demo; it is asked to end when the value goes.
 struct Demo {
@@ -42,18 +43,22 @@ impl Demo {
         }
     }
 
-    /// Presses Ctrl-C.
-    fn interrupt(&self) {
-        let id = self.process.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &id]).status().expect("kill").success());
+    /// Sends a signal. By the shell's own `kill`: a bare machine has no other.
+    fn signal(&self, name: &str) -> bool {
+        let kill = format!("kill -{name} {}", self.process.id());
+        Command::new("bash").args(["-c", &kill]).status().is_ok_and(|status| status.success())
     }
 }
 
 impl Drop for Demo {
     fn drop(&mut self) {
         // The script ends its children when it is terminated, not when it is killed.
-        let _ = Command::new("kill").arg(self.process.id().to_string()).status();
-        let _ = self.process.wait();
+        let ended = |demo: &mut Self| demo.process.try_wait().is_ok_and(|status| status.is_some());
+        if !ended(self) {
+            self.signal("TERM");
+            let _ = try_wait("the demo to end", STOP_LIMIT, || ended(self).then_some(()));
+            let _ = self.process.kill();
+        }
     }
 }
 
@@ -108,9 +113,10 @@ fn the_demo_checks_itself_and_the_transcript_of_the_readme_holds() {
         assert!(printed.contains(metric), "no {metric} in\n{printed}");
     }
 
-    demo.interrupt();
+    // Ctrl-C
+    assert!(demo.signal("INT"));
     let mut status = None;
-    wait_until("the demo to end", Duration::from_secs(10), || {
+    wait_until("the demo to end", STOP_LIMIT, || {
         status = demo.process.try_wait().expect("its state");
         status.is_some()
     });

@@ -43,7 +43,7 @@ prerequisites:
 build: ## build the module: dist/scopegate.wasm
 	$(call need,$(RUST))
 	@[ -d "$$(rustc --print target-libdir --target $(TARGET))" ] || rustup target add $(TARGET)
-	cargo build --release --locked --target $(TARGET) --package scopegate-filter
+	cargo build --release --locked --target-dir target --target $(TARGET) --package scopegate-filter
 	@mkdir -p dist
 	@cp target/$(TARGET)/release/scopegate_filter.wasm $(MODULE)
 	@printf '%s %s bytes\n' $(MODULE) "$$(wc -c < $(MODULE))"
@@ -51,7 +51,7 @@ build: ## build the module: dist/scopegate.wasm
 .PHONY: cli
 cli: ## build the command line tool: target/release/scopegate
 	$(call need,$(RUST))
-	cargo build --release --locked --features cli --bin scopegate
+	cargo build --release --locked --target-dir target --features cli --bin scopegate
 
 .PHONY: demo
 demo: prerequisites build envoy identity ## start the Time Travels demo: identity server, bookings API, Envoy

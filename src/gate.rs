@@ -10,7 +10,7 @@ use crate::exchange::Exchange;
 use crate::forward::{Forward, has_identity_headers, unwanted_headers};
 use crate::policy::{Access, Policy, Rule};
 use crate::reply::Reply;
-use crate::request::{PathOptions, RawHead, Target, TargetError};
+use crate::request::{PathError, PathOptions, RawHead, Target, TargetError};
 use crate::step::Step;
 use crate::token::DigestKey;
 
@@ -84,12 +84,15 @@ impl Gate {
             return self.refuse(Denial::Target(TargetError::Route), None);
         }
         let found = self.policy.find(&target);
-        if self.uses_hosts && self.port_is_ambiguous(found, target) {
+        if self.uses_hosts && self.port_is_ambiguous(found, &target) {
             return self.refuse(Denial::Target(TargetError::HostPort), None);
         }
         let Some(rule) = found else {
             return self.refuse(Denial::NoRule, None);
         };
+        if !rule.spells_path_of(&target) {
+            return self.refuse(Denial::Target(TargetError::Path(PathError::OtherSpelling)), Some(rule));
+        }
         if let Some(permit) = authorize_anonymous(rule) {
             return Step::Forward(Forward { permit, set: Vec::new() });
         }
@@ -108,16 +111,11 @@ impl Gate {
         Step::Respond(Reply::new(denial, rule, &self.realm))
     }
 
-    /// Whether a port that no `hosts` entry names decides which rule applies.
-    fn port_is_ambiguous(&self, found: Option<&Arc<Rule>>, target: Target<'_>) -> bool {
-        if found.is_some_and(|rule| rule.names_host_of(&target)) {
-            return false;
-        }
-        let Some(host) = target.host.without_port() else {
-            return false;
-        };
-        let without_port = self.policy.find(&Target { host, ..target });
-        without_port.map(Arc::as_ptr) != found.map(Arc::as_ptr)
+    /// Whether a port decides which rule applies, the request's or one in `hosts`, and no entry of that rule
+    /// names the host with just this port: Envoy may be told to compare hosts without ports.
+    fn port_is_ambiguous(&self, found: Option<&Arc<Rule>>, target: &Target<'_>) -> bool {
+        !found.is_some_and(|rule| rule.names_host_of(target))
+            && self.policy.find_without_ports(target).map(Arc::as_ptr) != found.map(Arc::as_ptr)
     }
 
     /// The server of a protected rule. `Config` has checked that it exists.

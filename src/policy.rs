@@ -57,6 +57,11 @@ impl Policy {
         self.rules.iter().find(|rule| rule.matches.iter().any(|entry| entry.matches(target)))
     }
 
+    /// The first rule that would match if no port counted, neither the request's nor those in `hosts`.
+    pub(crate) fn find_without_ports(&self, target: &Target<'_>) -> Option<&Arc<Rule>> {
+        self.rules.iter().find(|rule| rule.matches.iter().any(|entry| entry.matches_but_for_ports(target)))
+    }
+
     pub(crate) fn uses_hosts(&self) -> bool {
         self.rules.iter().flat_map(|rule| &rule.matches).any(|entry| !entry.hosts.is_empty())
     }
@@ -88,12 +93,27 @@ impl Rule {
     pub(crate) fn names_host_of(&self, target: &Target<'_>) -> bool {
         self.matches.iter().any(|entry| !entry.hosts.is_empty() && entry.matches(target))
     }
+
+    /// Whether the rule matches by an entry that spells the path as the request does.
+    pub(crate) fn spells_path_of(&self, target: &Target<'_>) -> bool {
+        let spells = |entry: &RequestMatch| entry.path.as_ref().is_none_or(|path| path.spells(&target.path));
+        self.matches.iter().any(|entry| entry.matches(target) && spells(entry))
+    }
 }
 
 impl RequestMatch {
     fn matches(&self, target: &Target<'_>) -> bool {
+        (self.hosts.is_empty() || self.hosts.iter().any(|h| h.matches(&target.host)))
+            && self.matches_but_for_host(target)
+    }
+
+    fn matches_but_for_ports(&self, target: &Target<'_>) -> bool {
+        (self.hosts.is_empty() || self.hosts.iter().any(|h| h.matches_name(&target.host)))
+            && self.matches_but_for_host(target)
+    }
+
+    fn matches_but_for_host(&self, target: &Target<'_>) -> bool {
         (self.methods.is_empty() || self.methods.iter().any(|m| m.matches(target.method)))
-            && (self.hosts.is_empty() || self.hosts.iter().any(|h| h.matches(&target.host)))
             && self.path.as_ref().is_none_or(|p| p.matches(&target.path))
             && self.route.as_ref().is_none_or(|route| target.route == Some(route.as_bytes()))
     }

@@ -7,7 +7,7 @@ mod path;
 
 pub(crate) use host::Host;
 pub use path::PathError;
-pub(crate) use path::{Path, PathOptions};
+pub(crate) use path::{Path, PathOptions, PathSegment};
 
 /// The head of a request as the proxy has it: every header in order, pseudo-headers included.
 #[derive(Clone, Copy, Debug)]
@@ -44,8 +44,8 @@ pub enum TargetError {
     Path(PathError),
     /// The authority is not `host [":" port]`, or could be read two ways.
     Host,
-    /// With its port the request falls under another rule than without: Envoy and the application behind it
-    /// may differ in whether a port belongs to the host.
+    /// With ports the request falls under another rule than without: Envoy and the application behind it may
+    /// differ in whether a port belongs to the host.
     HostPort,
     /// Rules follow Envoy's routes, and the request carries an identity header that Envoy may have routed by.
     Route,

@@ -197,7 +197,7 @@ fn read_path(node: &Node<'_>, parse: impl FnOnce(&str) -> Result<PathPattern, Pa
             | PathError::Backslash
             | PathError::Semicolon
             | PathError::BadEscape
-            | PathError::NeedlessEscape
+            | PathError::OtherSpelling
             | PathError::DoubleEscape
             | PathError::NotUtf8,
         )) => "no request with such a path is let in: write the plain path",

@@ -25,11 +25,12 @@ impl HostPattern {
     }
 
     pub(crate) fn matches(&self, host: &Host) -> bool {
-        if self.below {
-            self.host.port() == host.port() && is_below(host.name(), self.host.name())
-        } else {
-            self.host == *host
-        }
+        self.host.port() == host.port() && self.matches_name(host)
+    }
+
+    /// Whether the host matches if no port counts.
+    pub(crate) fn matches_name(&self, host: &Host) -> bool {
+        if self.below { is_below(host.name(), self.host.name()) } else { self.host.name() == host.name() }
     }
 
     /// Whether `self` matches every host that `other` does.

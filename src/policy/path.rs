@@ -1,6 +1,6 @@
 //! Path patterns: whole segments, literal or `{parameter}`, matched exactly or as a prefix on a segment boundary.
 
-use crate::request::{Path, PathError, PathOptions};
+use crate::request::{Path, PathError, PathOptions, PathSegment};
 
 /// What a rule's `path` or `path_prefix` matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub(crate) struct PathPattern {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Segment {
-    Literal(String),
+    Literal(PathSegment),
     /// Exactly one segment, not empty.
     Parameter,
 }
@@ -52,9 +52,18 @@ impl PathPattern {
         let segments = path.segments();
         (if self.prefix { segments.len() >= self.segments.len() } else { segments.len() == self.segments.len() })
             && self.segments.iter().zip(segments).all(|(pattern, segment)| match pattern {
-                Segment::Literal(literal) => literal == segment,
-                Segment::Parameter => !segment.is_empty(),
+                Segment::Literal(literal) => literal.decoded() == segment.decoded(),
+                Segment::Parameter => !segment.decoded().is_empty(),
             })
+    }
+
+    /// Whether a path that matches spells the segments that are named here as they are spelled here. Envoy's
+    /// routes compare spellings: where they differ, another route may serve than the one the rule is about.
+    pub(crate) fn spells(&self, path: &Path) -> bool {
+        self.segments.iter().zip(path.segments()).all(|(pattern, segment)| match pattern {
+            Segment::Literal(literal) => literal.raw() == segment.raw(),
+            Segment::Parameter => true,
+        })
     }
 
     /// Whether `self` matches every path that `other` does.
@@ -66,9 +75,9 @@ impl PathPattern {
         };
         enough
             && self.segments.iter().zip(&other.segments).all(|(ours, theirs)| match (ours, theirs) {
-                (Segment::Literal(ours), Segment::Literal(theirs)) => ours == theirs,
+                (Segment::Literal(ours), Segment::Literal(theirs)) => ours.decoded() == theirs.decoded(),
                 (Segment::Literal(_), Segment::Parameter) => false,
-                (Segment::Parameter, Segment::Literal(literal)) => !literal.is_empty(),
+                (Segment::Parameter, Segment::Literal(literal)) => !literal.decoded().is_empty(),
                 (Segment::Parameter, Segment::Parameter) => true,
             })
     }
@@ -83,11 +92,12 @@ fn parse(text: &str, options: PathOptions) -> Result<Vec<Segment>, PatternError>
         return Err(PatternError::Query);
     }
     let path = Path::parse(text.as_bytes(), options).map_err(PatternError::Path)?;
-    let segment = |text: &String| {
+    let segment = |segment: &PathSegment| {
+        let text = segment.decoded();
         if text == "*" || text == "**" {
             Err(PatternError::Wildcard)
         } else if !text.contains(['{', '}']) {
-            Ok(Segment::Literal(text.clone()))
+            Ok(Segment::Literal(segment.clone()))
         } else if is_parameter(text) {
             Ok(Segment::Parameter)
         } else {
@@ -120,6 +130,7 @@ mod tests {
             ("/bookings", "/bookings", true),
             ("/bookings", "/bookings?x", true),
             ("/caf%C3%A9", "/caf%c3%a9", true),
+            ("/bookings", "/%62ookings", true),
             ("/bookings", "/Bookings", false),
             ("/bookings", "/bookings/", false),
             ("/bookings", "/bookings/7", false),
@@ -135,6 +146,21 @@ mod tests {
             ("/", "/a", false),
         ] {
             assert_eq!(matches(exact(pattern), path), expected, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn a_named_segment_is_spelled_as_in_the_pattern_or_it_is_not() {
+        for (pattern, path, expected) in [
+            ("/bookings/{id}", "/bookings/%37", true),
+            ("/bookings/{id}", "/%62ookings/7", false),
+            ("/caf%C3%A9", "/caf%C3%A9/%7E", true),
+            ("/caf%C3%A9", "/caf%c3%a9", false),
+            ("/@me", "/@me", true),
+            ("/@me", "/%40me", false),
+        ] {
+            let pattern = PathPattern::prefix(pattern, OPTIONS).unwrap();
+            assert_eq!(pattern.spells(&Path::parse(path.as_bytes(), OPTIONS).unwrap()), expected, "{path}");
         }
     }
 

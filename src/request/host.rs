@@ -22,7 +22,7 @@ impl Host {
             text.split_at_checked(text.find(':').unwrap_or(text.len()))?
         };
         let port = match rest.strip_prefix(':') {
-            Some(port) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => port,
+            Some(port) if is_port(port) => port,
             None if rest.is_empty() => rest,
             _ => return None,
         };
@@ -40,11 +40,11 @@ impl Host {
     pub(crate) fn port(&self) -> &str {
         &self.port
     }
+}
 
-    /// The same host without its port; `None` if it has none.
-    pub(crate) fn without_port(&self) -> Option<Self> {
-        (!self.port.is_empty()).then(|| Self { name: self.name.clone(), port: String::new() })
-    }
+/// Digits without a leading zero, which another reader might drop.
+fn is_port(text: &str) -> bool {
+    (1..=5).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0')
 }
 
 fn is_host_byte(b: u8) -> bool {
@@ -93,6 +93,9 @@ mod tests {
             "a.:80",
             ":80",
             ":",
+            "a:0443",
+            "a:0",
+            "a:123456",
         ] {
             assert_eq!(Host::parse(authority.as_bytes()), None, "{authority}");
         }

@@ -14,7 +14,26 @@ pub(crate) struct PathOptions {
 /// The segments of an absolute path, percent-decoded. `/` has one, empty; `/a/` has two, the last empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Path {
-    segments: Vec<String>,
+    segments: Vec<PathSegment>,
+}
+
+/// One segment of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PathSegment {
+    decoded: String,
+    /// As it was written, if that differs.
+    raw: Option<String>,
+}
+
+impl PathSegment {
+    pub(crate) fn decoded(&self) -> &str {
+        &self.decoded
+    }
+
+    /// As it was written.
+    pub(crate) fn raw(&self) -> &str {
+        self.raw.as_deref().unwrap_or(&self.decoded)
+    }
 }
 
 /// Why a path is refused.
@@ -36,9 +55,9 @@ pub enum PathError {
     Semicolon,
     /// `%` without two hexadecimal digits.
     BadEscape,
-    /// A letter, digit, `-`, `.` or `_` that is escaped though it need not be (RFC 3986 §2.3): Envoy's routes
-    /// compare the escape, applications the character.
-    NeedlessEscape,
+    /// A segment that a rule names is spelled with other escapes than there: Envoy's routes compare the
+    /// spelling, applications the meaning.
+    OtherSpelling,
     /// An escape that decodes to another escape.
     DoubleEscape,
     /// A control byte, a space, `#`, or a byte outside ASCII; or an encoded control byte.
@@ -59,7 +78,7 @@ impl PathError {
             Self::Backslash => "path_backslash",
             Self::Semicolon => "path_semicolon",
             Self::BadEscape => "path_bad_escape",
-            Self::NeedlessEscape => "path_needless_escape",
+            Self::OtherSpelling => "path_other_spelling",
             Self::DoubleEscape => "path_double_escape",
             Self::ForbiddenByte => "path_forbidden_byte",
             Self::NotUtf8 => "path_not_utf8",
@@ -85,12 +104,12 @@ impl Path {
         Ok(Self { segments })
     }
 
-    pub(crate) fn segments(&self) -> &[String] {
+    pub(crate) fn segments(&self) -> &[PathSegment] {
         &self.segments
     }
 }
 
-fn decode(raw: &[u8], options: PathOptions) -> Result<String, PathError> {
+fn decode(raw: &[u8], options: PathOptions) -> Result<PathSegment, PathError> {
     let mut decoded = Vec::with_capacity(raw.len());
     let mut bytes = raw.iter().copied();
     while let Some(byte) = bytes.next() {
@@ -103,10 +122,6 @@ fn decode(raw: &[u8], options: PathOptions) -> Result<String, PathError> {
             b'\\' => return Err(PathError::Backslash),
             b';' => return Err(PathError::Semicolon),
             0..=0x1f | 0x7f => return Err(PathError::ForbiddenByte),
-            // `~` is left out: older encoders escape it.
-            b'-' | b'.' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' if escaped => {
-                return Err(PathError::NeedlessEscape);
-            }
             b' ' | b'#' | 0x80.. if !escaped => return Err(PathError::ForbiddenByte),
             _ => decoded.push(byte),
         }
@@ -123,7 +138,8 @@ fn decode(raw: &[u8], options: PathOptions) -> Result<String, PathError> {
     if twice {
         return Err(PathError::DoubleEscape);
     }
-    Ok(decoded)
+    let raw = (decoded.as_bytes() != raw).then(|| String::from_utf8_lossy(raw).into_owned());
+    Ok(PathSegment { decoded, raw })
 }
 
 fn escape(high: Option<u8>, low: Option<u8>) -> Option<u8> {
@@ -135,8 +151,12 @@ fn escape(high: Option<u8>, low: Option<u8>) -> Option<u8> {
 mod tests {
     use super::*;
 
+    fn decoded(path: Path) -> Vec<String> {
+        path.segments.into_iter().map(|segment| segment.decoded).collect()
+    }
+
     fn parse(path: &str) -> Result<Vec<String>, PathError> {
-        Path::parse(path.as_bytes(), PathOptions::default()).map(|path| path.segments)
+        Path::parse(path.as_bytes(), PathOptions::default()).map(decoded)
     }
 
     #[test]
@@ -146,7 +166,7 @@ mod tests {
             ("/bookings", &["bookings"]),
             ("/bookings/", &["bookings", ""]),
             ("/bookings/7?x=/../..%2f;#", &["bookings", "7"]),
-            ("/%7Euser", &["~user"]),
+            ("/%7Euser/%62ookings", &["~user", "bookings"]),
             ("/caf%C3%A9/a%20b", &["café", "a b"]),
             ("/100%25", &["100%"]),
             ("/.well-known/...", &[".well-known", "..."]),
@@ -166,11 +186,8 @@ mod tests {
             ("?", NotAbsolute),
             ("/a/./b", DotSegment),
             ("/a/..", DotSegment),
-            ("/a/%2e%2E/b", NeedlessEscape),
-            ("/a/.%2e", NeedlessEscape),
-            ("/%62ookings", NeedlessEscape),
-            ("/a%5Fb", NeedlessEscape),
-            ("/%30", NeedlessEscape),
+            ("/a/%2e%2E/b", DotSegment),
+            ("/a/.%2e", DotSegment),
             ("//a", EmptySegment),
             ("/a//b", EmptySegment),
             ("/a//", EmptySegment),
@@ -188,7 +205,7 @@ mod tests {
             ("/a%u002f", BadEscape),
             ("/a%%32%66", BadEscape),
             ("/a%252fb", DoubleEscape),
-            ("/a%25%32%66b", NeedlessEscape),
+            ("/a%25%32%66b", DoubleEscape),
             ("/a%00", ForbiddenByte),
             ("/a%0d%0a", ForbiddenByte),
             ("/a%7f", ForbiddenByte),
@@ -207,10 +224,10 @@ mod tests {
     #[test]
     fn an_allowed_encoded_slash_is_data_and_never_a_separator() {
         let options = PathOptions { allow_encoded_slash: true };
-        let parse = |path: &str| Path::parse(path.as_bytes(), options).map(|path| path.segments);
+        let parse = |path: &str| Path::parse(path.as_bytes(), options).map(decoded);
         assert_eq!(parse("/files/a%2Fb/c").unwrap(), ["files", "a/b", "c"]);
         assert_eq!(parse("/files/%2F").unwrap(), ["files", "/"]);
-        for dots in ["/a%2F..%2Fb", "/a%2f..", "/..%2Fa", "/.%2f"] {
+        for dots in ["/a%2F..%2Fb", "/a%2f%2e%2e", "/..%2Fa", "/.%2f"] {
             assert_eq!(parse(dots), Err(PathError::DotSegment), "{dots}");
         }
         assert_eq!(parse("/a%252Fb"), Err(PathError::DoubleEscape));

@@ -121,6 +121,30 @@ fn neither_an_outage_nor_a_flood_fills_the_log() {
 }
 
 #[test]
+fn the_trouble_of_one_server_does_not_hide_that_of_another() {
+    let (one, two) = (ScriptedServer::start(|_| Script::status(500)), ScriptedServer::start(|_| Script::status(401)));
+    let upstream = Upstream::start();
+    let mut configuration = bookings();
+    let mut second = configuration["authorization_servers"][0].clone();
+    second["name"] = json!("second");
+    second["cluster"] = json!("second");
+    configuration["authorization_servers"].as_array_mut().unwrap().push(second);
+    configuration["rules"] = json!([
+        { "name": "One", "match": [{ "path": "/one" }], "require": { "scope": "x" }, "authorization_server": "main" },
+        { "name": "Two", "match": [{ "path": "/two" }], "require": { "scope": "x" }, "authorization_server": "second" },
+    ]);
+    let envoy = gateway(configuration, one.addr(), &upstream).cluster("second", two.addr()).concurrency(1).start();
+    for _ in 0..3 {
+        assert_eq!(send(envoy.addr("main"), &Request::get("/one").bearer("token")).status, 503);
+    }
+    assert_eq!(send(envoy.addr("main"), &Request::get("/two").bearer("token")).status, 503);
+    wait_until("both to be in the log", LIMIT, || {
+        let log = envoy.log();
+        log.contains("server `main`: answered 500") && log.contains("server `second`: answered 401")
+    });
+}
+
+#[test]
 fn workers_share_what_one_of_them_learned() {
     let server = scripted();
     let upstream = Upstream::start();

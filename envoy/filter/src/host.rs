@@ -21,8 +21,8 @@ pub(crate) fn mark_configured() {
 }
 
 /// Whether a configuration that was refused is taken nevertheless, to answer 503 to everything: if this plugin
-/// has none that it could keep, since Envoy could not start without one. The first verdict on a document holds
-/// for every worker, and for as long as Envoy runs, whatever else is configured in between.
+/// has none that it could keep, since Envoy could not start without one. A document that was taken so is taken
+/// so again, in every worker and whichever plugin of this VM id brings it, for as long as shared data lasts.
 pub(crate) fn is_served_as_refused(document: &[u8]) -> bool {
     let digest: String = Hash::hash(document).iter().map(|byte| format!("{byte:02x}")).collect();
     let key = format!("scopegate.refused.{digest}");
@@ -93,8 +93,8 @@ pub(crate) fn insert(insert: &Insert) -> Option<u32> {
 }
 
 /// Sends a callout that belongs to the root context: Envoy then sees it through when the client leaves, and
-/// the SDK forgets it when it ends. Owned by a stream it would be cancelled without a word, and the SDK
-/// would remember it for ever.
+/// the SDK forgets it when it ends, and drops its answer. Owned by a stream it would be cancelled without a
+/// word, and the SDK would remember it for ever.
 ///
 /// The caller's own context is in effect again afterwards.
 pub(crate) fn dispatch(root: u32, stream: u32, request: &CalloutRequest<'_>) -> Result<u32, Status> {

@@ -1,10 +1,12 @@
 //! The root context: one per worker and configuration. It reads the configuration and makes streams.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
-use scopegate::{Config, Gate};
+use scopegate::{Config, Gate, UnixTime};
 
 use crate::host;
 use crate::metrics::Metrics;
@@ -17,10 +19,18 @@ pub(crate) struct Shared {
     /// The context id of the root, which owns callouts.
     pub(crate) root: u32,
     pub(crate) metrics: Metrics,
-    /// For messages about authorization servers.
-    pub(crate) trouble: Throttle,
+    /// For messages about each authorization server, by its name.
+    trouble: RefCell<BTreeMap<String, Throttle>>,
     /// For messages about requests that were refused.
     pub(crate) refusals: Throttle,
+}
+
+impl Shared {
+    /// Whether a message about an authorization server may be written; see [`Throttle::admit`].
+    pub(crate) fn admit_trouble(&self, server: &str, now: UnixTime) -> Option<String> {
+        let mut trouble = self.trouble.borrow_mut();
+        trouble.entry(server.to_owned()).or_insert_with(|| Throttle::new(1)).admit(now)
+    }
 }
 
 pub(crate) struct Root {
@@ -32,7 +42,7 @@ pub(crate) struct Root {
 impl Root {
     pub(crate) fn new(id: u32) -> Self {
         let metrics = Metrics::define();
-        let shared = Shared { root: id, metrics, trouble: Throttle::new(1), refusals: Throttle::new(500) };
+        let shared = Shared { root: id, metrics, trouble: RefCell::default(), refusals: Throttle::new(500) };
         Self { shared: Rc::new(shared), gate: None }
     }
 }

@@ -78,7 +78,7 @@ impl Stream {
             self.shared.metrics.count_evicted(evicted);
         }
         if let Step::Respond(Reply { denial: Denial::Unavailable(trouble), .. }) = &answered.step
-            && let Some(suppressed) = self.shared.trouble.admit(now)
+            && let Some(suppressed) = self.shared.admit_trouble(&server, now)
         {
             log::warn!("authorization server `{server}`: {}{suppressed}", trouble.explain());
         }
@@ -147,6 +147,13 @@ impl HttpContext for Stream {
 }
 
 impl Context for Stream {
+    fn on_done(&mut self) -> bool {
+        if self.waiting.take().is_some() {
+            self.shared.metrics.count_abandoned_callout();
+        }
+        true
+    }
+
     fn on_http_call_response(&mut self, callout: u32, num_headers: usize, body_size: usize, _num_trailers: usize) {
         let (Some(gate), Some(waiting)) = (self.gate.clone(), self.waiting.take()) else {
             return;

@@ -9,11 +9,10 @@ mod structure;
 
 use std::time::Duration;
 
-pub(crate) use document::Notes;
 pub use document::{Problem, Problems};
 pub(crate) use servers::{Audience, AuthorizationServer};
 
-use self::document::{Node, Object, shown};
+use self::document::{Node, Notes, Object, shown};
 use crate::forward::HeaderName;
 use crate::json::Json;
 use crate::policy::Policy;

@@ -263,12 +263,7 @@ fn the_order_of_the_headers_in_a_configuration_changes_nothing() {
 fn a_bad_update_is_turned_down_and_the_old_configuration_stays() {
     let server = scripted();
     let upstream = Upstream::start();
-    let mut envoy = Envoy::builder()
-        .dynamic_listeners()
-        .plugin(bookings())
-        .cluster("identity_server", server.addr())
-        .upstream(upstream.addr())
-        .start();
+    let mut envoy = gateway(bookings(), server.addr(), &upstream).dynamic_listeners().start();
     let get = |envoy: &Envoy, path: &str| send(envoy.addr("main"), &Request::get(path).bearer("good")).status;
     assert_eq!(get(&envoy, "/bookings"), 200);
 
@@ -288,12 +283,7 @@ fn a_bad_update_is_turned_down_and_the_old_configuration_stays() {
 fn facts_of_an_old_configuration_do_not_answer_for_a_new_one() {
     let server = scripted();
     let upstream = Upstream::start();
-    let mut envoy = Envoy::builder()
-        .dynamic_listeners()
-        .plugin(bookings())
-        .cluster("identity_server", server.addr())
-        .upstream(upstream.addr())
-        .start();
+    let mut envoy = gateway(bookings(), server.addr(), &upstream).dynamic_listeners().start();
     let get = |envoy: &Envoy| send(envoy.addr("main"), &Request::get("/bookings").bearer("good")).status;
     assert_eq!((get(&envoy), get(&envoy), server.call_count()), (200, 200, 1));
     for (pointer, value) in [

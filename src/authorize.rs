@@ -4,10 +4,12 @@
 
 use std::sync::Arc;
 
+use crate::application::{Applications, Identification, UNKNOWN};
 use crate::claims::{Claims, TokenKind};
 use crate::config::{Audience, AuthorizationServer};
 use crate::denial::Denial;
 use crate::policy::{Access, Rule};
+use crate::requirement::{Lack, Presented, Requirement};
 use crate::time::UnixTime;
 
 /// That a request may pass, and by which rule. Only this module can make one.
@@ -15,6 +17,7 @@ use crate::time::UnixTime;
 pub struct Permit {
     rule: Arc<str>,
     public: bool,
+    application: Option<Arc<str>>,
 }
 
 impl Permit {
@@ -27,23 +30,40 @@ impl Permit {
     pub fn is_public(&self) -> bool {
         self.public
     }
-}
 
-/// What a rule says before any token is looked at: a permit if it is public.
-pub(crate) fn authorize_anonymous(rule: &Rule) -> Option<Permit> {
-    match rule.access {
-        Access::Public => Some(Permit { rule: Arc::clone(&rule.name), public: true }),
-        Access::Protected { .. } => None,
+    /// The application that called, if it is known; a mark in its place where anonymous calls pass.
+    pub(crate) fn application(&self) -> Option<&str> {
+        self.application.as_deref()
     }
 }
 
-/// What a rule says of a token whose claims `server` vouches for.
+/// What a rule says before any token is looked at: a permit if it is public, or if this is a CORS preflight and
+/// such may pass.
+pub(crate) fn authorize_anonymous(rule: &Rule, is_preflight: bool) -> Option<Permit> {
+    let public = match rule.access {
+        Access::Public => true,
+        Access::Protected { .. } => is_preflight && rule.cors_preflight,
+    };
+    public.then(|| Permit { rule: Arc::clone(&rule.name), public: true, application: None })
+}
+
+/// What is demanded of one request: by its rule, and by what the rule's requirement means for this request.
+#[derive(Clone, Debug)]
+pub(crate) struct Demand {
+    pub(crate) rule: Arc<Rule>,
+    pub(crate) requirement: Arc<Requirement>,
+}
+
+/// What a rule says of a token whose claims `server` vouches for; `index` is that server's place in the
+/// configuration.
 ///
 /// # Errors
-/// The first thing that is wrong. What is wrong with the token itself comes before what it lacks.
+/// The first thing that is wrong. What is wrong with the token itself comes first, then who it was issued to,
+/// then what it lacks.
 pub(crate) fn authorize(
-    rule: &Rule,
-    server: &AuthorizationServer,
+    demand: &Demand,
+    applications: &Applications,
+    (index, server): (usize, &AuthorizationServer),
     claims: &Claims,
     now: UnixTime,
 ) -> Result<Permit, Denial> {
@@ -72,15 +92,26 @@ pub(crate) fn authorize(
             }
         }
     }
-    match &rule.access {
-        Access::Public => {}
-        Access::Protected { requirement, .. } => {
-            if !requirement.is_met_by(&claims.scope) {
-                return Err(Denial::InsufficientScope);
-            }
-        }
-    }
-    Ok(Permit { rule: Arc::clone(&rule.name), public: false })
+    let Access::Protected { identification, .. } = demand.rule.access else {
+        return Err(Denial::Misconfigured);
+    };
+    let application = applications.find(index, claims.client_id.as_deref());
+    let registered = application.is_some_and(|application| application.is_registered_for(&demand.rule));
+    let mark = match identification {
+        None => None,
+        Some(Identification::Registered) if registered => None,
+        Some(Identification::Any) if application.is_some() => None,
+        Some(Identification::Anonymous) => application.is_none().then(|| Arc::from(UNKNOWN)),
+        Some(Identification::Registered | Identification::Any) => return Err(Denial::UnregisteredClient),
+    };
+    let token = Presented { claims, server: index, strategy: server.scope_strategy };
+    demand.requirement.check(token).map_err(|lack| match lack {
+        Lack::Scope => Denial::InsufficientScope,
+        Lack::Audience => Denial::WrongAudience,
+        Lack::Role | Lack::Client | Lack::Claim | Lack::Server => Denial::Lacks(lack),
+    })?;
+    let application = application.map(|application| Arc::clone(&application.name)).or(mark);
+    Ok(Permit { rule: Arc::clone(&demand.rule.name), public: false, application })
 }
 
 #[cfg(test)]
@@ -100,7 +131,10 @@ mod tests {
             &|_| None,
         )
         .unwrap();
-        authorize(&config.policy.rules[0], &config.servers[0], claims, NOW)
+        let rule = Arc::clone(&config.policy.rules[0]);
+        let Access::Protected { requirement, .. } = &rule.access else { panic!("a protected rule") };
+        let demand = Demand { requirement: Arc::clone(requirement), rule };
+        authorize(&demand, &config.applications, (0, &config.servers[0]), claims, NOW)
     }
 
     fn good() -> Claims {
@@ -109,7 +143,7 @@ mod tests {
             not_before: Some(NOW),
             issuer: Some("https://as".to_owned()),
             audience: vec!["x".to_owned(), "api".to_owned()],
-            scope: Scope::from_lists(["view"]),
+            scope: Scope::from_lists(["view"], false),
             ..Claims::default()
         }
     }
@@ -132,7 +166,7 @@ mod tests {
             (Claims { audience: Vec::new(), ..good() }, Denial::WrongAudience),
             (Claims { kind: TokenKind::NotAccess, ..good() }, Denial::NotAnAccessToken),
             (Claims { kind: TokenKind::SenderConstrained, ..good() }, Denial::SenderConstrained),
-            (Claims { scope: Scope::from_lists(["VIEW viewer"]), ..good() }, Denial::InsufficientScope),
+            (Claims { scope: Scope::from_lists(["VIEW viewer"], false), ..good() }, Denial::InsufficientScope),
         ] {
             assert_eq!(decide(&claims), Err(denial));
         }

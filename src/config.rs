@@ -2,21 +2,34 @@
 //!
 //! After this border nothing asks again whether the configuration is valid.
 
+mod apis;
 mod document;
+mod errors;
+mod introspection;
+mod requirement;
 mod rules;
 mod servers;
 mod structure;
+mod upstream;
 
+use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use document::{Problem, Problems};
 pub(crate) use servers::{Audience, AuthorizationServer};
 
 use self::document::{Node, Notes, Object, shown};
-use crate::forward::HeaderName;
+use self::requirement::Scene;
+use crate::application::{Applications, Identification};
+use crate::claims::Interest;
+use crate::credentials::Locations;
+use crate::errors::ErrorProfile;
+use crate::forward::{HeaderName, Property};
 use crate::json::Json;
-use crate::policy::Policy;
+use crate::policy::{Access, Policy};
 use crate::request::PathOptions;
+use crate::requirement::Requirement;
 
 /// A valid configuration.
 ///
@@ -28,18 +41,26 @@ use crate::request::PathOptions;
 /// | `cache.inactive_ttl` | 5s |
 /// | `upstream.authorization` | remove |
 /// | `upstream.headers` | none |
-/// | `realm` | api |
+/// | `realm` | api, or what the error profile has |
+/// | `errors` | rfc6750 |
+/// | `bearer.schemes` | Bearer |
 /// | `bearer.max_bytes` | 16384 |
 /// | `paths.allow_encoded_slash` | false |
 /// | `log` | refusals |
+/// | `introspection.preset` | rfc7662 |
 /// | `introspection.timeout` | 1s |
+/// | `scope_strategy` | exact |
 #[derive(Debug)]
 pub struct Config {
     pub(crate) servers: Vec<AuthorizationServer>,
     pub(crate) cache: CacheConfig,
     pub(crate) upstream: UpstreamConfig,
-    pub(crate) realm: String,
-    pub(crate) max_token_bytes: usize,
+    pub(crate) locations: Locations,
+    /// How refusals look where no rule says otherwise.
+    pub(crate) errors: Arc<ErrorProfile>,
+    pub(crate) applications: Applications,
+    /// What of an answer is kept.
+    pub(crate) interest: Interest,
     /// Whether requests that pass are logged, too.
     pub(crate) logs_permits: bool,
     pub(crate) paths: PathOptions,
@@ -61,8 +82,18 @@ pub(crate) struct CacheConfig {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct UpstreamConfig {
     pub(crate) keep_authorization: bool,
-    /// Header and the member of the introspection answer that it carries.
-    pub(crate) headers: Vec<(HeaderName, String)>,
+    /// Header and what it carries.
+    pub(crate) headers: Vec<(HeaderName, Property)>,
+    /// Name of the filter state and what it holds.
+    pub(crate) filter_state: Vec<(String, Property)>,
+}
+
+impl UpstreamConfig {
+    /// Everything that is forwarded: headers, then filter state.
+    pub(crate) fn properties(&self) -> impl Iterator<Item = &Property> {
+        let headers = self.headers.iter().map(|(_, property)| property);
+        headers.chain(self.filter_state.iter().map(|(_, property)| property))
+    }
 }
 
 impl Config {
@@ -101,8 +132,21 @@ impl Config {
     }
 }
 
-const KEYS: &[&str] =
-    &["authorization_servers", "cache", "upstream", "realm", "bearer", "paths", "log", "require", "rules"];
+const KEYS: &[&str] = &[
+    "authorization_servers",
+    "cache",
+    "upstream",
+    "realm",
+    "errors",
+    "bearer",
+    "paths",
+    "log",
+    "require",
+    "apis",
+    "scope_mappings",
+    "applications",
+    "rules",
+];
 
 fn read(root: &Node<'_>, document: &Json, environment: &dyn Fn(&str) -> Option<String>) -> Option<Config> {
     let object = root.object(KEYS)?;
@@ -111,26 +155,76 @@ fn read(root: &Node<'_>, document: &Json, environment: &dyn Fn(&str) -> Option<S
         .required("authorization_servers", "list the authorization servers whose tokens are accepted")
         .and_then(|node| servers::read(node, environment));
     let cache = object.or_default("cache", CacheConfig::default(), read_cache);
-    let upstream = object.or_default("upstream", UpstreamConfig::default(), read_upstream);
-    let realm = object.or_default("realm", "api".to_owned(), read_realm);
-    let max_token_bytes = object.or_default("bearer", DEFAULT_MAX_TOKEN_BYTES, read_bearer);
+    let upstream = object.or_default("upstream", UpstreamConfig::default(), upstream::read);
+    let realm = object.or_default("realm", None, |node| read_realm(node).map(Some));
+    let known_realm = realm.as_ref().and_then(Option::as_deref);
+    let locations = object.or_default("bearer", Locations::default(), upstream::read_bearer);
     let paths = object.or_default("paths", PathOptions::default(), read_paths);
     let logs_permits = object.or_default("log", false, |node| node.one_of(&[("refusals", false), ("decisions", true)]));
+    let errors = match object.optional("errors") {
+        Some(node) => errors::read(node, known_realm),
+        None => Some(ErrorProfile { realm: known_realm.unwrap_or("api").to_owned(), ..ErrorProfile::default() }),
+    };
+    let errors = errors.map(Arc::new);
+
     let names = servers.as_ref().map(|servers| servers.iter().map(|server| server.name.as_str()).collect::<Vec<_>>());
-    let policy = rules::read(&object, names.as_deref(), paths.unwrap_or_default());
-    let servers = servers?;
+    let claims = RefCell::default();
+    let scene = Scene { servers: names.as_deref(), mappings: None, claims: &claims };
+    let requirement = object.or_default("require", Requirement::NONE, |node| requirement::read(node, scene));
+    let apis = apis::read(&object, scene, known_realm, paths.unwrap_or_default());
+    let none = Requirement::NONE;
+    let default_errors = errors.clone().unwrap_or_default();
+    let common = rules::Common {
+        scene,
+        apis: apis.as_deref().unwrap_or_default(),
+        requirement: requirement.as_ref().unwrap_or(&none),
+        errors: &default_errors,
+        realm: known_realm,
+        paths: paths.unwrap_or_default(),
+    };
+    let policy = rules::read(&object, &common);
+    let known_rules = policy.as_ref().map(|policy| policy.rules.as_slice()).unwrap_or_default();
+    let applications = apis::read_applications(&object, names.as_deref(), common.apis, known_rules);
+    let (policy, applications) = (policy?, applications?);
+    note_unreachable(&object, &policy, &applications);
+
+    let (servers, upstream) = (servers?, upstream?);
     let fingerprint = fingerprint(document, &servers);
+    let (_, _, _) = (apis?, requirement?, realm?);
     Some(Config {
         servers,
         cache: cache?,
-        upstream: upstream?,
-        realm: realm?,
-        max_token_bytes: usize::try_from(max_token_bytes?).unwrap_or(usize::MAX),
+        interest: Interest { claims: claims.take(), properties: upstream.properties().cloned().collect() },
+        upstream,
+        locations: locations?,
+        errors: errors?,
+        applications,
         logs_permits: logs_permits?,
         paths: paths?,
-        policy: policy?,
+        policy,
         fingerprint,
     })
+}
+
+/// Notes every rule that takes only tokens of applications, of which there are none.
+fn note_unreachable(root: &Object<'_>, policy: &Policy, applications: &Applications) {
+    let all = || applications.by_server.iter().flat_map(|clients| clients.values());
+    for rule in &policy.rules {
+        let Access::Protected { identification: Some(identification), .. } = rule.access else {
+            continue;
+        };
+        let reachable = match identification {
+            Identification::Registered => all().any(|application| application.is_registered_for(rule)),
+            Identification::Any => all().next().is_some(),
+            Identification::Anonymous => true,
+        };
+        if !reachable {
+            root.note(
+                format!("no application may use rule `{}`", shown(&rule.name)),
+                "register one in `applications`, or leave `application` out",
+            );
+        }
+    }
 }
 
 impl Default for CacheConfig {
@@ -149,35 +243,6 @@ fn read_cache(node: &Node<'_>) -> Option<CacheConfig> {
     Some(CacheConfig { capacity: capacity?, max_ttl: max_ttl?, inactive_ttl: inactive_ttl? })
 }
 
-fn read_upstream(node: &Node<'_>) -> Option<UpstreamConfig> {
-    let object = node.object(&["authorization", "headers"])?;
-    let keep_authorization =
-        object.or_default("authorization", false, |node| node.one_of(&[("remove", false), ("keep", true)]));
-    let headers = object.or_default("headers", Vec::new(), |node| {
-        let mut headers: Vec<(HeaderName, String)> = Vec::new();
-        let mut complete = true;
-        for (key, value) in node.map(MAX_HEADERS)? {
-            match HeaderName::parse(key) {
-                Err(hint) => value.note("is no header to set", hint),
-                Ok(name) if headers.iter().any(|(other, _)| other.is_alias_of(key)) => {
-                    value.note(
-                        format!("`{}` names the same header as an earlier one", name.as_str()),
-                        "keep one of them",
-                    );
-                }
-                Ok(name) => match value.string() {
-                    Some(member) => headers.push((name, member.to_owned())),
-                    None => complete = false,
-                },
-            }
-        }
-        // Facts keep the values in this order; two documents that differ in the order alone mean the same.
-        headers.sort_by(|(a, _), (b, _)| a.as_str().cmp(b.as_str()));
-        complete.then_some(headers)
-    });
-    Some(UpstreamConfig { keep_authorization: keep_authorization?, headers: headers? })
-}
-
 fn read_realm(node: &Node<'_>) -> Option<String> {
     let realm = node.string()?;
     // It stands in a quoted-string (RFC 9110 §5.6.4); what would need escaping there is not needed in a realm.
@@ -186,10 +251,6 @@ fn read_realm(node: &Node<'_>) -> Option<String> {
     }
     node.note(format!("`{}` is no realm", shown(realm)), "at most 128 printable ASCII characters without \" and \\");
     None
-}
-
-fn read_bearer(node: &Node<'_>) -> Option<u32> {
-    node.object(&["max_bytes"])?.or_default("max_bytes", DEFAULT_MAX_TOKEN_BYTES, |node| node.integer(16, 65_536))
 }
 
 fn read_paths(node: &Node<'_>) -> Option<PathOptions> {
@@ -218,13 +279,11 @@ fn fingerprint(document: &Json, servers: &[AuthorizationServer]) -> [u8; 32] {
     hash.update(&text);
     for server in servers {
         // Secrets from the environment are not in the document.
-        hash.update(hmac_sha256::Hash::hash(server.introspection.authorization.reveal().as_bytes()));
+        hash.update(hmac_sha256::Hash::hash(server.introspection.authentication.identity().as_bytes()));
     }
     hash.finalize()
 }
 
-/// Every request header is compared with each of these.
-const MAX_HEADERS: usize = 32;
 const MAX_CAPACITY: u32 = 1_000_000;
 const MAX_TTL: Duration = Duration::from_secs(86_400);
 const DEFAULT_MAX_TOKEN_BYTES: u32 = 16_384;

@@ -2,9 +2,10 @@
 //!
 //! The caller learns the class of a failure, the operator the reason.
 
-use crate::bearer::CredentialsError;
-use crate::introspection::Trouble;
+use crate::callout::Trouble;
+use crate::credentials::CredentialsError;
 use crate::request::TargetError;
+use crate::requirement::Lack;
 
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,10 @@ pub enum Denial {
     SenderConstrained,
     /// The token lacks a scope that the rule demands.
     InsufficientScope,
+    /// The client that the token was issued to is no application that is registered for this.
+    UnregisteredClient,
+    /// The token lacks something else that the rule demands.
+    Lacks(Lack),
     /// The authorization server gave no usable answer.
     Unavailable(Trouble),
     /// The configuration was refused.
@@ -50,6 +55,17 @@ pub(crate) struct Wire {
     pub(crate) retry: bool,
 }
 
+impl Wire {
+    /// An answer without a challenge.
+    pub(crate) const fn plain(status: u16, error: &'static str, description: &'static str) -> Self {
+        Self { status, error, description, challenge: Challenge::None, retry: false }
+    }
+
+    pub(crate) const fn challenging(self, challenge: Challenge) -> Self {
+        Self { challenge, ..self }
+    }
+}
+
 /// Which WWW-Authenticate a reply has (RFC 6750 §3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Challenge {
@@ -64,36 +80,16 @@ pub(crate) enum Challenge {
 }
 
 impl Denial {
+    /// What a caller is told by RFC 6750 §3; error profiles change what is theirs to change.
     pub(crate) const fn wire(self) -> Wire {
         match self {
-            Self::Target(_) => Wire {
-                status: 400,
-                error: "invalid_request",
-                description: "The request target is ambiguous",
-                challenge: Challenge::None,
-                retry: false,
-            },
-            Self::NoRule => Wire {
-                status: 403,
-                error: "access_denied",
-                description: "The request is not allowed",
-                challenge: Challenge::None,
-                retry: false,
-            },
-            Self::NoCredentials => Wire {
-                status: 401,
-                error: "unauthorized",
-                description: "An access token is required",
-                challenge: Challenge::Realm,
-                retry: false,
-            },
-            Self::Credentials(_) => Wire {
-                status: 400,
-                error: "invalid_request",
-                description: "The bearer credentials are malformed",
-                challenge: Challenge::Error,
-                retry: false,
-            },
+            Self::Target(_) => Wire::plain(400, "invalid_request", "The request target is ambiguous"),
+            Self::NoRule => Wire::plain(403, "access_denied", "The request is not allowed"),
+            Self::NoCredentials => {
+                Wire::plain(401, "unauthorized", "An access token is required").challenging(Challenge::Realm)
+            }
+            Self::Credentials(_) => Wire::plain(400, "invalid_request", "The bearer credentials are malformed")
+                .challenging(Challenge::Error),
             // One text for all of them: what is wrong with a token is nobody's business but the operator's.
             Self::Inactive
             | Self::Expired
@@ -101,26 +97,21 @@ impl Denial {
             | Self::WrongIssuer
             | Self::WrongAudience
             | Self::NotAnAccessToken
-            | Self::SenderConstrained => Wire {
-                status: 401,
-                error: "invalid_token",
-                description: "The access token is not valid",
-                challenge: Challenge::Error,
-                retry: false,
-            },
-            Self::InsufficientScope => Wire {
-                status: 403,
-                error: "insufficient_scope",
-                description: "The access token does not have the scope required",
-                challenge: Challenge::Scope,
-                retry: false,
-            },
+            | Self::SenderConstrained => {
+                Wire::plain(401, "invalid_token", "The access token is not valid").challenging(Challenge::Error)
+            }
+            Self::InsufficientScope => {
+                Wire::plain(403, "insufficient_scope", "The access token does not have the scope required")
+                    .challenging(Challenge::Scope)
+            }
+            // No challenge: another token of the same client or user would not help.
+            Self::UnregisteredClient => Wire::plain(403, "access_denied", "The client is not registered for this API"),
+            Self::Lacks(_) => {
+                Wire::plain(403, "access_denied", "The access token does not have the privileges required")
+            }
             Self::Unavailable(_) | Self::Misconfigured => Wire {
-                status: 503,
-                error: "temporarily_unavailable",
-                description: "The request cannot be authorized at the moment",
-                challenge: Challenge::None,
                 retry: true,
+                ..Wire::plain(503, "temporarily_unavailable", "The request cannot be authorized at the moment")
             },
         }
     }
@@ -140,19 +131,23 @@ impl Denial {
             | Self::NotAnAccessToken
             | Self::SenderConstrained => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
+            Self::UnregisteredClient => "unregistered_client",
+            Self::Lacks(_) => "insufficient_privileges",
             Self::Unavailable(_) => "unavailable",
             Self::Misconfigured => "misconfigured",
         }
     }
 
     /// Every class there is.
-    pub const OUTCOMES: [&'static str; 8] = [
+    pub const OUTCOMES: [&'static str; 10] = [
         "ambiguous_target",
         "no_rule",
         "no_credentials",
         "invalid_request",
         "invalid_token",
         "insufficient_scope",
+        "unregistered_client",
+        "insufficient_privileges",
         "unavailable",
         "misconfigured",
     ];
@@ -175,6 +170,8 @@ impl Denial {
             Self::NotAnAccessToken => "not_an_access_token",
             Self::SenderConstrained => "sender_constrained",
             Self::InsufficientScope => "insufficient_scope",
+            Self::UnregisteredClient => "unregistered_client",
+            Self::Lacks(lack) => lack.reason(),
             Self::Unavailable(trouble) => trouble.outcome(),
             Self::Misconfigured => "misconfigured",
         }

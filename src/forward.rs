@@ -2,7 +2,9 @@
 //! who called.
 
 use crate::authorize::Permit;
+use crate::claims::{ClaimPath, Claims};
 use crate::config::UpstreamConfig;
+use crate::credentials::Locations;
 use crate::json::Json;
 use crate::request::RawHead;
 
@@ -13,19 +15,30 @@ pub struct Forward {
     pub permit: Permit,
     /// Headers to set. Names and values are fit to be sent.
     pub set: Vec<(String, String)>,
+    /// Filter state to set, for access logs and later filters: name and value.
+    pub filter_state: Vec<(String, String)>,
 }
 
-/// The headers of this request that must not reach the application: identity headers that the client sent,
-/// in any spelling, and the credentials.
-pub(crate) fn unwanted_headers(head: RawHead<'_>, upstream: &UpstreamConfig) -> Vec<String> {
-    let mut unwanted: Vec<String> = Vec::new();
+/// A change to the headers of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// Take every value of this header out.
+    Remove(String),
+    /// Put this in the place of every value of this header.
+    Set(String, Vec<u8>),
+}
+
+/// What takes out of a request whatever must not reach the application: identity headers that the client
+/// sent, in any spelling, and, unless they are to be kept, the credentials.
+pub(crate) fn cleaning(head: RawHead<'_>, upstream: &UpstreamConfig, locations: &Locations) -> Vec<Edit> {
+    let mut edits = if upstream.keep_authorization { Vec::new() } else { locations.removal(head) };
     for (name, _) in head.headers {
-        let credentials = name == "authorization" && !upstream.keep_authorization;
-        if (credentials || is_identity_header(name, upstream)) && !unwanted.contains(name) {
-            unwanted.push(name.clone());
+        let edit = Edit::Remove(name.clone());
+        if is_identity_header(name, upstream) && !edits.contains(&edit) {
+            edits.push(edit);
         }
     }
-    unwanted
+    edits
 }
 
 /// Whether the client sent any identity header itself.
@@ -37,14 +50,107 @@ fn is_identity_header(name: &str, upstream: &UpstreamConfig) -> bool {
     upstream.headers.iter().any(|(ours, _)| ours.is_alias_of(name))
 }
 
-/// The headers that say who called, where the facts have a value for them.
-pub(crate) fn identity_headers(upstream: &UpstreamConfig, values: &[Option<String>]) -> Vec<(String, String)> {
-    upstream
+/// What is forwarded for a permit: the request, who called as headers, and as filter state.
+pub(crate) fn forward(upstream: &UpstreamConfig, permit: Permit, server: &str, values: &[Option<String>]) -> Forward {
+    let properties = upstream.properties();
+    let mut values = properties.zip(values).map(|(property, value)| match property {
+        // These two are not of the token, so they are not among what is kept of it.
+        Property::Application => permit.application().map(|name| encode(name, "")),
+        Property::AuthorizationServer => Some(encode(server, "")),
+        Property::Claim(_)
+        | Property::ClientId
+        | Property::Owner
+        | Property::Scope
+        | Property::Roles
+        | Property::Issuer
+        | Property::Audience
+        | Property::ExpiresAt => value.clone(),
+    });
+    let set = upstream
         .headers
         .iter()
+        .zip(values.by_ref())
+        .filter_map(|((name, _), value)| Some((name.as_str().to_owned(), value?)))
+        .collect();
+    let filter_state = upstream
+        .filter_state
+        .iter()
         .zip(values)
-        .filter_map(|((name, _), value)| Some((name.as_str().to_owned(), value.clone()?)))
-        .collect()
+        .filter_map(|((name, _), value)| Some((name.clone(), value?)))
+        .collect();
+    Forward { permit, set, filter_state }
+}
+
+/// Something about a token that can be forwarded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Property {
+    /// A claim as the authorization server sent it.
+    Claim(ClaimPath),
+    ClientId,
+    Owner,
+    Scope,
+    Roles,
+    Issuer,
+    Audience,
+    /// In seconds since the epoch.
+    ExpiresAt,
+    Application,
+    AuthorizationServer,
+}
+
+impl Property {
+    /// The words for what every authorization server states, by whatever name.
+    pub(crate) const WORDS: [(&str, Self); 9] = [
+        ("client_id", Self::ClientId),
+        ("owner", Self::Owner),
+        ("scope", Self::Scope),
+        ("roles", Self::Roles),
+        ("issuer", Self::Issuer),
+        ("audience", Self::Audience),
+        ("expires_at", Self::ExpiresAt),
+        ("application", Self::Application),
+        ("authorization_server", Self::AuthorizationServer),
+    ];
+
+    /// One of the words, or the path of a claim, which `claims.` in front sets apart from the words; `None` if
+    /// it is neither.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        if let Some((_, property)) = Self::WORDS.iter().find(|(word, _)| *word == text) {
+            return Some(property.clone());
+        }
+        ClaimPath::parse(text.strip_prefix("claims.").unwrap_or(text)).map(Self::Claim)
+    }
+
+    /// The value of this property of a token, as a header value. What the authorization server does not state
+    /// has none.
+    ///
+    /// # Errors
+    /// The value is longer than [`MAX_VALUE_BYTES`].
+    pub(crate) fn value(&self, claims: &Claims, members: &[(String, Json)]) -> Result<Option<String>, TooLong> {
+        let list = |items: &[String]| {
+            let items: Vec<String> = items.iter().map(|item| encode(item, ",")).collect();
+            (!items.is_empty()).then(|| items.join(","))
+        };
+        let one = |text: &Option<String>| text.as_ref().map(|text| encode(text, ""));
+        let text = match self {
+            Self::Claim(path) => match path.find(members) {
+                Some(value) => header_value(value),
+                None => None,
+            },
+            Self::ClientId => one(&claims.client_id),
+            Self::Owner => one(&claims.owner),
+            Self::Scope => Some(encode(claims.scope.as_str(), "")).filter(|scope| !scope.is_empty()),
+            Self::Roles => list(&claims.roles),
+            Self::Issuer => one(&claims.issuer),
+            Self::Audience => list(&claims.audience),
+            Self::ExpiresAt => claims.expires_at.map(|time| time.as_secs().to_string()),
+            Self::Application | Self::AuthorizationServer => None,
+        };
+        match text {
+            Some(text) if text.len() > MAX_VALUE_BYTES => Err(TooLong),
+            text => Ok(text),
+        }
+    }
 }
 
 /// The name of a header that the filter sets, in lower case.
@@ -85,26 +191,17 @@ impl HeaderName {
     }
 }
 
-/// The value of a member as a header value; `None` for what has no plain form, an object.
+/// The value of a claim as a header value; `None` for what has no plain form, an object.
 ///
 /// Strings, numbers and booleans stand as they are; a list of these is joined by `,`. Whatever is not
 /// printable ASCII is percent-encoded as UTF-8, and so are `%`, a space at either end, and a `,` inside an
 /// item of a list: nothing can break out of the header, and two different strings never look the same.
-/// The scope is the list of its tokens with a space between each, in whatever form the server sent it.
-///
-/// # Errors
-/// The value is longer than [`MAX_VALUE_BYTES`].
-pub(crate) fn header_value(name: &str, value: &Json) -> Result<Option<String>, TooLong> {
-    let text = if let Json::Array(items) = value {
-        let (separator, encoded) = if name == "scope" { (" ", "") } else { (",", ",") };
-        let items: Option<Vec<String>> = items.iter().map(|item| Some(encode(&plain(item)?, encoded))).collect();
-        items.map(|items| items.join(separator))
+fn header_value(value: &Json) -> Option<String> {
+    if let Json::Array(items) = value {
+        let items: Option<Vec<String>> = items.iter().map(|item| Some(encode(&plain(item)?, ","))).collect();
+        items.map(|items| items.join(","))
     } else {
         plain(value).map(|text| encode(&text, ""))
-    };
-    match text {
-        Some(text) if text.len() > MAX_VALUE_BYTES => Err(TooLong),
-        text => Ok(text),
     }
 }
 
@@ -185,13 +282,36 @@ mod tests {
             ("null", None),
         ] {
             let value = Json::parse(json.as_bytes()).unwrap();
-            assert_eq!(header_value("roles", &value), Ok(header.map(str::to_owned)), "{json}");
+            assert_eq!(header_value(&value), header.map(str::to_owned), "{json}");
         }
-        let scope = Json::parse(br#"["a","b"]"#).unwrap();
-        assert_eq!(header_value("scope", &scope), Ok(Some("a b".to_owned())));
-        let long = |n| Json::String("x".repeat(n));
-        assert!(header_value("a", &long(MAX_VALUE_BYTES)).is_ok());
-        assert_eq!(header_value("a", &long(MAX_VALUE_BYTES + 1)), Err(TooLong));
+        let property = Property::parse("a").unwrap();
+        let long = |n: usize| [("a".to_owned(), Json::String("x".repeat(n)))];
+        assert!(property.value(&Claims::default(), &long(MAX_VALUE_BYTES)).is_ok());
+        assert_eq!(property.value(&Claims::default(), &long(MAX_VALUE_BYTES + 1)), Err(TooLong));
+    }
+
+    #[test]
+    fn a_word_is_what_every_server_states_and_anything_else_a_claim() {
+        let claims = Claims {
+            client_id: Some("a,b".to_owned()),
+            roles: vec!["x".to_owned(), "y,z".to_owned()],
+            expires_at: Some(crate::time::UnixTime::from_millis(7_900)),
+            ..Claims::default()
+        };
+        let members = [("client_id".to_owned(), Json::String("raw".to_owned()))];
+        for (text, expected) in [
+            ("client_id", Some("a,b")),
+            ("claims.client_id", Some("raw")),
+            ("roles", Some("x,y%2Cz")),
+            ("expires_at", Some("7")),
+            ("scope", None),
+            ("owner", None),
+            ("claims.owner", None),
+        ] {
+            let value = Property::parse(text).unwrap().value(&claims, &members);
+            assert_eq!(value, Ok(expected.map(str::to_owned)), "{text}");
+        }
+        assert_eq!(Property::parse("claims."), None);
     }
 
     #[test]

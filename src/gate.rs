@@ -1,57 +1,87 @@
 //! The gate: a compiled configuration, and the first step of every request.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::authorize::authorize_anonymous;
-use crate::bearer;
+use crate::application::Applications;
+use crate::authorize::{Demand, authorize_anonymous};
+use crate::claims::Interest;
 use crate::config::{AuthorizationServer, CacheConfig, Config, UpstreamConfig};
+use crate::credentials::Locations;
 use crate::denial::Denial;
+use crate::errors::{DemandedScope, ErrorProfile};
 use crate::exchange::Exchange;
-use crate::forward::{Forward, has_identity_headers, unwanted_headers};
+use crate::forward::{Edit, Forward, cleaning, has_identity_headers};
+use crate::introspection::{Chance, OwnToken};
 use crate::policy::{Access, Policy, Rule};
+use crate::preflight;
 use crate::reply::Reply;
 use crate::request::{PathError, PathOptions, RawHead, Target, TargetError};
+use crate::requirement::Requirement;
+use crate::selection::select;
 use crate::step::Step;
-use crate::token::DigestKey;
+use crate::token::{AccessToken, DigestKey};
 
 /// One configuration at work. A request keeps the gate it began with until it ends.
 #[derive(Debug)]
 pub struct Gate {
     policy: Policy,
-    servers: Vec<Arc<Server>>,
-    realm: String,
-    max_token_bytes: usize,
+    servers: Vec<Rc<Server>>,
+    locations: Locations,
+    errors: Arc<ErrorProfile>,
     paths: PathOptions,
     needs_route: bool,
     uses_hosts: bool,
     logs_permits: bool,
+    pub(crate) applications: Applications,
+    pub(crate) interest: Interest,
     pub(crate) cache: CacheConfig,
     pub(crate) upstream: UpstreamConfig,
+    pub(crate) chance: RefCell<Chance>,
 }
 
-/// An authorization server and the key that binds digests to it.
+/// An authorization server, the key that binds digests to it, and our own token there.
 #[derive(Debug)]
 pub(crate) struct Server {
+    /// Its place in the configuration.
+    pub(crate) index: usize,
     pub(crate) config: AuthorizationServer,
     pub(crate) digest_key: DigestKey,
+    pub(crate) own_token: RefCell<OwnToken>,
+}
+
+impl Server {
+    /// How long its answers are kept.
+    pub(crate) fn cache(&self, cache: &CacheConfig) -> CacheConfig {
+        let max_ttl = self.config.max_ttl.map_or(cache.max_ttl, |max_ttl| max_ttl.min(cache.max_ttl));
+        CacheConfig { max_ttl, ..*cache }
+    }
 }
 
 impl Gate {
-    /// Puts a configuration to work.
-    pub fn new(config: Config) -> Self {
+    /// Puts a configuration to work. `seed` must be random, and another for every gate: identifiers are drawn
+    /// from it that no other gate may draw.
+    pub fn new(config: Config, seed: [u8; 32]) -> Self {
         let fingerprint = config.fingerprint;
-        let server = |(index, config)| Arc::new(Server { config, digest_key: DigestKey::new(&fingerprint, index) });
+        let server = |(index, config)| {
+            let digest_key = DigestKey::new(&fingerprint, index);
+            Rc::new(Server { index, config, digest_key, own_token: RefCell::default() })
+        };
         Self {
             needs_route: config.policy.uses_routes(),
             uses_hosts: config.policy.uses_hosts(),
             policy: config.policy,
             servers: config.servers.into_iter().enumerate().map(server).collect(),
-            realm: config.realm,
-            max_token_bytes: config.max_token_bytes,
+            locations: config.locations,
+            errors: config.errors,
             logs_permits: config.logs_permits,
             paths: config.paths,
+            applications: config.applications,
+            interest: config.interest,
             cache: config.cache,
             upstream: config.upstream,
+            chance: RefCell::new(Chance::new(seed)),
         }
     }
 
@@ -65,10 +95,10 @@ impl Gate {
         self.logs_permits
     }
 
-    /// The headers to remove before anything else is done with a request, whatever becomes of it: identity
-    /// headers that the client sent, in any spelling, and the credentials. Every value of each goes.
-    pub fn unwanted_headers(&self, head: RawHead<'_>) -> Vec<String> {
-        unwanted_headers(head, &self.upstream)
+    /// What to take out of a request before anything else is done with it, whatever becomes of it: identity
+    /// headers that the client sent, in any spelling, and the credentials. Trailers are cleaned likewise.
+    pub fn cleaning(&self, head: RawHead<'_>) -> Vec<Edit> {
+        cleaning(head, &self.upstream, &self.locations)
     }
 
     /// The first step for a request, with its headers as they came in. It ends there for everything that needs
@@ -83,7 +113,8 @@ impl Gate {
         if self.needs_route && has_identity_headers(head, &self.upstream) {
             return self.refuse(Denial::Target(TargetError::Route), None);
         }
-        let found = self.policy.find(&target);
+        let preflight = preflight::requested_method(head);
+        let (target, found) = self.find(target, preflight);
         if self.uses_hosts && self.port_is_ambiguous(found, &target) {
             return self.refuse(Denial::Target(TargetError::HostPort), None);
         }
@@ -93,22 +124,49 @@ impl Gate {
         if !rule.spells_path_of(&target) {
             return self.refuse(Denial::Target(TargetError::Path(PathError::OtherSpelling)), Some(rule));
         }
-        if let Some(permit) = authorize_anonymous(rule) {
-            return Step::Forward(Forward { permit, set: Vec::new() });
+        if let Some(permit) = authorize_anonymous(rule, preflight.is_some()) {
+            return Step::Forward(Forward { permit, set: Vec::new(), filter_state: Vec::new() });
         }
-        let token = match bearer::credentials(head.values("authorization"), self.max_token_bytes) {
+        let token = match self.locations.find(head) {
             Ok(Some(token)) => token,
             Ok(None) => return self.refuse(Denial::NoCredentials, Some(rule)),
             Err(error) => return self.refuse(Denial::Credentials(error), Some(rule)),
         };
-        match self.server(rule) {
-            Some(server) => Exchange::new(Arc::clone(rule), server, token).begin(self),
-            None => self.refuse(Denial::Misconfigured, Some(rule)),
+        let Some(requirement) = rule.requirement(&target) else {
+            return self.refuse(Denial::Misconfigured, Some(rule));
+        };
+        let servers = self.servers_for(rule, &token);
+        match Exchange::new(Demand { rule: Arc::clone(rule), requirement }, servers, token) {
+            Some(exchange) => exchange.begin(self),
+            // It names an issuer, or has a form, that no server of the rule answers for.
+            None => self.refuse(Denial::WrongIssuer, Some(rule)),
         }
     }
 
-    pub(crate) fn refuse(&self, denial: Denial, rule: Option<&Rule>) -> Step {
-        Step::Respond(Reply::new(denial, rule, &self.realm))
+    /// The rule that a request falls under. A CORS preflight for which there is no rule of its own falls under
+    /// the rule of the request that it asks for, if that lets preflights pass.
+    fn find<'t>(&self, target: Target<'t>, preflight: Option<&'t [u8]>) -> (Target<'t>, Option<&Arc<Rule>>) {
+        let found = self.policy.find(&target);
+        let (None, Some(method)) = (found, preflight) else {
+            return (target, found);
+        };
+        let target = Target { method, ..target };
+        let found = self.policy.find(&target).filter(|rule| rule.cors_preflight);
+        (target, found)
+    }
+
+    pub(crate) fn refuse(&self, denial: Denial, rule: Option<&Arc<Rule>>) -> Step {
+        let errors = rule.map_or(&self.errors, |rule| &rule.errors);
+        Step::Respond(Reply::new(denial, rule.map(|rule| &rule.name), errors, &DemandedScope::default()))
+    }
+
+    /// Refuses a request with a token; `server` is the index of the one that vouches for it, if one does.
+    pub(crate) fn refuse_demand(&self, denial: Denial, demand: &Demand, server: Option<usize>) -> Step {
+        let scope = match denial {
+            Denial::InsufficientScope => demanded_scope(&demand.requirement, server),
+            _ => DemandedScope::default(),
+        };
+        Step::Respond(Reply::new(denial, Some(&demand.rule.name), &demand.rule.errors, &scope))
     }
 
     /// Whether a port decides which rule applies, the request's or one in `hosts`, and no entry of that rule
@@ -118,11 +176,17 @@ impl Gate {
             && self.policy.find_without_ports(target).map(Arc::as_ptr) != found.map(Arc::as_ptr)
     }
 
-    /// The server of a protected rule. `Config` has checked that it exists.
-    fn server(&self, rule: &Rule) -> Option<Arc<Server>> {
-        match rule.access {
-            Access::Public => None,
-            Access::Protected { server, .. } => self.servers.get(server).cloned(),
-        }
+    /// The servers that may answer for a token under a rule, in the order they are asked.
+    fn servers_for(&self, rule: &Rule, token: &AccessToken) -> Vec<Rc<Server>> {
+        let Access::Protected { servers, .. } = &rule.access else {
+            return Vec::new();
+        };
+        let selected = select(servers, |index| self.servers.get(index).map(|server| &server.config), token);
+        selected.into_iter().filter_map(|index| self.servers.get(index).cloned()).collect()
     }
+}
+
+fn demanded_scope(requirement: &Requirement, server: Option<usize>) -> DemandedScope {
+    let tokens: Vec<&str> = requirement.scopes(server).iter().map(|scope| scope.as_str()).collect();
+    DemandedScope { tokens: tokens.join(" "), any: requirement.offers_alternatives() }
 }

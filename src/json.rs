@@ -33,6 +33,12 @@ impl Json {
         serde_json::from_slice(text)
     }
 
+    /// A member of an object, by its name.
+    pub(crate) fn member(&self, name: &str) -> Option<&Self> {
+        let Self::Object(members) = self else { return None };
+        members.iter().find(|(held, _)| held == name).map(|(_, value)| value)
+    }
+
     /// The text of a string.
     pub(crate) fn as_str(&self) -> Option<&str> {
         if let Self::String(text) = self { Some(text) } else { None }

@@ -12,43 +12,52 @@
 //! Where to look:
 //! - [`Config`]: the plugin configuration, parsed once, every [`Problem`] at once
 //! - [`Gate`], [`Step`], [`Lookup`], [`Call`]: the run of a request
-//! - `request`, `bearer`: what a request says; `policy`: which rule it falls under
-//! - `introspection`, `claims`: what the authorization server says
-//! - `authorize`: the decision; [`Permit`] and [`Denial`]: its two outcomes
-//! - `reply`, `forward`: what the caller and the application see of it
+//! - `request`, `credentials`, `preflight`: what a request says; `policy`: which rule it falls under
+//! - `selection`: who may answer for a token; `introspection`, `claims`: what they say
+//! - `requirement`, `application`: what is demanded; `authorize`: the decision; [`Permit`] and [`Denial`]: its
+//!   two outcomes
+//! - `reply`, `errors`, `forward`: what the caller and the application see of it
 //! - `cache`, `token`: what is kept, and under which name
 
+mod application;
 mod authorize;
-mod bearer;
 mod cache;
+mod callout;
 mod claims;
 mod config;
+mod credentials;
 mod denial;
+mod errors;
 mod exchange;
 mod forward;
 mod gate;
 mod introspection;
 mod json;
+mod jwt;
 mod policy;
+mod preflight;
 mod reply;
 mod request;
+mod requirement;
 mod scope;
+mod selection;
 mod step;
 mod time;
 mod token;
 
 pub use authorize::Permit;
-pub use bearer::CredentialsError;
 pub use cache::{Applied, Insert};
+pub use callout::{CalloutAnswer, CalloutRequest, MAX_ANSWER_BYTES, Trouble};
 pub use config::{Config, Problem, Problems};
+pub use credentials::CredentialsError;
 pub use denial::Denial;
 pub use exchange::{Answered, CacheResult, Call, Looked, Lookup};
-pub use forward::Forward;
+pub use forward::{Edit, Forward};
 pub use gate::Gate;
-pub use introspection::{CalloutAnswer, CalloutRequest, MAX_ANSWER_BYTES, Trouble};
 pub use json::Json;
 pub use reply::Reply;
 pub use request::{PathError, RawHead, TargetError};
+pub use requirement::Lack;
 pub use step::Step;
 pub use time::UnixTime;
 

@@ -12,8 +12,10 @@ pub(crate) use host::HostPattern;
 pub(crate) use method::Method;
 pub(crate) use path::{PathPattern, PatternError};
 
+use crate::application::Identification;
+use crate::errors::ErrorProfile;
 use crate::request::Target;
-use crate::scope::ScopeRequirement;
+use crate::requirement::Requirement;
 
 /// All rules, in the order of the configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,8 +27,14 @@ pub(crate) struct Policy {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Rule {
     pub(crate) name: Arc<str>,
+    /// The API it belongs to.
+    pub(crate) api: Option<Arc<str>>,
     pub(crate) matches: Vec<RequestMatch>,
     pub(crate) access: Access,
+    /// Whether CORS preflights for its requests pass without a token.
+    pub(crate) cors_preflight: bool,
+    /// How its refusals look.
+    pub(crate) errors: Arc<ErrorProfile>,
 }
 
 /// What a rule opens its requests to.
@@ -34,11 +42,13 @@ pub(crate) struct Rule {
 pub(crate) enum Access {
     /// Everybody, without a token. Said in the configuration, never implied.
     Public,
-    /// Holders of an active token with the scope demanded.
+    /// Holders of an active token that has what is demanded.
     Protected {
-        /// Index of the authorization server that answers for the token.
-        server: usize,
-        requirement: ScopeRequirement,
+        /// Indices of the authorization servers that may answer for the token, in the order they are tried.
+        servers: Vec<usize>,
+        requirement: Arc<Requirement>,
+        /// Which applications it is for, if that matters.
+        identification: Option<Identification>,
     },
 }
 
@@ -96,8 +106,19 @@ impl Rule {
 
     /// Whether the rule matches by an entry that spells the path as the request does.
     pub(crate) fn spells_path_of(&self, target: &Target<'_>) -> bool {
-        let spells = |entry: &RequestMatch| entry.path.as_ref().is_none_or(|path| path.spells(&target.path));
-        self.matches.iter().any(|entry| entry.matches(target) && spells(entry))
+        self.matches.iter().any(|entry| entry.matches_as_spelled(target))
+    }
+
+    /// What the rule demands for a request that falls under it.
+    pub(crate) fn requirement(&self, target: &Target<'_>) -> Option<Arc<Requirement>> {
+        let Access::Protected { requirement, .. } = &self.access else {
+            return None;
+        };
+        if !requirement.is_dynamic() {
+            return Some(Arc::clone(requirement));
+        }
+        let entry = self.matches.iter().find(|entry| entry.matches_as_spelled(target));
+        Some(Arc::new(requirement.resolve(target, entry.and_then(|entry| entry.path.as_ref()))))
     }
 }
 
@@ -105,6 +126,11 @@ impl RequestMatch {
     fn matches(&self, target: &Target<'_>) -> bool {
         (self.hosts.is_empty() || self.hosts.iter().any(|h| h.matches(&target.host)))
             && self.matches_but_for_host(target)
+    }
+
+    /// Whether it matches, and the path is spelled as in the pattern.
+    pub(crate) fn matches_as_spelled(&self, target: &Target<'_>) -> bool {
+        self.matches(target) && self.path.as_ref().is_none_or(|path| path.spells(&target.path))
     }
 
     fn matches_but_for_ports(&self, target: &Target<'_>) -> bool {
@@ -178,7 +204,14 @@ mod tests {
 
     fn policy(rules: Vec<Vec<RequestMatch>>) -> Policy {
         let rule = |(index, matches): (usize, _)| {
-            Arc::new(Rule { name: Arc::from(format!("r{index}")), matches, access: Access::Public })
+            Arc::new(Rule {
+                name: Arc::from(format!("r{index}")),
+                api: None,
+                matches,
+                access: Access::Public,
+                cors_preflight: false,
+                errors: Arc::default(),
+            })
         };
         Policy { rules: rules.into_iter().enumerate().map(rule).collect() }
     }

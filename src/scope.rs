@@ -29,10 +29,12 @@ impl ScopeToken {
 pub(crate) struct Scope(String);
 
 impl Scope {
-    /// Collects the tokens of one or several space-separated lists; an empty list is an empty scope.
-    pub(crate) fn from_lists<'a>(lists: impl IntoIterator<Item = &'a str>) -> Self {
+    /// Collects the tokens of one or several lists, separated by spaces and, if `commas`, by commas; an empty
+    /// list is an empty scope.
+    pub(crate) fn from_lists<'a>(lists: impl IntoIterator<Item = &'a str>, commas: bool) -> Self {
         let mut scope = String::new();
-        for token in lists.into_iter().flat_map(str::split_ascii_whitespace) {
+        let separates = |c: char| c.is_ascii_whitespace() || commas && c == ',';
+        for token in lists.into_iter().flat_map(|list| list.split(separates)).filter(|token| !token.is_empty()) {
             if !scope.is_empty() {
                 scope.push(' ');
             }
@@ -41,53 +43,63 @@ impl Scope {
         Self(scope)
     }
 
-    pub(crate) fn contains(&self, token: &ScopeToken) -> bool {
-        self.0.split(' ').any(|held| held == token.as_str())
+    /// Whether it holds what is demanded.
+    pub(crate) fn grants(&self, demanded: &ScopeToken, strategy: ScopeStrategy) -> bool {
+        self.0.split(' ').any(|held| strategy.grants(held, demanded.as_str()))
     }
 
-    #[cfg(test)]
+    /// The scope tokens with a space between each.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// What a rule demands of the scope: every clause, and of each clause at least one token.
-///
-/// `scope: "a b"` is two clauses of one token, `any_scope: [a, b]` one clause of two.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ScopeRequirement {
-    clauses: Vec<Vec<ScopeToken>>,
+/// How a scope token that a token holds is compared with one that is demanded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ScopeStrategy {
+    /// They are equal.
+    #[default]
+    Exact,
+    /// `orders` grants `orders.read`, and whatever else is below it.
+    Hierarchic,
+    /// `orders.*` grants `orders.read` and `orders.read.all`: a `*` stands for one part that is not empty, as the
+    /// last part for one or more.
+    Wildcard,
 }
 
-impl ScopeRequirement {
-    pub(crate) fn demand_all(&mut self, tokens: impl IntoIterator<Item = ScopeToken>) {
-        self.clauses.extend(tokens.into_iter().map(|token| vec![token]));
-    }
+impl ScopeStrategy {
+    pub(crate) const WORDS: [(&str, Self); 3] =
+        [("exact", Self::Exact), ("hierarchic", Self::Hierarchic), ("wildcard", Self::Wildcard)];
 
-    pub(crate) fn demand_any(&mut self, tokens: Vec<ScopeToken>) {
-        self.clauses.push(tokens);
-    }
-
-    pub(crate) fn demand(&mut self, other: &Self) {
-        self.clauses.extend(other.clauses.iter().cloned());
-    }
-
-    pub(crate) fn is_met_by(&self, scope: &Scope) -> bool {
-        self.clauses.iter().all(|clause| clause.iter().any(|token| scope.contains(token)))
-    }
-
-    /// The value of the challenge's `scope` attribute (RFC 6750 §3): every token named here, once.
-    ///
-    /// A token that holds them all passes; of an `any_scope` clause one would do.
-    pub(crate) fn attribute(&self) -> String {
-        let mut seen: Vec<&str> = Vec::new();
-        for token in self.clauses.iter().flatten() {
-            if !seen.contains(&token.as_str()) {
-                seen.push(token.as_str());
+    /// Whether `held` is enough where `demanded` is asked for. Never with regard to case.
+    pub(crate) fn grants(self, held: &str, demanded: &str) -> bool {
+        match self {
+            Self::Exact => held == demanded,
+            Self::Hierarchic => {
+                let below = |rest: &str| rest.is_empty() || rest.starts_with('.');
+                !held.is_empty() && demanded.strip_prefix(held).is_some_and(below)
             }
+            Self::Wildcard => is_matched_by_wildcards(held, demanded),
         }
-        seen.join(" ")
     }
+}
+
+fn is_matched_by_wildcards(held: &str, demanded: &str) -> bool {
+    let mut parts = demanded.split('.');
+    let mut patterns = held.split('.').peekable();
+    while let Some(pattern) = patterns.next() {
+        let Some(part) = parts.next() else {
+            return false;
+        };
+        let is_wildcard = pattern == "*";
+        if is_wildcard && part.is_empty() || !is_wildcard && pattern != part {
+            return false;
+        }
+        if is_wildcard && patterns.peek().is_none() {
+            return parts.all(|part| !part.is_empty());
+        }
+    }
+    parts.next().is_none()
 }
 
 fn is_scope_char(c: char) -> bool {
@@ -97,10 +109,6 @@ fn is_scope_char(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn token(text: &str) -> ScopeToken {
-        ScopeToken::parse(text).unwrap()
-    }
 
     #[test]
     fn a_scope_token_has_the_characters_of_rfc_6749() {
@@ -113,26 +121,63 @@ mod tests {
         assert_eq!(ScopeToken::parse(""), Err(None));
     }
 
-    #[test]
-    fn comparison_is_exact_whole_and_case_sensitive() {
-        let scope = Scope::from_lists(["view  book", "", "admin:all"]);
-        assert_eq!(scope.as_str(), "view book admin:all");
-        assert!(scope.contains(&token("view")) && scope.contains(&token("admin:all")));
-        assert!(!scope.contains(&token("View")));
-        assert!(!scope.contains(&token("vie")));
-        assert!(!scope.contains(&token("admin")));
-        assert!(!Scope::default().contains(&token("view")));
+    fn grants(scope: &Scope, demanded: &str, strategy: ScopeStrategy) -> bool {
+        scope.grants(&ScopeToken::parse(demanded).unwrap(), strategy)
     }
 
     #[test]
-    fn every_clause_must_be_met_by_one_of_its_tokens() {
-        let mut requirement = ScopeRequirement::default();
-        assert!(requirement.is_met_by(&Scope::default()));
-        requirement.demand_all([token("a"), token("b")]);
-        requirement.demand_any(vec![token("x"), token("y"), token("a")]);
-        assert!(requirement.is_met_by(&Scope::from_lists(["b a"])));
-        assert!(!requirement.is_met_by(&Scope::from_lists(["a x"])));
-        assert!(!requirement.is_met_by(&Scope::from_lists(["b x"])));
-        assert_eq!(requirement.attribute(), "a b x y");
+    fn comparison_is_exact_whole_and_case_sensitive() {
+        let scope = Scope::from_lists(["view  book", "", "admin:all"], false);
+        assert_eq!(scope.as_str(), "view book admin:all");
+        for (demanded, expected) in
+            [("view", true), ("admin:all", true), ("View", false), ("vie", false), ("admin", false)]
+        {
+            assert_eq!(grants(&scope, demanded, ScopeStrategy::Exact), expected, "{demanded}");
+        }
+        assert!(!grants(&Scope::default(), "view", ScopeStrategy::Exact));
+    }
+
+    #[test]
+    fn commas_separate_where_a_server_writes_them() {
+        assert_eq!(Scope::from_lists(["view, book,,cancel "], true).as_str(), "view book cancel");
+        assert_eq!(Scope::from_lists(["view,book"], false).as_str(), "view,book");
+    }
+
+    /// Held, demanded, and whether it is granted: exactly, by hierarchy, by wildcards.
+    #[rustfmt::skip]
+    const STRATEGIES: [(&str, &str, [bool; 3]); 24] = [
+        ("orders", "orders", [true, true, true]),
+        ("orders", "Orders", [false, false, false]),
+        ("orders", "orders.read", [false, true, false]),
+        ("orders", "orders.read.all", [false, true, false]),
+        ("orders", "ordersx", [false, false, false]),
+        ("orders", "ordersx.read", [false, false, false]),
+        ("orders.read", "orders", [false, false, false]),
+        ("orders.read", "orders.read", [true, true, true]),
+        ("orders.read", "orders.write", [false, false, false]),
+        ("orders.*", "orders", [false, false, false]),
+        ("orders.*", "orders.read", [false, false, true]),
+        ("orders.*", "orders.read.all", [false, false, true]),
+        ("orders.*", "orders.*", [true, true, true]),
+        ("orders.*", "orders.", [false, false, false]),
+        ("orders.*", "orders.read..all", [false, false, false]),
+        ("orders.*.all", "orders.read.all", [false, false, true]),
+        ("orders.*.all", "orders.read.some", [false, false, false]),
+        ("orders.*.all", "orders.all", [false, false, false]),
+        ("*.read", "orders.read", [false, false, true]),
+        ("*.read", "orders.x.read", [false, false, false]),
+        ("*", "orders", [false, false, true]),
+        ("*", "orders.read", [false, false, true]),
+        ("ord*", "orders", [false, false, false]),
+        ("orders.", "orders..x", [false, true, false]),
+    ];
+
+    #[test]
+    fn each_strategy_grants_what_its_table_says() {
+        for (held, demanded, expected) in STRATEGIES {
+            let scope = Scope::from_lists([held], false);
+            let found = ScopeStrategy::WORDS.map(|(_, strategy)| grants(&scope, demanded, strategy));
+            assert_eq!(found, expected, "{held} {demanded}");
+        }
     }
 }

@@ -24,6 +24,11 @@ impl UnixTime {
         self.0
     }
 
+    /// Whole seconds since the epoch.
+    pub const fn as_secs(self) -> u64 {
+        self.0 / 1000
+    }
+
     /// `self + duration`, at most the end of time.
     pub fn saturating_add(self, duration: Duration) -> Self {
         let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);

@@ -16,7 +16,7 @@ mod format;
 use std::collections::HashMap;
 
 use format::{Answer, Case, Expect, Suite};
-use scopegate::{Call, CalloutAnswer, Config, Gate, Insert, RawHead, Reply, Step, UnixTime};
+use scopegate::{Call, CalloutAnswer, Config, Edit, Gate, Insert, RawHead, Reply, Step, UnixTime};
 
 const NOW: u64 = 1_800_000_000;
 
@@ -46,7 +46,7 @@ impl Run<'_> {
         let route = suite.routes.iter().find(|route| case.request.path.starts_with(&route.prefix));
         let route = route.map(|route| route.name.as_bytes());
         let head = RawHead { headers: &head, route };
-        let unwanted = self.gate.unwanted_headers(head);
+        let cleaning = self.gate.cleaning(head);
         let mut step = self.gate.begin(head);
         loop {
             step = match step {
@@ -54,7 +54,15 @@ impl Run<'_> {
                     // Who never asked the server and let the request pass must have had a public rule.
                     assert_eq!(forward.permit.is_public(), self.calls == 0, "{}", case.name);
                     let mut headers = head.headers.to_vec();
-                    headers.retain(|(name, _)| !unwanted.contains(name));
+                    for edit in &cleaning {
+                        match edit {
+                            Edit::Remove(name) => headers.retain(|(held, _)| held != name),
+                            Edit::Set(name, value) => {
+                                headers.retain(|(held, _)| held != name);
+                                headers.push((name.clone(), value.clone()));
+                            }
+                        }
+                    }
                     headers.extend(forward.set.into_iter().map(|(name, value)| (name, value.into_bytes())));
                     return End::Forward(headers);
                 }
@@ -72,7 +80,7 @@ impl Run<'_> {
     }
 
     fn answer(&mut self, case: &Case, call: Call, token: &str, now: UnixTime) -> Step {
-        let request = call.request();
+        let request = call.request(self.gate, now);
         let form: Vec<_> = form_urlencoded::parse(request.body.as_bytes()).into_owned().collect();
         assert!(form.contains(&("token".to_owned(), token.to_owned())), "{}: {form:?}", case.name);
         let answer =
@@ -89,7 +97,7 @@ impl Run<'_> {
                 None => CalloutAnswer::NoAnswer,
             },
         };
-        let answered = call.resume(self.gate, answer, now);
+        let answered = call.resume(self.gate, answer, now, now);
         if let Some(insert) = &answered.insert {
             self.keep(insert);
         }
@@ -110,7 +118,7 @@ fn every_case_ends_as_it_must_in_the_core() {
         let text = suite.configuration.to_string();
         let config =
             Config::parse(text.as_bytes(), &|_| None).unwrap_or_else(|problems| panic!("{}:\n{problems}", suite.name));
-        let gate = Gate::new(config);
+        let gate = Gate::new(config, [0; 32]);
         for (index, case) in suite.cases.iter().enumerate() {
             count += 1;
             let token = format!("token-{}-{index}", suite.name);

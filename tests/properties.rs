@@ -26,7 +26,7 @@ const CONFIGURATION: &str = r#"{
 }"#;
 
 fn gate() -> Gate {
-    Gate::new(Config::parse(CONFIGURATION.as_bytes(), &|_| None).unwrap())
+    Gate::new(Config::parse(CONFIGURATION.as_bytes(), &|_| None).unwrap(), [0; 32])
 }
 
 fn head(path: &[u8], extra: &[(String, Vec<u8>)]) -> Vec<(String, Vec<u8>)> {
@@ -170,7 +170,7 @@ proptest! {
             step = lookup.resume(&gate, None, NOW).step;
         }
         let Step::Call(call) = step else { panic!("no call") };
-        let answered = call.resume(&gate, CalloutAnswer::Response { status, content_type: None, body: &body }, NOW);
+        let answered = call.resume(&gate, CalloutAnswer::Response { status, content_type: None, body: &body }, NOW, NOW);
         if matches!(answered.step, Step::Forward(_)) {
             // An independent reader must agree that it says all that is demanded.
             let value: serde_json::Value = serde_json::from_slice(&body).unwrap();

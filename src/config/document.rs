@@ -127,7 +127,15 @@ impl<'a> Node<'a> {
         Some(object.members)
     }
 
-    fn members(&self) -> Option<Object<'a>> {
+    /// This value as an object with whatever keys it has, each once; also with none.
+    pub(crate) fn free_members(&self) -> Option<Vec<(&'a str, Node<'a>)>> {
+        let object = self.members()?;
+        object.note_duplicates();
+        Some(object.members)
+    }
+
+    /// This value as an object whose keys are in order.
+    pub(crate) fn members(&self) -> Option<Object<'a>> {
         let Json::Object(members) = self.json else {
             self.wrong_kind("an object");
             return None;
@@ -159,6 +167,11 @@ impl<'a> Node<'a> {
         read.into_iter().collect()
     }
 
+    /// The same for a list that may be empty.
+    pub(crate) fn each_if_any<T>(&self, read: impl Fn(&Node<'a>) -> Option<T>) -> Option<Vec<T>> {
+        if self.is_list() && self.items().is_empty() { Some(Vec::new()) } else { self.each(read) }
+    }
+
     /// The items of this list, or none if it is no list; without a note.
     pub(crate) fn items(&self) -> Vec<Node<'a>> {
         let Json::Array(items) = self.json else {
@@ -183,6 +196,20 @@ impl<'a> Node<'a> {
                 self.notes.note(&path, problem, format!("give each {what} a name of its own"));
             }
         }
+    }
+
+    /// The text of this value, if it is a string; without a note.
+    pub(crate) fn text(&self) -> Option<&'a str> {
+        self.json.as_str()
+    }
+
+    pub(crate) fn is_true(&self) -> bool {
+        *self.json == Json::Bool(true)
+    }
+
+    /// The value itself.
+    pub(crate) fn json(&self) -> &'a Json {
+        self.json
     }
 
     pub(crate) fn is_list(&self) -> bool {
@@ -308,6 +335,10 @@ impl<'a> Object<'a> {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.members.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.members.len()
     }
 }
 

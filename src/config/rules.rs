@@ -1,23 +1,34 @@
-//! `rules` and the top-level `require`: what each request needs.
+//! `rules`: what each request needs.
 
 use std::sync::Arc;
 
+use super::apis::Api;
 use super::document::{Node, Object, shown};
-use super::read_name;
+use super::requirement::{Scene, read_server_name};
+use super::{errors, read_name, requirement};
+use crate::application::Identification;
+use crate::errors::ErrorProfile;
 use crate::policy::{Access, HostPattern, Method, PathPattern, PatternError, Policy, RequestMatch, Rule};
 use crate::request::{PathError, PathOptions};
-use crate::scope::{ScopeRequirement, ScopeToken};
+use crate::requirement::Requirement;
 
-/// `servers` is `None` where the authorization servers could not be read; rules are read all the same.
-pub(super) fn read(root: &Object<'_>, servers: Option<&[&str]>, paths: PathOptions) -> Option<Policy> {
-    let common = root.or_default("require", ScopeRequirement::default(), read_require);
+/// What rules are read with.
+pub(super) struct Common<'c> {
+    pub(super) scene: Scene<'c>,
+    pub(super) apis: &'c [Api],
+    pub(super) requirement: &'c Requirement,
+    pub(super) errors: &'c Arc<ErrorProfile>,
+    pub(super) realm: Option<&'c str>,
+    pub(super) paths: PathOptions,
+}
+
+pub(super) fn read(root: &Object<'_>, common: &Common<'_>) -> Option<Policy> {
     let list = root.required("rules", "list at least one rule; a request that no rule matches is refused")?;
-    let common_or_none = common.clone().unwrap_or_default();
-    let rules = list.each(|node| read_rule(node, servers, &common_or_none, paths));
+    let rules = list.each(|node| read_rule(node, common));
     list.note_duplicate_names("rule");
     let policy = Policy { rules: rules?.into_iter().map(Arc::new).collect() };
     note_shadowed(&policy, &list.items());
-    common.map(|_| policy)
+    Some(policy)
 }
 
 fn note_shadowed(policy: &Policy, nodes: &[Node<'_>]) {
@@ -33,114 +44,134 @@ fn note_shadowed(policy: &Policy, nodes: &[Node<'_>]) {
     }
 }
 
-fn read_rule(node: &Node<'_>, servers: Option<&[&str]>, common: &ScopeRequirement, paths: PathOptions) -> Option<Rule> {
-    let object = node.object(&["name", "match", "require", "public", "authorization_server"])?;
+const KEYS: &[&str] =
+    &["name", "api", "match", "require", "public", "authorization_server", "application", "cors_preflight", "errors"];
+const MATCH_KEYS: &[&str] = &["methods", "hosts", "path", "path_prefix", "route"];
+
+fn read_rule(node: &Node<'_>, common: &Common<'_>) -> Option<Rule> {
+    let object = node.object(KEYS)?;
     let name = read_name(&object, "name the rule; logs refer to it");
+    let api = object.or_default("api", None, |node| read_api(node, common.apis).map(Some));
     let matches = object
         .required("match", "say which requests it is for, such as [{ methods: [GET], path: /bookings }]")
-        .and_then(|node| node.each(|node| read_match(node, paths)));
-    let access = read_access(&object, servers, common);
-    Some(Rule { name: Arc::from(name?), matches: matches?, access: access? })
+        .and_then(|node| node.each(|node| read_match(node, MATCH_KEYS, common.paths)));
+    let access = read_access(&object, api.flatten(), common);
+    let preflight_default = api.flatten().is_some_and(|api| api.cors_preflight);
+    let cors_preflight = object.or_default("cors_preflight", preflight_default, Node::boolean);
+    let errors_default = api.flatten().and_then(|api| api.errors.clone()).unwrap_or_else(|| Arc::clone(common.errors));
+    let errors = object.or_default("errors", errors_default, |node| errors::read(node, common.realm).map(Arc::new));
+    let (matches, access) = (matches?, access?);
+    if let Access::Protected { requirement, .. } = &access {
+        note_unknown_segments(&object, requirement, &matches);
+    }
+    Some(Rule {
+        name: Arc::from(name?),
+        api: api?.map(|api| Arc::clone(&api.name)),
+        matches,
+        access,
+        cors_preflight: cors_preflight?,
+        errors: errors?,
+    })
 }
 
-fn read_access(object: &Object<'_>, servers: Option<&[&str]>, common: &ScopeRequirement) -> Option<Access> {
-    let server = object.optional("authorization_server");
+fn read_api<'c>(node: &Node<'_>, apis: &'c [Api]) -> Option<&'c Api> {
+    let name = node.string()?;
+    let found = apis.iter().find(|api| &*api.name == name);
+    if found.is_none() {
+        node.note(format!("there is no API `{}`", shown(name)), "name one of `apis`");
+    }
+    found
+}
+
+/// Notes every segment that a scope template asks for and that not every path of the rule names.
+fn note_unknown_segments(object: &Object<'_>, requirement: &Requirement, matches: &[RequestMatch]) {
+    for segment in requirement.template_segments() {
+        let has = |entry: &RequestMatch| entry.path.as_ref().is_some_and(|path| path.has_parameter(segment));
+        if !matches.iter().all(has) {
+            object.note(
+                format!("a scope template asks for `{{{}}}`, which not every path of the rule names", shown(segment)),
+                "write it as a segment of each path, or leave it out of the template",
+            );
+        }
+    }
+}
+
+fn read_access(object: &Object<'_>, api: Option<&Api>, common: &Common<'_>) -> Option<Access> {
+    let inherited = api.and_then(|api| api.requirement.as_ref());
     match (object.optional("public"), object.optional("require")) {
         (Some(public), None) => {
-            if let Some(server) = server {
-                server.note("a public rule asks no server", "remove this or `public`");
-                return None;
+            let senseless = ["authorization_server", "application", "cors_preflight"];
+            for node in senseless.iter().filter_map(|key| object.optional(key)) {
+                node.note("has no use in a public rule", "remove this or `public`");
             }
             public.said().map(|()| Access::Public)
-        }
-        (None, Some(require)) => {
-            let own = read_require(require);
-            let server = read_server(object, server, servers);
-            let mut requirement = common.clone();
-            requirement.demand(&own?);
-            Some(Access::Protected { server: server?, requirement })
         }
         (Some(_), Some(_)) => {
             object.note("has both `public` and `require`", "keep one of them");
             None
         }
-        (None, None) => {
+        (None, None) if inherited.is_none() => {
             object.note("says neither `require` nor `public: true`", "say what the rule demands: nothing is implied");
             None
         }
+        (None, own) => {
+            let scene = Scene { mappings: api.map(|api| api.mappings.as_slice()), ..common.scene };
+            let own = own.map(|node| requirement::read(node, scene));
+            let servers = read_own_servers(object, api, common.scene.servers);
+            let identification = object.or_default("application", api.and_then(|api| api.identification), |node| {
+                node.one_of(&Identification::WORDS).map(Some)
+            });
+            let mut parts = vec![common.requirement.clone()];
+            parts.extend(inherited.cloned());
+            if let Some(own) = own {
+                parts.push(own?);
+            }
+            Some(Access::Protected {
+                servers: servers?,
+                requirement: Arc::new(Requirement::All(parts)),
+                identification: identification?,
+            })
+        }
     }
 }
 
-fn read_server(object: &Object<'_>, named: Option<&Node<'_>>, servers: Option<&[&str]>) -> Option<usize> {
-    match (named, servers) {
-        (Some(node), Some(servers)) => {
-            let name = node.string()?;
-            let found = servers.iter().position(|server| *server == name);
-            if found.is_none() {
-                node.note(
-                    format!("there is no authorization server `{}`", shown(name)),
-                    format!("known: {}", servers.join(", ")),
-                );
-            }
-            found
-        }
-        (None, Some([_])) => Some(0),
-        (None, Some(servers)) => {
+/// The servers whose tokens a rule takes: its own, its API's, or the only one there is.
+fn read_own_servers(object: &Object<'_>, api: Option<&Api>, servers: Option<&[&str]>) -> Option<Vec<usize>> {
+    match (object.optional("authorization_server"), api.and_then(|api| api.servers.clone()), servers) {
+        (Some(node), _, servers) => read_servers(node, servers),
+        (None, Some(inherited), _) => Some(inherited),
+        (None, None, Some([_])) => Some(vec![0]),
+        (None, None, Some(servers)) => {
             object.note(
                 "`authorization_server` is missing, and there are several",
-                format!("name the one whose tokens it takes: {}", servers.join(", ")),
+                format!("name the one whose tokens it takes, or list them: {}", servers.join(", ")),
             );
             None
         }
-        (_, None) => None,
+        (None, None, None) => None,
     }
 }
 
-fn read_require(node: &Node<'_>) -> Option<ScopeRequirement> {
-    let object = node.object(&["scope", "any_scope", "authenticated"])?;
-    if object.is_empty() {
-        object.note("demands nothing", "name a scope, or write authenticated: true for any active token");
-        return None;
+/// One name, or a list of them in the order they are asked.
+pub(super) fn read_servers(node: &Node<'_>, servers: Option<&[&str]>) -> Option<Vec<usize>> {
+    let servers = servers?;
+    if !node.is_list() {
+        return read_server_name(node, servers).map(|index| vec![index]);
     }
-    let mut requirement = ScopeRequirement::default();
-    let all = object.or_default("scope", Vec::new(), |node| {
-        let tokens: Option<Vec<_>> = node.string()?.split(' ').map(|text| read_scope_token(node, text)).collect();
-        tokens
-    });
-    let any =
-        object.or_default("any_scope", Vec::new(), |node| node.each(|node| read_scope_token(node, node.string()?)));
-    let authenticated = object.or_default("authenticated", (), Node::said);
-    if object.optional("authenticated").is_some() && !(all.as_ref()?.is_empty() && any.as_ref()?.is_empty()) {
-        object.note("`authenticated` says less than the scopes beside it", "remove `authenticated`");
-        return None;
-    }
-    requirement.demand_all(all?);
-    let any = any?;
-    if !any.is_empty() {
-        requirement.demand_any(any);
-    }
-    authenticated.map(|()| requirement)
-}
-
-fn read_scope_token(node: &Node<'_>, text: &str) -> Option<ScopeToken> {
-    match ScopeToken::parse(text) {
-        Ok(token) => Some(token),
-        Err(Some(bad)) => {
-            node.note(
-                format!("`{}` contains `{}`", shown(text), bad.escape_debug()),
-                "a scope token has printable ASCII characters without space, \" and \\ (RFC 6749 §3.3)",
-            );
-            None
+    let indices = node.each(|node| read_server_name(node, servers))?;
+    let mut seen = Vec::new();
+    for index in &indices {
+        if seen.contains(index) {
+            node.note("names an authorization server twice", "name each once");
+            return None;
         }
-        Err(None) => {
-            node.note("has an empty scope token", "separate scope tokens by one space");
-            None
-        }
+        seen.push(*index);
     }
+    Some(indices)
 }
 
-fn read_match(node: &Node<'_>, paths: PathOptions) -> Option<RequestMatch> {
-    let object = node.object(&["methods", "hosts", "path", "path_prefix", "route"])?;
+pub(super) fn read_match(node: &Node<'_>, known: &'static [&'static str], paths: PathOptions) -> Option<RequestMatch> {
+    let object = node.object(known)?;
     if object.is_empty() {
         object.note("has no condition", "for every request write path_prefix: /");
         return None;

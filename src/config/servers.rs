@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use super::document::{Node, Object, shown};
+use super::document::{Node, shown};
+use super::introspection::{self, Environment};
 use super::read_name;
-use crate::introspection::{Endpoint, basic_authorization};
+use crate::introspection::Endpoint;
 use crate::request::Host;
+use crate::scope::ScopeStrategy;
 
 /// An authorization server.
 #[derive(Debug)]
@@ -14,6 +16,11 @@ pub(crate) struct AuthorizationServer {
     /// What an `iss` in an answer must equal, if this is set.
     pub(crate) issuer: Option<String>,
     pub(crate) audience: Audience,
+    /// Only tokens that start so are its own, and all that do.
+    pub(crate) token_prefix: Option<String>,
+    pub(crate) scope_strategy: ScopeStrategy,
+    /// No answer of it is kept longer.
+    pub(crate) max_ttl: Option<Duration>,
     pub(crate) introspection: Endpoint,
 }
 
@@ -26,47 +33,64 @@ pub(crate) enum Audience {
     OneOf(Vec<String>),
 }
 
-pub(super) fn read(node: &Node<'_>, environment: &dyn Fn(&str) -> Option<String>) -> Option<Vec<AuthorizationServer>> {
+/// Where a server is, as far as it is known before its endpoint is read.
+pub(super) struct Place<'a> {
+    pub(super) cluster: Option<&'a str>,
+    pub(super) issuer: Option<&'a str>,
+    /// The Host of callouts: what the server knows itself by.
+    pub(super) authority: Option<&'a str>,
+}
+
+pub(super) fn read(node: &Node<'_>, environment: Environment<'_>) -> Option<Vec<AuthorizationServer>> {
     let servers = node.each(|node| read_server(node, environment));
     node.note_duplicate_names("authorization server");
     servers
 }
 
-fn read_server(node: &Node<'_>, environment: &dyn Fn(&str) -> Option<String>) -> Option<AuthorizationServer> {
-    let object = node.object(&["name", "cluster", "issuer", "audience", "introspection"])?;
+const KEYS: &[&str] = &["name", "cluster", "issuer", "audience", "token_prefix", "scope_strategy", "introspection"];
+
+fn read_server(node: &Node<'_>, environment: Environment<'_>) -> Option<AuthorizationServer> {
+    let object = node.object(KEYS)?;
     let name = read_name(&object, "name the server; rules and logs refer to it");
-    let cluster = object.required("cluster", "name the Envoy cluster that leads to the server").and_then(Node::string);
+    let cluster = object.required("cluster", "name the Envoy cluster that leads to the server").and_then(read_cluster);
     let issuer = object.or_default("issuer", None, |node| Some(Some(node.string()?.to_owned())));
     let audience = object
         .required("audience", "write `any`, or list the audiences that tokens must be meant for")
         .and_then(read_audience);
+    let token_prefix = object.or_default("token_prefix", None, |node| Some(Some(node.string()?.to_owned())));
+    let scope_strategy =
+        object.or_default("scope_strategy", ScopeStrategy::default(), |node| node.one_of(&ScopeStrategy::WORDS));
+    let known_issuer = issuer.as_ref().and_then(Option::as_deref);
+    let authority = known_issuer.and_then(authority_of).or_else(|| cluster.and_then(host_of_cluster));
+    let place = Place { cluster, issuer: known_issuer, authority: authority.as_deref() };
     let introspection = object
         .required("introspection", "say how tokens are introspected: path, client_id and client_secret_env")
-        .and_then(|node| read_introspection(node, environment));
-    let (cluster, issuer, introspection) = (cluster?, issuer?, introspection?);
-    // The Host of a callout: what the server knows itself by.
-    let authority = introspection
-        .authority
-        .or_else(|| issuer.as_deref().and_then(authority_of))
-        .or_else(|| host_of_cluster(cluster));
-    if authority.is_none() {
-        object.note(
-            "no Host can be derived for callouts from `issuer` or `cluster`",
-            "set introspection.authority to the host that the server knows itself by",
-        );
+        .and_then(|node| introspection::read(node, environment, &place));
+    let (audience, introspection) = (audience?, introspection?);
+    match (&audience, introspection.endpoint.answer.audience.is_empty()) {
+        (Audience::Any, _) if introspection.audience_required => {
+            let hint =
+                "list the client ids whose tokens are meant for this API: every token of this server is good somewhere";
+            object.note("`audience: any` would let tokens of every client of this server in", hint);
+            return None;
+        }
+        (Audience::OneOf(_), true) => {
+            object.note(
+                "this server names no audience, so no token would meet the list in `audience`",
+                "write audience: any, and demand client ids or scopes in the rules",
+            );
+            return None;
+        }
+        (Audience::Any | Audience::OneOf(_), _) => {}
     }
     Some(AuthorizationServer {
         name: name?,
-        audience: audience?,
-        introspection: Endpoint {
-            cluster: cluster.to_owned(),
-            authority: authority?,
-            path: introspection.path,
-            authorization: introspection.authorization,
-            timeout: introspection.timeout,
-            required_members: introspection.required_members,
-        },
-        issuer,
+        issuer: issuer?,
+        audience,
+        token_prefix: token_prefix?,
+        scope_strategy: scope_strategy?,
+        max_ttl: introspection.max_ttl,
+        introspection: introspection.endpoint,
     })
 }
 
@@ -83,40 +107,11 @@ fn read_audience(node: &Node<'_>) -> Option<Audience> {
     }
 }
 
-struct Introspection {
-    path: String,
-    authority: Option<String>,
-    authorization: crate::token::Secret,
-    timeout: Duration,
-    required_members: Vec<String>,
+pub(super) fn read_cluster<'n>(node: &Node<'n>) -> Option<&'n str> {
+    node.string()
 }
 
-const INTROSPECTION_KEYS: &[&str] =
-    &["path", "authority", "client_id", "client_secret", "client_secret_env", "timeout", "required_members"];
-
-fn read_introspection(node: &Node<'_>, environment: &dyn Fn(&str) -> Option<String>) -> Option<Introspection> {
-    let object = node.object(INTROSPECTION_KEYS)?;
-    let path = object
-        .required("path", "the path of the introspection endpoint, such as /oauth2/introspect")
-        .and_then(read_endpoint_path);
-    let authority = object.or_default("authority", None, |node| read_authority(node).map(Some));
-    let client_id = object
-        .required("client_id", "the client that this gateway is registered as at the server")
-        .and_then(Node::string);
-    let client_secret = read_client_secret(&object, environment);
-    let timeout = object.or_default("timeout", DEFAULT_TIMEOUT, |node| node.duration(MIN_TIMEOUT, MAX_TIMEOUT));
-    let required_members =
-        object.or_default("required_members", Vec::new(), |node| node.each(|node| node.string().map(str::to_owned)));
-    Some(Introspection {
-        path: path?,
-        authority: authority?,
-        authorization: basic_authorization(client_id?, &client_secret?),
-        timeout: timeout?,
-        required_members: required_members?,
-    })
-}
-
-fn read_endpoint_path(node: &Node<'_>) -> Option<String> {
+pub(super) fn read_endpoint_path(node: &Node<'_>) -> Option<String> {
     let path = node.string()?;
     if path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic() && b != b'#') {
         return Some(path.to_owned());
@@ -128,55 +123,13 @@ fn read_endpoint_path(node: &Node<'_>) -> Option<String> {
     None
 }
 
-fn read_authority(node: &Node<'_>) -> Option<String> {
+pub(super) fn read_authority(node: &Node<'_>) -> Option<String> {
     let authority = node.string()?;
     if is_authority(authority) {
         return Some(authority.to_owned());
     }
     node.note(format!("`{}` is no authority", shown(authority)), "write host or host:port");
     None
-}
-
-fn read_client_secret(object: &Object<'_>, environment: &dyn Fn(&str) -> Option<String>) -> Option<String> {
-    match (object.optional("client_secret"), object.optional("client_secret_env")) {
-        (Some(node), None) => node.string().map(str::to_owned),
-        (None, Some(node)) => {
-            let variable = node.string()?;
-            if !variable.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-                // Not shown: it may be the secret itself.
-                node.note(
-                    "is no name of an environment variable",
-                    "write the name of the variable here, not the secret",
-                );
-                return None;
-            }
-            let secret = environment(variable).filter(|secret| !secret.is_empty());
-            if secret.is_none() {
-                node.note(
-                    format!("the environment variable {}is not set for the module", named(variable)),
-                    "set it where Envoy starts and name it in vm_config.environment_variables.host_env_keys",
-                );
-            }
-            secret
-        }
-        (Some(_), Some(_)) => {
-            object.note("has both `client_secret` and `client_secret_env`", "keep one of them");
-            None
-        }
-        (None, None) => {
-            object.note("has no client secret", "set client_secret_env (or client_secret)");
-            None
-        }
-    }
-}
-
-/// The name of a variable, if it looks like one: it may be the secret itself, in the wrong place.
-fn named(variable: &str) -> String {
-    if variable.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_') && variable.len() <= 64 {
-        format!("`{variable}` ")
-    } else {
-        String::new()
-    }
 }
 
 /// `host[:port]` of an absolute URI.
@@ -194,7 +147,3 @@ fn host_of_cluster(cluster: &str) -> Option<String> {
 fn is_authority(text: &str) -> bool {
     Host::parse(text.as_bytes()).is_some_and(|host| !host.name().is_empty())
 }
-
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
-const MIN_TIMEOUT: Duration = Duration::from_millis(10);
-const MAX_TIMEOUT: Duration = Duration::from_secs(30);

@@ -13,8 +13,8 @@ pub(crate) struct PathPattern {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Segment {
     Literal(PathSegment),
-    /// Exactly one segment, not empty.
-    Parameter,
+    /// Exactly one segment, not empty, and its name.
+    Parameter(String),
 }
 
 /// Why a text is no path pattern.
@@ -53,7 +53,7 @@ impl PathPattern {
         (if self.prefix { segments.len() >= self.segments.len() } else { segments.len() == self.segments.len() })
             && self.segments.iter().zip(segments).all(|(pattern, segment)| match pattern {
                 Segment::Literal(literal) => literal.decoded() == segment.decoded(),
-                Segment::Parameter => !segment.decoded().is_empty(),
+                Segment::Parameter(_) => !segment.decoded().is_empty(),
             })
     }
 
@@ -62,8 +62,20 @@ impl PathPattern {
     pub(crate) fn spells(&self, path: &Path) -> bool {
         self.segments.iter().zip(path.segments()).all(|(pattern, segment)| match pattern {
             Segment::Literal(literal) => literal.raw() == segment.raw(),
-            Segment::Parameter => true,
+            Segment::Parameter(_) => true,
         })
+    }
+
+    /// The segment, decoded, that stands where the pattern has `{name}`.
+    pub(crate) fn parameter<'p>(&self, name: &str, path: &'p Path) -> Option<&'p str> {
+        let named = |segment: &Segment| matches!(segment, Segment::Parameter(held) if held == name);
+        let found = self.segments.iter().zip(path.segments()).find(|(pattern, _)| named(pattern));
+        found.map(|(_, segment)| segment.decoded())
+    }
+
+    /// Whether the pattern has `{name}`.
+    pub(crate) fn has_parameter(&self, name: &str) -> bool {
+        self.segments.iter().any(|segment| matches!(segment, Segment::Parameter(held) if held == name))
     }
 
     /// Whether `self` matches every path that `other` does.
@@ -76,9 +88,9 @@ impl PathPattern {
         enough
             && self.segments.iter().zip(&other.segments).all(|(ours, theirs)| match (ours, theirs) {
                 (Segment::Literal(ours), Segment::Literal(theirs)) => ours.decoded() == theirs.decoded(),
-                (Segment::Literal(_), Segment::Parameter) => false,
-                (Segment::Parameter, Segment::Literal(literal)) => !literal.decoded().is_empty(),
-                (Segment::Parameter, Segment::Parameter) => true,
+                (Segment::Literal(_), Segment::Parameter(_)) => false,
+                (Segment::Parameter(_), Segment::Literal(literal)) => !literal.decoded().is_empty(),
+                (Segment::Parameter(_), Segment::Parameter(_)) => true,
             })
     }
 
@@ -98,19 +110,17 @@ fn parse(text: &str, options: PathOptions) -> Result<Vec<Segment>, PatternError>
             Err(PatternError::Wildcard)
         } else if !text.contains(['{', '}']) {
             Ok(Segment::Literal(segment.clone()))
-        } else if is_parameter(text) {
-            Ok(Segment::Parameter)
         } else {
-            Err(PatternError::Braces)
+            parameter(text).map(|name| Segment::Parameter(name.to_owned())).ok_or(PatternError::Braces)
         }
     };
     path.segments().iter().map(segment).collect()
 }
 
-fn is_parameter(text: &str) -> bool {
-    text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).is_some_and(|name| {
-        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
-    })
+fn parameter(text: &str) -> Option<&str> {
+    let name = text.strip_prefix('{')?.strip_suffix('}')?;
+    let valid = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+    valid.then_some(name)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use hmac_sha256::Hash;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType, Status};
-use scopegate::{CalloutRequest, Insert, MAX_ANSWER_BYTES, UnixTime};
+use scopegate::{CalloutRequest, Edit, Insert, MAX_ANSWER_BYTES, UnixTime};
 
 /// The proxy's clock.
 pub(crate) fn now() -> UnixTime {
@@ -56,16 +56,38 @@ pub(crate) fn request_trailers() -> Vec<(String, Vec<u8>)> {
     hostcalls::get_map_bytes(MapType::HttpRequestTrailers).unwrap_or_default()
 }
 
-pub(crate) fn remove_request_trailer(name: &str) {
-    let _ = hostcalls::remove_map_value(MapType::HttpRequestTrailers, name);
+/// Changes the headers of the request.
+pub(crate) fn edit_request_headers(edits: &[Edit]) {
+    edit(MapType::HttpRequestHeaders, edits);
+}
+
+/// Changes its trailers.
+pub(crate) fn edit_request_trailers(edits: &[Edit]) {
+    edit(MapType::HttpRequestTrailers, edits);
+}
+
+fn edit(map: MapType, edits: &[Edit]) {
+    for edit in edits {
+        let _ = match edit {
+            Edit::Remove(name) => hostcalls::remove_map_value(map, name),
+            Edit::Set(name, value) => hostcalls::set_map_value_bytes(map, name, Some(value)),
+        };
+    }
+}
+
+/// Leaves something for access logs and later filters, who find it as filter state under `wasm.` and this name.
+pub(crate) fn set_filter_state(name: &str, value: &str) {
+    let _ = hostcalls::set_property(vec![name], Some(value.as_bytes()));
+}
+
+/// Random bytes; `None` if the host has none.
+pub(crate) fn seed() -> Option<[u8; 32]> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).ok().map(|()| seed)
 }
 
 pub(crate) fn route_name() -> Option<Vec<u8>> {
     hostcalls::get_property(vec!["xds", "route_name"]).ok().flatten()
-}
-
-pub(crate) fn remove_request_header(name: &str) {
-    let _ = hostcalls::remove_map_value(MapType::HttpRequestHeaders, name);
 }
 
 pub(crate) fn set_request_header(name: &str, value: &str) {
@@ -101,7 +123,7 @@ pub(crate) fn dispatch(root: u32, stream: u32, request: &CalloutRequest<'_>) -> 
     hostcalls::set_effective_context(root)?;
     let sent = hostcalls::dispatch_http_call(
         request.cluster,
-        request.headers.clone(),
+        request.headers.iter().map(|(name, value)| (*name, value.as_ref())).collect(),
         Some(request.body.as_bytes()),
         Vec::new(),
         request.timeout,

@@ -57,7 +57,11 @@ impl RootContext for Root {
         let bytes = self.get_plugin_configuration().unwrap_or_default();
         match Config::parse(&bytes, &|variable| std::env::var(variable).ok()) {
             Ok(config) => {
-                self.gate = Some(Rc::new(Gate::new(config)));
+                let Some(seed) = host::seed() else {
+                    log::error!("the host has no randomness: every request is refused");
+                    return host::is_served_as_refused(&bytes);
+                };
+                self.gate = Some(Rc::new(Gate::new(config, seed)));
                 host::mark_configured();
                 true
             }

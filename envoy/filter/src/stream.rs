@@ -5,7 +5,7 @@ use std::rc::Rc;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
-use scopegate::{Call, CalloutAnswer, Denial, Forward, Gate, RawHead, Reply, Step, UnixTime};
+use scopegate::{Call, CalloutAnswer, Forward, Gate, RawHead, Reply, Step, UnixTime};
 
 use crate::host;
 use crate::metrics::{PERMITTED, PUBLIC};
@@ -55,7 +55,7 @@ impl Stream {
                 }
                 Step::Call(call) => {
                     let since = host::now();
-                    match host::dispatch(self.shared.root, self.id, &call.request()) {
+                    match host::dispatch(self.shared.root, self.id, &call.request(gate, since)) {
                         Ok(callout) => {
                             self.waiting = Some(Waiting { callout, call, since });
                             return;
@@ -71,13 +71,13 @@ impl Stream {
     fn resume(&self, gate: &Gate, call: Call, answer: CalloutAnswer<'_>, since: UnixTime) -> Step {
         let now = host::now();
         let server = call.server().to_owned();
-        let answered = call.resume(gate, answer, now);
+        let answered = call.resume(gate, answer, since, now);
         let millis = u64::try_from(now.saturating_since(since).as_millis()).unwrap_or(u64::MAX);
         self.shared.metrics.count_callout(answered.outcome, millis);
         if let Some(evicted) = answered.insert.as_ref().and_then(host::insert) {
             self.shared.metrics.count_evicted(evicted);
         }
-        if let Step::Respond(Reply { denial: Denial::Unavailable(trouble), .. }) = &answered.step
+        if let Some(trouble) = answered.trouble
             && let Some(suppressed) = self.shared.admit_trouble(&server, now)
         {
             log::warn!("authorization server `{server}`: {}{suppressed}", trouble.explain());
@@ -88,6 +88,9 @@ impl Stream {
     fn pass(&mut self, gate: &Gate, forward: &Forward) {
         for (name, value) in &forward.set {
             host::set_request_header(name, value);
+        }
+        for (name, value) in &forward.filter_state {
+            host::set_filter_state(name, value);
         }
         let outcome = if forward.permit.is_public() { PUBLIC } else { PERMITTED };
         self.shared.metrics.count_decision(outcome);
@@ -119,9 +122,7 @@ impl HttpContext for Stream {
             return self.action();
         };
         let headers = host::request_headers();
-        for name in gate.unwanted_headers(RawHead { headers: &headers, route: None }) {
-            host::remove_request_header(&name);
-        }
+        host::edit_request_headers(&gate.cleaning(RawHead { headers: &headers, route: None }));
         let route = if gate.needs_route() { host::route_name() } else { None };
         let step = gate.begin(RawHead { headers: &headers, route: route.as_deref() });
         self.perform(&gate, step);
@@ -138,9 +139,7 @@ impl HttpContext for Stream {
     fn on_http_request_trailers(&mut self, _num_trailers: usize) -> Action {
         if let Some(gate) = &self.gate {
             let trailers = host::request_trailers();
-            for name in gate.unwanted_headers(RawHead { headers: &trailers, route: None }) {
-                host::remove_request_trailer(&name);
-            }
+            host::edit_request_trailers(&gate.cleaning(RawHead { headers: &trailers, route: None }));
         }
         self.action()
     }

@@ -132,7 +132,7 @@ fn s0_5_garbage_tampered_revoked_refresh_and_id_tokens_are_refused() {
     // any audience will do, that it has no `token_type`.
     let members = [
         ("/authorization_servers/0/audience", json!("any")),
-        ("/authorization_servers/0/introspection/required_members", json!(["token_type"])),
+        ("/authorization_servers/0/introspection/answer", json!({ "required_members": ["token_type"] })),
     ];
     let envoy = gateway(&identity, &upstream)
         .plugin(bookings(&identity))

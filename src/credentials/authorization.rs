@@ -1,37 +1,12 @@
-//! Bearer credentials in the Authorization header (RFC 6750 §2.1): none, or exactly one, bounded.
-//!
-//! Tokens in a form body (§2.2) or in the query (§2.3) are deliberately not looked for.
+//! The Authorization header (RFC 6750 §2.1).
 
+use super::{CredentialsError, token};
 use crate::token::AccessToken;
 
-/// Why credentials that are there cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CredentialsError {
-    /// More than one Authorization header: who reads which?
-    Several,
-    /// An empty header, or `Bearer` without a token.
-    Empty,
-    /// Not `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
-    NotB64Token,
-    /// Longer than `bearer.max_bytes`.
-    TooLong,
-}
-
-impl CredentialsError {
-    /// The word for it in logs.
-    pub const fn reason(self) -> &'static str {
-        match self {
-            Self::Several => "several_credentials",
-            Self::Empty => "empty_credentials",
-            Self::NotB64Token => "not_a_b64token",
-            Self::TooLong => "token_too_long",
-        }
-    }
-}
-
-/// Reads the values of all Authorization headers. `None` if there is none, or of another scheme than Bearer.
-pub(crate) fn credentials<'a>(
+/// Reads the values of all Authorization headers. `None` if there is none, or of another scheme than `schemes`.
+pub(super) fn find<'a>(
     mut values: impl Iterator<Item = &'a [u8]>,
+    schemes: &[String],
     max_bytes: usize,
 ) -> Result<Option<AccessToken>, CredentialsError> {
     let Some(value) = values.next() else {
@@ -46,20 +21,10 @@ pub(crate) fn credentials<'a>(
     }
     let mut parts = value.splitn(2, |b| *b == b' ');
     let scheme = parts.next().unwrap_or_default();
-    if !scheme.eq_ignore_ascii_case(b"bearer") {
+    if !schemes.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(scheme)) {
         return Ok(None);
     }
-    let token = parts.next().unwrap_or_default().trim_ascii_start();
-    if token.is_empty() {
-        return Err(CredentialsError::Empty);
-    }
-    if token.len() > max_bytes {
-        return Err(CredentialsError::TooLong);
-    }
-    match std::str::from_utf8(token) {
-        Ok(text) if is_b64token(text) => Ok(Some(AccessToken::new(text.to_owned()))),
-        _ => Err(CredentialsError::NotB64Token),
-    }
+    token(parts.next().unwrap_or_default().trim_ascii_start(), max_bytes).map(Some)
 }
 
 /// Whether the value holds more than one set of credentials: Envoy joins Authorization headers by `,`.
@@ -74,18 +39,13 @@ fn is_list(value: &[u8]) -> bool {
     })
 }
 
-fn is_b64token(text: &str) -> bool {
-    let body = text.trim_end_matches('=');
-    !body.is_empty()
-        && body.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn read(values: &[&[u8]]) -> Result<Option<String>, CredentialsError> {
-        credentials(values.iter().copied(), 32).map(|token| token.map(|token| token.reveal().to_owned()))
+        find(values.iter().copied(), &["Bearer".to_owned()], 32)
+            .map(|token| token.map(|token| token.reveal().to_owned()))
     }
 
     #[test]

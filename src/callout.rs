@@ -1,0 +1,128 @@
+//! HTTP requests to an authorization server, as the host is asked to send them, and what comes back.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+/// An HTTP request that the host is asked to send.
+pub struct CalloutRequest<'a> {
+    /// The Envoy cluster to send it to.
+    pub cluster: &'a str,
+    /// Pseudo-headers and headers, in order. They may carry our credentials, and the token.
+    pub headers: Vec<(&'static str, Cow<'a, str>)>,
+    /// The body. It may carry the same.
+    pub body: String,
+    /// How long to wait for the whole answer.
+    pub timeout: Duration,
+}
+
+impl std::fmt::Debug for CalloutRequest<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CalloutRequest").field("cluster", &self.cluster).finish_non_exhaustive()
+    }
+}
+
+/// What came back for a [`CalloutRequest`].
+#[derive(Clone, Copy)]
+pub enum CalloutAnswer<'a> {
+    /// The host could not send it, for example because the cluster does not exist.
+    NotSent,
+    /// It was sent, and nothing came back in time.
+    NoAnswer,
+    /// An HTTP response.
+    Response {
+        /// The status code; 0 if there was none.
+        status: u16,
+        /// The value of Content-Type, if there was one.
+        content_type: Option<&'a [u8]>,
+        /// The body, or its first [`MAX_ANSWER_BYTES`] + 1 bytes.
+        body: &'a [u8],
+    },
+}
+
+impl std::fmt::Debug for CalloutAnswer<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotSent => f.write_str("NotSent"),
+            Self::NoAnswer => f.write_str("NoAnswer"),
+            Self::Response { status, .. } => f.debug_struct("Response").field("status", status).finish_non_exhaustive(),
+        }
+    }
+}
+
+/// A longer answer is not read.
+pub const MAX_ANSWER_BYTES: usize = 65_536;
+
+/// Why there is no usable answer. The caller is never to blame for any of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The request could not be sent.
+    NotSent,
+    /// No answer in time, or the connection broke.
+    NoAnswer,
+    /// 401 or 403: the server refuses our own client.
+    ClientRefused(u16),
+    /// A status that means nothing here. Envoy itself answers 503 for a connection that fails and 504 for a
+    /// timeout.
+    Status(u16),
+    /// Longer than [`MAX_ANSWER_BYTES`].
+    TooLarge,
+    /// Not an answer of the dialect that is configured; says in what way.
+    BadAnswer(&'static str),
+    /// The token endpoint, which is to issue our own token, answered with this status.
+    TokenStatus(u16),
+    /// The token endpoint answered with something that is no token response; says in what way.
+    BadTokenAnswer(&'static str),
+}
+
+impl Trouble {
+    /// The word for it in metrics and logs.
+    pub const fn outcome(self) -> &'static str {
+        match self {
+            Self::NotSent => "not_sent",
+            Self::NoAnswer => "no_answer",
+            Self::ClientRefused(_) => "client_refused",
+            Self::Status(_) | Self::TokenStatus(_) => "error_status",
+            Self::TooLarge => "too_large",
+            Self::BadAnswer(_) | Self::BadTokenAnswer(_) => "bad_answer",
+        }
+    }
+
+    /// One sentence for the operator: what happened and where to look.
+    pub fn explain(self) -> String {
+        match self {
+            Self::NotSent => {
+                "the request could not be sent: does the cluster exist, has it endpoints, is it full?".to_owned()
+            }
+            Self::NoAnswer => "no answer came in time: is the server up and reachable?".to_owned(),
+            Self::ClientRefused(status) => {
+                format!(
+                    "answered {status}: it refuses our client; check client_id, its secret or key, and client_authentication"
+                )
+            }
+            Self::Status(status @ (503 | 504)) | Self::TokenStatus(status @ (503 | 504)) => {
+                format!("answered {status}, or Envoy did in its place: is the server up, reachable and in time?")
+            }
+            Self::Status(status) => {
+                format!(
+                    "answered {status}, which says nothing about a token: check introspection.path and the server's log"
+                )
+            }
+            Self::TooLarge => format!("the answer is longer than {MAX_ANSWER_BYTES} bytes"),
+            Self::BadAnswer(why) => {
+                format!("the answer is no introspection response: {why}; check introspection.path and preset")
+            }
+            Self::TokenStatus(status) => {
+                format!("its token endpoint answered {status}: check token.path, token.scope and the server's log")
+            }
+            Self::BadTokenAnswer(why) => {
+                format!("the answer of its token endpoint is no token response: {why}; check token.path")
+            }
+        }
+    }
+}
+
+/// `application/json` or a `+json` type, with any parameters.
+pub(crate) fn is_json(content_type: &[u8]) -> bool {
+    let essence = content_type.split(|b| *b == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
+    essence == b"application/json" || essence.ends_with(b"+json")
+}

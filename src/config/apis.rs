@@ -1,0 +1,222 @@
+//! `apis`, `scope_mappings` and `applications`: what rules share, and who may use it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::document::{Node, Object, shown};
+use super::requirement::{Scene, read_scope_token, read_server_name};
+use super::rules::{read_match, read_servers};
+use super::{errors, read_name, requirement};
+use crate::application::{Application, Applications, Identification};
+use crate::errors::ErrorProfile;
+use crate::policy::{RequestMatch, Rule};
+use crate::request::PathOptions;
+use crate::requirement::{Requirement, ScopeMapping};
+
+/// What the rules of an API inherit.
+pub(super) struct Api {
+    pub(super) name: Arc<str>,
+    pub(super) requirement: Option<Requirement>,
+    pub(super) servers: Option<Vec<usize>>,
+    pub(super) identification: Option<Identification>,
+    pub(super) errors: Option<Arc<ErrorProfile>>,
+    pub(super) cors_preflight: bool,
+    pub(super) mappings: Vec<ScopeMapping>,
+}
+
+/// A named set of resources of an API.
+struct ApiScope {
+    api: Arc<str>,
+    name: String,
+    resources: Vec<RequestMatch>,
+}
+
+const API_KEYS: &[&str] =
+    &["name", "require", "authorization_server", "application", "errors", "cors_preflight", "scopes"];
+
+pub(super) fn read(root: &Object<'_>, scene: Scene<'_>, realm: Option<&str>, paths: PathOptions) -> Option<Vec<Api>> {
+    let Some(list) = root.optional("apis") else {
+        if let Some(node) = root.optional("scope_mappings") {
+            node.note("there is no API to map scopes to", "name the APIs in `apis`");
+            return None;
+        }
+        return Some(Vec::new());
+    };
+    let read: Vec<_> = list.list()?.iter().map(|node| read_api(node, scene, realm, paths)).collect();
+    list.note_duplicate_names("API");
+    let (mut apis, scopes): (Vec<Api>, Vec<Vec<ApiScope>>) =
+        read.into_iter().collect::<Option<Vec<_>>>()?.into_iter().unzip();
+    let scopes: Vec<ApiScope> = scopes.into_iter().flatten().collect();
+    let mappings = root
+        .or_default("scope_mappings", Vec::new(), |node| node.each(|node| read_mapping(node, scene, &apis, &scopes)))?;
+    for (api, mapping) in mappings.into_iter().flatten() {
+        if let Some(api) = apis.iter_mut().find(|known| known.name == api) {
+            api.mappings.push(mapping);
+        }
+    }
+    Some(apis)
+}
+
+fn read_api(
+    node: &Node<'_>,
+    scene: Scene<'_>,
+    realm: Option<&str>,
+    paths: PathOptions,
+) -> Option<(Api, Vec<ApiScope>)> {
+    let object = node.object(API_KEYS)?;
+    let name: Option<Arc<str>> = read_name(&object, "name the API; rules and applications refer to it").map(Arc::from);
+    let requirement = object.or_default("require", None, |node| requirement::read(node, scene).map(Some));
+    let servers = object.or_default("authorization_server", None, |node| read_servers(node, scene.servers).map(Some));
+    let identification = object.or_default("application", None, |node| node.one_of(&Identification::WORDS).map(Some));
+    let errors = object.or_default("errors", None, |node| errors::read(node, realm).map(|read| Some(Arc::new(read))));
+    let cors_preflight = object.or_default("cors_preflight", false, Node::boolean);
+    let scopes = object.or_default("scopes", Vec::new(), |node| {
+        let scopes = node.each(|node| read_scope(node, name.as_ref(), paths));
+        node.note_duplicate_names("API scope");
+        scopes
+    });
+    let api = Api {
+        name: Arc::clone(name.as_ref()?),
+        requirement: requirement?,
+        servers: servers?,
+        identification: identification?,
+        errors: errors?,
+        cors_preflight: cors_preflight?,
+        mappings: Vec::new(),
+    };
+    Some((api, scopes?))
+}
+
+fn read_scope(node: &Node<'_>, api: Option<&Arc<str>>, paths: PathOptions) -> Option<ApiScope> {
+    let object = node.object(&["name", "resources"])?;
+    let name = read_name(&object, "name the API scope; scope_mappings refer to it");
+    let resources = object
+        .required("resources", "say what it opens, such as [{ methods: [GET], path: /bookings }]")
+        .and_then(|node| node.each(|node| read_match(node, &["methods", "path", "path_prefix"], paths)));
+    Some(ApiScope { api: Arc::clone(api?), name: name?, resources: resources? })
+}
+
+/// One mapping: for each API that it is about, what it opens there.
+fn read_mapping(
+    node: &Node<'_>,
+    scene: Scene<'_>,
+    apis: &[Api],
+    scopes: &[ApiScope],
+) -> Option<Vec<(Arc<str>, ScopeMapping)>> {
+    let object = node.object(&["authorization_server", "scope", "audience", "opens"])?;
+    let server = read_one_server(&object, scene.servers);
+    let scope = object
+        .required("scope", "the scope of the authorization server")
+        .and_then(|node| read_scope_token(node, node.string()?));
+    let audience = object.or_default("audience", None, |node| Some(Some(node.string()?.to_owned())));
+    let opens = object.required("opens", "list API scopes, or APIs to open the whole of them");
+    let opens = opens.and_then(|node| node.each(|node| read_opened(node, apis, scopes)));
+    let (server, scope, audience) = (server?, scope?, audience?);
+    let mapping =
+        |(api, resources)| (api, ScopeMapping { server, scope: scope.clone(), audience: audience.clone(), resources });
+    Some(opens?.into_iter().map(mapping).collect())
+}
+
+/// The API and, unless the whole of it is meant, the resources there.
+fn read_opened(node: &Node<'_>, apis: &[Api], scopes: &[ApiScope]) -> Option<(Arc<str>, Option<Vec<RequestMatch>>)> {
+    let name = node.string()?;
+    let whole = apis.iter().filter(|api| &*api.name == name).map(|api| (Arc::clone(&api.name), None));
+    let part = scopes.iter().filter(|scope| scope.name == name);
+    let part = part.map(|scope| (Arc::clone(&scope.api), Some(scope.resources.clone())));
+    let mut found = whole.chain(part);
+    match (found.next(), found.next()) {
+        (Some(opened), None) => Some(opened),
+        (None, _) => {
+            let problem = format!("there is no API and no API scope `{}`", shown(name));
+            node.note(problem, "name one of `apis`, or of the `scopes` of one");
+            None
+        }
+        (Some(_), Some(_)) => {
+            let problem = format!("`{}` names more than one API or API scope", shown(name));
+            node.note(problem, "give each of them a name of its own");
+            None
+        }
+    }
+}
+
+/// The authorization server that an entry is about: the one it names, or the only one.
+fn read_one_server(object: &Object<'_>, servers: Option<&[&str]>) -> Option<usize> {
+    match (object.optional("authorization_server"), servers?) {
+        (Some(node), servers) => read_server_name(node, servers),
+        (None, [_]) => Some(0),
+        (None, servers) => {
+            object.note(
+                "`authorization_server` is missing, and there are several",
+                format!("name one: {}", servers.join(", ")),
+            );
+            None
+        }
+    }
+}
+
+pub(super) fn read_applications(
+    root: &Object<'_>,
+    servers: Option<&[&str]>,
+    apis: &[Api],
+    rules: &[Arc<Rule>],
+) -> Option<Applications> {
+    let mut registry = Applications { by_server: vec![BTreeMap::new(); servers.map_or(0, <[_]>::len)] };
+    let Some(list) = root.optional("applications") else {
+        return Some(registry);
+    };
+    let read: Vec<_> =
+        list.list()?.iter().map(|node| read_application(node, servers, apis, rules, &mut registry)).collect();
+    list.note_duplicate_names("application");
+    read.into_iter().collect::<Option<Vec<()>>>().map(|_| registry)
+}
+
+fn read_application(
+    node: &Node<'_>,
+    servers: Option<&[&str]>,
+    apis: &[Api],
+    rules: &[Arc<Rule>],
+    registry: &mut Applications,
+) -> Option<()> {
+    let object = node.object(&["name", "clients", "apis", "rules"])?;
+    let name = read_name(&object, "name the application; it is what APIs are told");
+    let known_apis: Vec<&str> = apis.iter().map(|api| &*api.name).collect();
+    let known_rules: Vec<&str> = rules.iter().map(|rule| &*rule.name).collect();
+    let apis = object.or_default("apis", BTreeSet::new(), |node| read_known(node, "API", &known_apis));
+    let rules = object.or_default("rules", BTreeSet::new(), |node| read_known(node, "rule", &known_rules));
+    let clients = object.required("clients", "list its clients: [{ client_id: web }]").and_then(|node| {
+        node.each(|node| {
+            let object = node.object(&["authorization_server", "client_id"])?;
+            let server = read_one_server(&object, servers);
+            let client_id = object.required("client_id", "the client id at the authorization server");
+            let client_id = client_id.and_then(Node::string);
+            Some((node.clone(), server?, client_id?.to_owned()))
+        })
+    });
+    let application = Arc::new(Application { name: Arc::from(name?), apis: apis?, rules: rules? });
+    for (node, server, client_id) in clients? {
+        let clients = registry.by_server.get_mut(server)?;
+        if let Some(other) = clients.get(&client_id) {
+            let problem = format!("`{}` is a client of `{}` already", shown(&client_id), shown(&other.name));
+            node.note(problem, "a client belongs to one application");
+        } else {
+            clients.insert(client_id, Arc::clone(&application));
+        }
+    }
+    Some(())
+}
+
+/// A list of names, all of them known.
+fn read_known(node: &Node<'_>, what: &str, known: &[&str]) -> Option<BTreeSet<String>> {
+    let names = node.each(|node| {
+        let name = node.string()?;
+        if known.contains(&name) {
+            return Some(name.to_owned());
+        }
+        node.note(
+            format!("there is no {what} `{}`", shown(name)),
+            format!("name one that is in the configuration: {}", known.join(", ")),
+        );
+        None
+    })?;
+    Some(names.into_iter().collect())
+}

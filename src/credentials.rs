@@ -1,0 +1,114 @@
+//! Bearer credentials (RFC 6750 §2): none, or exactly one token, bounded, wherever it may stand.
+//!
+//! The Authorization header is always looked at; the query (§2.3), a cookie and another header only where the
+//! configuration says so. A form body (§2.2) never is: it would have to be read before anything is decided.
+
+mod authorization;
+mod cookie;
+mod query;
+
+use crate::forward::{Edit, HeaderName};
+use crate::request::RawHead;
+use crate::token::AccessToken;
+
+/// Where tokens are looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Locations {
+    /// Authentication schemes of the Authorization header, in any case.
+    pub(crate) schemes: Vec<String>,
+    /// A header whose whole value is the token.
+    pub(crate) header: Option<HeaderName>,
+    /// A query parameter.
+    pub(crate) query: Option<String>,
+    /// A cookie.
+    pub(crate) cookie: Option<String>,
+    /// The longest token.
+    pub(crate) max_bytes: usize,
+}
+
+/// Why credentials that are there cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialsError {
+    /// More than one token, or more than one Authorization header: who reads which?
+    Several,
+    /// An empty header, parameter or cookie, or a scheme without a token.
+    Empty,
+    /// Not `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
+    NotB64Token,
+    /// Longer than `bearer.max_bytes`.
+    TooLong,
+}
+
+impl CredentialsError {
+    /// The word for it in logs.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Several => "several_credentials",
+            Self::Empty => "empty_credentials",
+            Self::NotB64Token => "not_a_b64token",
+            Self::TooLong => "token_too_long",
+        }
+    }
+}
+
+impl Locations {
+    /// The token of a request, if it has one.
+    pub(crate) fn find(&self, head: RawHead<'_>) -> Result<Option<AccessToken>, CredentialsError> {
+        let authorization = authorization::find(head.values("authorization"), &self.schemes, self.max_bytes)?;
+        let mut elsewhere: Vec<Vec<u8>> = Vec::new();
+        if let Some(header) = &self.header {
+            elsewhere.extend(head.values(header.as_str()).map(|value| value.trim_ascii().to_vec()));
+        }
+        if let Some(parameter) = &self.query {
+            elsewhere.extend(query::find(head.values(":path"), parameter));
+        }
+        if let Some(name) = &self.cookie {
+            elsewhere.extend(cookie::find(head.values("cookie"), name));
+        }
+        match (authorization, elsewhere.as_slice()) {
+            (found, []) => Ok(found),
+            (None, [value]) => token(value, self.max_bytes).map(Some),
+            _ => Err(CredentialsError::Several),
+        }
+    }
+
+    /// What takes the credentials out of a request, wherever they may stand.
+    pub(crate) fn removal(&self, head: RawHead<'_>) -> Vec<Edit> {
+        let mut edits = Vec::new();
+        let names = ["authorization"].into_iter().chain(self.header.iter().map(HeaderName::as_str));
+        edits.extend(names.filter(|name| head.values(name).next().is_some()).map(|name| Edit::Remove(name.to_owned())));
+        if let Some(parameter) = &self.query
+            && let Some(path) = head.values(":path").next()
+            && let Some(rest) = query::without(path, parameter)
+        {
+            edits.push(Edit::Set(":path".to_owned(), rest));
+        }
+        if let Some(name) = &self.cookie {
+            edits.extend(cookie::without(head.values("cookie"), name));
+        }
+        edits
+    }
+}
+
+/// A value as a token.
+fn token(value: &[u8], max_bytes: usize) -> Result<AccessToken, CredentialsError> {
+    if value.is_empty() {
+        return Err(CredentialsError::Empty);
+    }
+    if value.len() > max_bytes {
+        return Err(CredentialsError::TooLong);
+    }
+    match std::str::from_utf8(value) {
+        Ok(text) if is_b64token(text) => Ok(AccessToken::new(text.to_owned())),
+        _ => Err(CredentialsError::NotB64Token),
+    }
+}
+
+fn is_b64token(text: &str) -> bool {
+    let body = text.trim_end_matches('=');
+    !body.is_empty()
+        && body.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/'))
+}
+
+#[cfg(test)]
+mod tests;

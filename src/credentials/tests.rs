@@ -1,0 +1,111 @@
+use super::*;
+
+fn locations() -> Locations {
+    Locations {
+        schemes: vec!["Bearer".to_owned(), "OAuth".to_owned()],
+        header: Some(HeaderName::parse("x-token").unwrap()),
+        query: Some("access_token".to_owned()),
+        cookie: Some("session".to_owned()),
+        max_bytes: 32,
+    }
+}
+
+fn find(locations: &Locations, headers: &[(&str, &str)]) -> Result<Option<String>, CredentialsError> {
+    let headers: Vec<_> = headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
+    let found = locations.find(RawHead { headers: &headers, route: None });
+    found.map(|token| token.map(|token| token.reveal().to_owned()))
+}
+
+fn removal(headers: &[(&str, &str)]) -> Vec<Edit> {
+    let headers: Vec<_> = headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
+    locations().removal(RawHead { headers: &headers, route: None })
+}
+
+#[test]
+fn one_token_is_found_wherever_it_may_stand() {
+    for head in [
+        &[("authorization", "bearer t")][..],
+        &[("authorization", "OAuth t")],
+        &[("x-token", " t ")],
+        &[(":path", "/a?b=1&access_token=t")],
+        &[(":path", "/a?access%5Ftoken=%74")],
+        &[("cookie", "a=b; session=t"), ("cookie", "c=d")],
+        &[("cookie", "session=\"t\"")],
+        &[("authorization", "Basic dTpw"), ("x-token", "t")],
+    ] {
+        assert_eq!(find(&locations(), head), Ok(Some("t".to_owned())), "{head:?}");
+    }
+    for head in [
+        &[(":path", "/access_token=t")][..],
+        &[(":path", "/a?xaccess_token=t&token=t&ACCESS_TOKEN=t")],
+        &[("cookie", "xsession=t; Session=t")],
+        &[("x-token-2", "t")],
+    ] {
+        assert_eq!(find(&locations(), head), Ok(None), "{head:?}");
+    }
+}
+
+#[test]
+fn nowhere_else_than_in_the_authorization_header_unless_said_so() {
+    let plain =
+        Locations { schemes: vec!["Bearer".to_owned()], header: None, query: None, cookie: None, max_bytes: 32 };
+    let head = [(":path", "/?access_token=t"), ("cookie", "session=t"), ("x-token", "t"), ("authorization", "OAuth t")];
+    assert_eq!(find(&plain, &head), Ok(None));
+    assert_eq!(find(&plain, &[("authorization", "Bearer t"), ("x-token", "t")]), Ok(Some("t".to_owned())));
+}
+
+#[test]
+fn two_tokens_are_refused_wherever_they_stand_even_if_they_are_equal() {
+    let places =
+        [("authorization", "Bearer t"), ("x-token", "t"), (":path", "/?access_token=t"), ("cookie", "session=t")];
+    for (index, one) in places.iter().enumerate() {
+        for other in places.iter().skip(index + 1) {
+            assert_eq!(find(&locations(), &[*one, *other]), Err(CredentialsError::Several), "{one:?} {other:?}");
+        }
+    }
+    for head in [
+        &[(":path", "/?access_token=t&access_token=t")][..],
+        &[("cookie", "session=t; session=t")],
+        &[("x-token", "t"), ("x-token", "t")],
+    ] {
+        assert_eq!(find(&locations(), head), Err(CredentialsError::Several), "{head:?}");
+    }
+}
+
+#[test]
+fn what_is_no_token_is_refused_in_every_place() {
+    for head in [(":path", "/?access_token="), (":path", "/?access_token"), ("cookie", "session="), ("x-token", "")] {
+        assert_eq!(find(&locations(), &[head]), Err(CredentialsError::Empty), "{head:?}");
+    }
+    for head in [
+        (":path", "/?access_token=a%20b"),
+        (":path", "/?access_token=%ff"),
+        ("cookie", "session=a,b"),
+        ("x-token", "Bearer t"),
+    ] {
+        assert_eq!(find(&locations(), &[head]), Err(CredentialsError::NotB64Token), "{head:?}");
+    }
+    let long = "x".repeat(33);
+    assert_eq!(find(&locations(), &[("x-token", &long)]), Err(CredentialsError::TooLong));
+}
+
+#[test]
+fn the_token_is_taken_out_and_everything_else_stays() {
+    let set = |name: &str, value: &str| Edit::Set(name.to_owned(), value.as_bytes().to_vec());
+    let remove = |name: &str| Edit::Remove(name.to_owned());
+    for (head, expected) in [
+        (("authorization", "Basic dTpw"), vec![remove("authorization")]),
+        (("x-token", "t"), vec![remove("x-token")]),
+        ((":path", "/a?access_token=t"), vec![set(":path", "/a")]),
+        ((":path", "/a?b=%20&access%5ftoken=t&&c"), vec![set(":path", "/a?b=%20&&c")]),
+        ((":path", "/a?access_token=t&access_token=u&c=?"), vec![set(":path", "/a?c=?")]),
+        ((":path", "/a?b&c"), vec![]),
+        ((":path", "/a"), vec![]),
+        (("cookie", "a=b;session=t;c=d"), vec![set("cookie", "a=b; c=d")]),
+        (("cookie", "session=t"), vec![remove("cookie")]),
+        (("cookie", "a=b;c=d"), vec![]),
+    ] {
+        assert_eq!(removal(&[head]), expected, "{head:?}");
+    }
+    assert_eq!(removal(&[("cookie", "a=b"), ("cookie", "session=t; c=d")]), [set("cookie", "a=b; c=d")]);
+}

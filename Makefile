@@ -26,7 +26,8 @@ from_cc := Debian: apt-get install build-essential
 from_curl := Debian: apt-get install curl
 from_node := Node.js 20 or later, https://nodejs.org
 from_npm := it comes with Node.js
-from_pip := Debian: apt-get install python3-pip, or set ENVOY=/path/to/envoy
+from_pip = Debian: apt-get install python3-pip$(if $(SERVERS),,, or set ENVOY=/path/to/envoy)
+from_glewlwyd := Debian: apt-get install glewlwyd dbconfig-no-thanks, with the answer that .ci/run gives
 RUST := cargo cc
 ENVOY_FETCH := $(if $(ENVOY),,pip)
 
@@ -37,7 +38,7 @@ help: ## list the targets
 # All of them at once, before anything is built.
 .PHONY: prerequisites
 prerequisites:
-	$(call need,$(RUST) $(ENVOY_FETCH) node npm curl)
+	$(call need,$(sort $(RUST) $(ENVOY_FETCH) node npm curl $(SERVERS)))
 
 .PHONY: build
 build: ## build the module: dist/scopegate.wasm
@@ -58,6 +59,7 @@ demo: prerequisites build envoy identity ## start the Time Travels demo: identit
 	@ENVOY="$(abspath $(ENVOY_BINARY))" envoy/demo/run.sh
 
 .PHONY: test
+test: SERVERS := glewlwyd
 test: prerequisites build envoy identity ## run every test: unit, property, decision cases, end to end
 	ENVOY="$(abspath $(ENVOY_BINARY))" SCOPEGATE_MODULE="$(abspath $(MODULE))" cargo test --locked --features cli
 

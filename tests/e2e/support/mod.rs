@@ -7,8 +7,10 @@
 )]
 
 mod envoy;
+mod glewlwyd;
 mod http;
 mod identity;
+mod oauth;
 mod scripted;
 mod upstream;
 mod wire;
@@ -18,8 +20,10 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 pub use envoy::{Envoy, EnvoyBuilder, ListenerSpec, RouteSpec, envoy_binary};
+pub use glewlwyd::Glewlwyd;
 pub use http::{Abort, Connection, Http2Client, Request, load, send, send_and_abort, try_send};
 pub use identity::{OidcProvider, Tokens};
+pub use oauth::{Client, Endpoints};
 pub use scripted::{Script, ScriptedServer};
 pub use upstream::Upstream;
 pub use wire::{Headers, Recorded, Response};

@@ -1,0 +1,161 @@
+//! Identity servers other than the one of the demo. Each answers in a dialect of its own, which no scripted server
+//! shows as well as the real one.
+
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::configurations::{bookings_with, gateway};
+use crate::support::*;
+
+const LIMIT: Duration = Duration::from_secs(10);
+const AUDIENCE: &str = "https://bookings.example.test/";
+
+/// GET `/bookings` takes scope `view`; this client introspects at this path, and these are further members of the
+/// authorization server.
+fn bookings(path: &str, client_id: &str, client_secret: &str, members: &[(&str, Value)]) -> Value {
+    let introspection =
+        json!({ "path": path, "client_id": client_id, "client_secret": client_secret, "timeout": "5s" });
+    let mut configuration = bookings_with("/authorization_servers/0/introspection", introspection);
+    for (pointer, value) in members {
+        let (parent, name) = pointer.rsplit_once('/').expect("a JSON pointer");
+        let parent = configuration.pointer_mut(&format!("/authorization_servers/0{parent}")).expect("an object");
+        parent[name] = value.clone();
+    }
+    configuration
+}
+
+#[track_caller]
+fn status(envoy: &Envoy, token: &str) -> u16 {
+    send(envoy.addr("main"), &Request::get("/bookings").bearer(token)).status
+}
+
+#[track_caller]
+fn assert_logged(envoy: &Envoy, line: &str) {
+    wait_until(line, LIMIT, || envoy.log().contains(line));
+}
+
+/// For all that may pass, in the order of the requests.
+fn client_ids(upstream: &Upstream) -> Vec<String> {
+    upstream.requests().iter().filter_map(|request| request.header("x-auth-client-id")).collect()
+}
+
+mod glewlwyd {
+    use super::*;
+
+    fn with(members: &[(&str, Value)]) -> Value {
+        bookings(Glewlwyd::INTROSPECTION_PATH, Glewlwyd::GATEWAY_ID, Glewlwyd::GATEWAY_SECRET, members)
+    }
+
+    #[test]
+    fn tokens_of_every_grant_open_what_their_scope_says() {
+        let (identity, upstream) = (Glewlwyd::start(), Upstream::start());
+        let envoy = gateway(with(&[]), identity.addr(), &upstream).start();
+        let of_a_browser = |approved: &[&str]| {
+            identity.authorization_code_pkce("bob", "bob-pw", &["openid", "view", "book"], approved).access_token
+        };
+
+        assert_eq!(status(&envoy, &identity.client_credentials("view")), 200);
+        assert_eq!(status(&envoy, &identity.password("alice", "alice-pw", "view book").access_token), 200);
+        assert_eq!(status(&envoy, &of_a_browser(&["openid", "view"])), 200);
+        assert_eq!(client_ids(&upstream), ["traveller", "web", "spa"]);
+        assert_eq!(status(&envoy, &identity.client_credentials("book")), 403);
+        assert_eq!(status(&envoy, &identity.password("alice", "alice-pw", "cancel").access_token), 403);
+        assert_eq!(status(&envoy, &of_a_browser(&["openid", "book"])), 403);
+        assert_eq!((identity.introspections(), upstream.request_count()), (6, 3));
+    }
+
+    #[test]
+    fn what_is_no_access_token_or_no_longer_one_is_refused() {
+        let (identity, upstream) = (Glewlwyd::start(), Upstream::start());
+        let envoy = gateway(with(&[]), identity.addr(), &upstream).start();
+        let tokens = identity.authorization_code_pkce("alice", "alice-pw", &["openid", "view"], &["openid", "view"]);
+        let revoked = identity.password("alice", "alice-pw", "view").access_token;
+        identity.revoke(&revoked);
+        let refresh_token = tokens.refresh_token.expect("a refresh token");
+        let id_token = tokens.id_token.expect("an ID token");
+
+        // It calls both active as long as it is not told that an access token is meant.
+        let [caller, ..] = identity.gateways();
+        for (token, kind) in [(&refresh_token, "refresh_token"), (&id_token, "id_token")] {
+            let request = caller.request(Glewlwyd::INTROSPECTION_PATH, &[("token", token)]);
+            let answer = send(identity.addr(), &request).json();
+            assert_eq!((&answer["active"], &answer["token_type"]), (&json!(true), &json!(kind)));
+        }
+        let statuses = ["garbage", &revoked, &refresh_token, &id_token].map(|token| status(&envoy, token));
+        assert_eq!(statuses, [401; 4]);
+        assert_eq!(status(&envoy, &tokens.access_token), 200);
+        assert_eq!((identity.introspections(), upstream.request_count()), (7, 1));
+    }
+
+    #[test]
+    fn an_expired_token_is_refused() {
+        let (identity, upstream) = (Glewlwyd::with_access_token_ttl(1), Upstream::start());
+        let envoy = gateway(with(&[]), identity.addr(), &upstream).start();
+        let token = identity.client_credentials("view");
+        thread::sleep(Duration::from_secs(1));
+        assert_eq!((status(&envoy, &token), upstream.request_count()), (401, 0));
+    }
+
+    #[test]
+    fn the_audience_is_the_scope_unless_the_client_names_a_resource() {
+        let (identity, upstream) = (Glewlwyd::start(), Upstream::start());
+        let envoy = gateway(with(&[("/audience", json!([AUDIENCE]))]), identity.addr(), &upstream).start();
+        let form = [("grant_type", "client_credentials"), ("scope", "view"), ("resource", AUDIENCE)];
+        let for_bookings = identity.endpoints().tokens(&Glewlwyd::TRAVELLER, &form).access_token;
+
+        assert_eq!(status(&envoy, &identity.client_credentials("view")), 401);
+        assert_logged(&envoy, "refused with 401: wrong_audience");
+        assert_eq!(status(&envoy, &for_bookings), 200);
+    }
+
+    #[test]
+    fn its_refusal_of_the_gateway_is_no_verdict_on_the_token() {
+        let (identity, upstream) = (Glewlwyd::start(), Upstream::start());
+        let token = identity.client_credentials("view");
+        let path = Glewlwyd::INTROSPECTION_PATH;
+        // It does not undo the form encoding of a secret (RFC 6749, 2.3.1), so to it this one is wrong, too.
+        let (odd, odd_secret) = Glewlwyd::ODD_GATEWAY;
+        for (client_id, client_secret) in [(Glewlwyd::GATEWAY_ID, "wrong"), ("nobody", "wrong"), (odd, odd_secret)] {
+            let configuration = bookings(path, client_id, client_secret, &[]);
+            let envoy = gateway(configuration, identity.addr(), &upstream).start();
+            assert_eq!([status(&envoy, &token), status(&envoy, &token)], [503, 503], "{client_id}");
+            assert_logged(&envoy, "answered 401: it refuses our client");
+        }
+        // Each request asked: a refusal is not remembered.
+        assert_eq!((identity.introspections(), upstream.request_count()), (6, 0));
+        let raw = Client::RawBasic(odd, odd_secret);
+        assert_eq!(identity.endpoints().introspect(&raw, &token).json()["active"], true);
+    }
+
+    #[test]
+    fn the_gateway_may_ask_in_three_ways() {
+        let identity = Glewlwyd::start();
+        let token = identity.password("alice", "alice-pw", "view book").access_token;
+        for caller in identity.gateways() {
+            let ask = |token: &str| identity.endpoints().introspect(&caller, token).json();
+            let mut answer = ask(&token);
+            // No `iss`. The rest differs from token to token.
+            let members = answer.as_object_mut().expect("an object");
+            for varies in ["exp", "iat", "nbf", "jti", "sub"] {
+                assert!(members.remove(varies).is_some(), "no {varies}");
+            }
+            let expected = json!({
+                "active": true,
+                "aud": "view book",
+                "client_id": "web",
+                "scope": "view book",
+                "token_type": "bearer",
+                "username": "alice",
+            });
+            assert_eq!(answer, expected);
+            assert_eq!(ask("garbage"), json!({ "active": false }));
+        }
+        // A token without the scope `introspect` is not enough.
+        for caller in [Client::Post(Glewlwyd::GATEWAY_ID, "wrong"), Client::Bearer(token.clone())] {
+            let response = identity.endpoints().introspect(&caller, &token);
+            assert_eq!((response.status, response.text().as_str()), (401, ""));
+        }
+    }
+}

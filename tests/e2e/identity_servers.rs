@@ -159,3 +159,106 @@ mod glewlwyd {
         }
     }
 }
+
+mod django_oauth_toolkit {
+    use super::*;
+
+    const GATEWAY: (&str, &str) = (DjangoOauthToolkit::GATEWAY_ID, DjangoOauthToolkit::GATEWAY_SECRET);
+
+    /// Asked by the name of the cluster it would answer, too, but not always: when it looks for other credentials than
+    /// Basic, it finds that this is no name of its own.
+    fn with(identity: &DjangoOauthToolkit, client: (&str, &str), members: &[(&str, Value)]) -> Value {
+        let authority = ("/introspection/authority", json!(identity.addr().to_string()));
+        bookings(DjangoOauthToolkit::INTROSPECTION_PATH, client.0, client.1, &[&[authority], members].concat())
+    }
+
+    #[test]
+    fn tokens_of_every_grant_open_what_their_scope_says() {
+        let (identity, upstream) = (DjangoOauthToolkit::start(), Upstream::start());
+        let envoy = gateway(with(&identity, GATEWAY, &[]), identity.addr(), &upstream).start();
+        let of_a_browser = |scope: &str| identity.authorization_code_pkce("bob", "bob-pw", scope).access_token;
+
+        assert_eq!(status(&envoy, &identity.client_credentials("view")), 200);
+        assert_eq!(status(&envoy, &identity.password("alice", "alice-pw", "view book").access_token), 200);
+        assert_eq!(status(&envoy, &of_a_browser("openid view")), 200);
+        assert_eq!(client_ids(&upstream), ["traveller", "web", "spa"]);
+        assert_eq!(status(&envoy, &identity.client_credentials("book")), 403);
+        assert_eq!(status(&envoy, &identity.password("alice", "alice-pw", "cancel").access_token), 403);
+        assert_eq!(status(&envoy, &of_a_browser("openid book")), 403);
+        assert_eq!((identity.introspections(), upstream.request_count()), (6, 3));
+    }
+
+    #[test]
+    fn what_is_no_access_token_or_no_longer_one_is_refused() {
+        let (identity, upstream) = (DjangoOauthToolkit::with_access_token_ttl(5), Upstream::start());
+        let envoy = gateway(with(&identity, GATEWAY, &[]), identity.addr(), &upstream).start();
+        let tokens = identity.authorization_code_pkce("alice", "alice-pw", "openid view");
+        let revoked = identity.password("alice", "alice-pw", "view").access_token;
+        identity.revoke(&revoked);
+        let refresh_token = tokens.refresh_token.expect("a refresh token");
+        let id_token = tokens.id_token.expect("an ID token");
+
+        assert_eq!(status(&envoy, &tokens.access_token), 200);
+        let statuses = ["garbage", &revoked, &refresh_token, &id_token].map(|token| status(&envoy, token));
+        assert_eq!(statuses, [401; 4]);
+        assert_eq!((identity.introspections(), upstream.request_count()), (5, 1));
+        wait_until("the token to expire", LIMIT, || status(&envoy, &tokens.access_token) == 401);
+    }
+
+    #[test]
+    fn an_answer_without_audience_and_token_type_meets_no_demand_for_them() {
+        let (identity, upstream) = (DjangoOauthToolkit::start(), Upstream::start());
+        let token = identity.password("alice", "alice-pw", "view").access_token;
+        let members = "/introspection/required_members";
+        for (pointer, value, reason) in [
+            ("/audience", json!([AUDIENCE]), Some("wrong_audience")),
+            (members, json!(["token_type"]), Some("not_an_access_token")),
+            (members, json!(["client_id", "exp", "scope"]), None),
+        ] {
+            let envoy = gateway(with(&identity, GATEWAY, &[(pointer, value)]), identity.addr(), &upstream).start();
+            let expected = if reason.is_some() { 401 } else { 200 };
+            assert_eq!(status(&envoy, &token), expected, "{reason:?}");
+            if let Some(reason) = reason {
+                assert_logged(&envoy, &format!("refused with 401: {reason}"));
+            }
+        }
+    }
+
+    #[test]
+    fn its_refusal_of_the_gateway_is_no_verdict_on_the_token() {
+        let (identity, upstream) = (DjangoOauthToolkit::start(), Upstream::start());
+        let token = identity.client_credentials("view");
+        for client in [(GATEWAY.0, "wrong"), ("nobody", "wrong")] {
+            let envoy = gateway(with(&identity, client, &[]), identity.addr(), &upstream).start();
+            assert_eq!([status(&envoy, &token), status(&envoy, &token)], [503, 503], "{client:?}");
+            // Others say 401.
+            assert_logged(&envoy, "answered 403: it refuses our client");
+        }
+        let configuration = bookings(DjangoOauthToolkit::INTROSPECTION_PATH, GATEWAY.0, "wrong", &[]);
+        let envoy = gateway(configuration, identity.addr(), &upstream).start();
+        assert_eq!(status(&envoy, &token), 503);
+        assert_logged(&envoy, "answered 400 instead of 200");
+        assert_eq!((identity.introspections(), upstream.request_count()), (5, 0));
+    }
+
+    #[test]
+    fn the_gateway_may_ask_in_three_ways() {
+        let identity = DjangoOauthToolkit::start();
+        let token = identity.password("alice", "alice-pw", "view book").access_token;
+        for caller in identity.gateways() {
+            let response = identity.endpoints().introspect(&caller, &token);
+            assert_eq!(response.header("transfer-encoding").as_deref(), Some("chunked"));
+            let mut answer = response.json();
+            let members = answer.as_object_mut().expect("an object");
+            assert!(members.remove("exp").is_some_and(|exp| exp.is_u64()), "no exp");
+            let expected = json!({ "active": true, "client_id": "web", "scope": "view book", "username": "alice" });
+            assert_eq!(answer, expected);
+            assert_eq!(identity.endpoints().introspect(&caller, "garbage").json(), json!({ "active": false }));
+        }
+        // A token without the scope `introspection` is not enough.
+        for caller in [Client::Post(DjangoOauthToolkit::GATEWAY_ID, "wrong"), Client::Bearer(token.clone())] {
+            let response = identity.endpoints().introspect(&caller, &token);
+            assert_eq!((response.status, response.text().as_str()), (403, ""));
+        }
+    }
+}

@@ -6,11 +6,13 @@
     reason = "the harness is a small library: a test run that leaves a helper unused is not a mistake"
 )]
 
+mod django_oauth_toolkit;
 mod envoy;
 mod glewlwyd;
 mod http;
 mod identity;
 mod oauth;
+mod python;
 mod scripted;
 mod upstream;
 mod wire;
@@ -19,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+pub use django_oauth_toolkit::DjangoOauthToolkit;
 pub use envoy::{Envoy, EnvoyBuilder, ListenerSpec, RouteSpec, envoy_binary};
 pub use glewlwyd::Glewlwyd;
 pub use http::{Abort, Connection, Http2Client, Request, load, send, send_and_abort, try_send};

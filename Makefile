@@ -7,7 +7,7 @@ ENVOY_VERSION ?= 1.40.0
 TOOLS := .tools
 IDENTITY := tests/identity/oidc-provider
 NODE_MODULES := $(IDENTITY)/node_modules/.package-lock.json
-PYTHON_SERVERS := $(patsubst %,$(TOOLS)/%/.installed,django-oauth-toolkit)
+PYTHON_SERVERS := $(patsubst %,$(TOOLS)/%/.installed,django-oauth-toolkit canaille)
 MODULE := dist/scopegate.wasm
 TARGET := wasm32-wasip1
 

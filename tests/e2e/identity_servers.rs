@@ -262,3 +262,110 @@ mod django_oauth_toolkit {
         }
     }
 }
+
+mod canaille {
+    use super::*;
+
+    const GATEWAY: (&str, &str) = (Canaille::GATEWAY_ID, Canaille::GATEWAY_SECRET);
+
+    /// It answers only to its own name, which the module takes from the issuer.
+    fn with(identity: &Canaille, client: (&str, &str), members: &[(&str, Value)]) -> Value {
+        let issuer = ("/issuer", json!(identity.issuer()));
+        bookings(Canaille::INTROSPECTION_PATH, client.0, client.1, &[&[issuer], members].concat())
+    }
+
+    #[test]
+    fn tokens_of_every_grant_open_what_their_scope_says() {
+        let (identity, upstream) = (Canaille::start(), Upstream::start());
+        let envoy = gateway(with(&identity, GATEWAY, &[]), identity.addr(), &upstream).start();
+        let of_a_browser = |scope: &str| identity.authorization_code_pkce("bob", "bob-pw", scope).access_token;
+
+        assert_eq!(status(&envoy, &identity.client_credentials("view")), 200);
+        assert_eq!(status(&envoy, &identity.password("alice", "alice-pw", "view book").access_token), 200);
+        assert_eq!(status(&envoy, &of_a_browser("openid view")), 200);
+        assert_eq!(client_ids(&upstream), ["traveller", "web", "spa"]);
+        assert_eq!(status(&envoy, &identity.client_credentials("book")), 403);
+        assert_eq!(status(&envoy, &identity.password("alice", "alice-pw", "cancel").access_token), 403);
+        assert_eq!(status(&envoy, &of_a_browser("openid book")), 403);
+        assert_eq!((identity.introspections(), upstream.request_count()), (6, 3));
+    }
+
+    #[test]
+    fn what_is_no_access_token_or_no_longer_one_is_refused() {
+        let (identity, upstream) = (Canaille::with_access_token_ttl(5), Upstream::start());
+        let envoy = gateway(with(&identity, GATEWAY, &[]), identity.addr(), &upstream).start();
+        let tokens = identity.authorization_code_pkce("alice", "alice-pw", "openid view");
+        let revoked = identity.password("alice", "alice-pw", "view").access_token;
+        identity.revoke(&revoked);
+        let refresh_token = tokens.refresh_token.expect("a refresh token");
+        let id_token = tokens.id_token.expect("an ID token");
+
+        // Without the hint it calls the refresh token active, and even a bearer token.
+        let caller = Client::Basic(GATEWAY.0, GATEWAY.1);
+        let request = caller.request(Canaille::INTROSPECTION_PATH, &[("token", &refresh_token)]);
+        let answer = send(identity.addr(), &request.host(identity.addr().to_string())).json();
+        assert_eq!((&answer["active"], &answer["token_type"]), (&json!(true), &json!("Bearer")));
+        assert_eq!(status(&envoy, &tokens.access_token), 200);
+        let statuses = ["garbage", &revoked, &refresh_token, &id_token].map(|token| status(&envoy, token));
+        assert_eq!(statuses, [401; 4]);
+        assert_eq!((identity.introspections(), upstream.request_count()), (6, 1));
+        wait_until("the token to expire", LIMIT, || status(&envoy, &tokens.access_token) == 401);
+    }
+
+    #[test]
+    fn times_may_be_fractions_and_the_audience_a_list() {
+        let (identity, upstream) = (Canaille::start(), Upstream::start());
+        let token = identity.client_credentials("view");
+        let mut answer = identity.endpoints().introspect(&identity.gateways()[0], &token).json();
+        for name in ["exp", "iat"] {
+            let time = answer.as_object_mut().expect("an object").remove(name);
+            assert!(time.is_some_and(|time| time.is_f64()), "{name} is no fraction");
+        }
+        let expected = json!({
+            "active": true,
+            "aud": ["gateway", "odd-gateway"],
+            "client_id": "traveller",
+            "iss": identity.issuer(),
+            "scope": "view",
+            "token_type": "Bearer",
+        });
+        assert_eq!(answer, expected);
+
+        for (audience, expected) in [(json!([Canaille::GATEWAY_ID]), 200), (json!([AUDIENCE]), 401)] {
+            let configuration = with(&identity, GATEWAY, &[("/audience", audience)]);
+            let envoy = gateway(configuration, identity.addr(), &upstream).start();
+            assert_eq!(status(&envoy, &token), expected);
+        }
+    }
+
+    #[test]
+    fn its_refusal_of_the_gateway_is_no_verdict_on_the_token() {
+        let (identity, upstream) = (Canaille::start(), Upstream::start());
+        let token = identity.client_credentials("view");
+        // It does not undo the form encoding of a secret (RFC 6749, 2.3.1), so to it this one is wrong, too.
+        for client in [(GATEWAY.0, "wrong"), ("nobody", "wrong"), Canaille::ODD_GATEWAY] {
+            let envoy = gateway(with(&identity, client, &[]), identity.addr(), &upstream).start();
+            assert_eq!([status(&envoy, &token), status(&envoy, &token)], [503, 503], "{client:?}");
+            assert_logged(&envoy, "answered 401: it refuses our client");
+        }
+        let (odd, odd_secret) = Canaille::ODD_GATEWAY;
+        let answer = identity.endpoints().introspect(&Client::RawBasic(odd, odd_secret), &token).json();
+        assert_eq!(answer["active"], true);
+
+        // By a name that is not its own it does not want to be asked.
+        let configuration = bookings(Canaille::INTROSPECTION_PATH, GATEWAY.0, GATEWAY.1, &[]);
+        let envoy = gateway(configuration, identity.addr(), &upstream).start();
+        assert_eq!(status(&envoy, &token), 503);
+        assert_logged(&envoy, "answered 400 instead of 200");
+        assert_eq!((identity.introspections(), upstream.request_count()), (8, 0));
+    }
+
+    #[test]
+    fn a_gateway_that_is_no_audience_of_a_good_token_hears_that_it_is_inactive() {
+        let (identity, upstream) = (Canaille::start(), Upstream::start());
+        let token = identity.client_credentials("view");
+        let envoy = gateway(with(&identity, ("web", "web-secret"), &[]), identity.addr(), &upstream).start();
+        assert_eq!(status(&envoy, &token), 401);
+        assert_logged(&envoy, "refused with 401: inactive");
+    }
+}

@@ -6,6 +6,7 @@
     reason = "the harness is a small library: a test run that leaves a helper unused is not a mistake"
 )]
 
+mod canaille;
 mod django_oauth_toolkit;
 mod envoy;
 mod glewlwyd;
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+pub use canaille::Canaille;
 pub use django_oauth_toolkit::DjangoOauthToolkit;
 pub use envoy::{Envoy, EnvoyBuilder, ListenerSpec, RouteSpec, envoy_binary};
 pub use glewlwyd::Glewlwyd;

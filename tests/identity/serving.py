@@ -17,8 +17,8 @@ def say(line):
     sys.stdout.flush()
 
 
-def logging(application):
-    """Wraps a WSGI application."""
+def with_access_log(application):
+    """The same WSGI application."""
 
     def logged(environ, start_response):
         def start(status, headers, exc_info=None):
@@ -41,4 +41,4 @@ def serve(create_application):
     # Longer than a proxy keeps an idle connection: the default of 5 s closes them while the proxy reuses them.
     config.keep_alive_timeout = 120
     say(f"ready {url}")
-    asyncio.run(run(logging(application), config, mode="wsgi"))
+    asyncio.run(run(with_access_log(application), config, mode="wsgi"))

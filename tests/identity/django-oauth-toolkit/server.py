@@ -15,6 +15,7 @@ from jwcrypto.jwk import JWK
 from serving import serve
 
 APPS = ["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions", "oauth2_provider"]
+SIGNING_KEY = JWK.generate(kty="RSA", size=2048)
 REDIRECT_URI = "http://127.0.0.1:9500/callback"
 
 settings.configure(
@@ -38,19 +39,19 @@ settings.configure(
         "ACCESS_TOKEN_EXPIRE_SECONDS": int(os.environ.get("ACCESS_TOKEN_TTL", 3600)),
         "ALLOWED_REDIRECT_URI_SCHEMES": ["http"],
         "OIDC_ENABLED": True,
-        "OIDC_RSA_PRIVATE_KEY": JWK.generate(kty="RSA", size=2048).export_to_pem(private_key=True, password=None).decode(),
+        "OIDC_RSA_PRIVATE_KEY": SIGNING_KEY.export_to_pem(private_key=True, password=None).decode(),
     },
 )
 django.setup()
 
 # What follows needs the settings.
-from django.contrib.auth import authenticate, get_user_model, login  # noqa: E402
-from django.core.management import call_command  # noqa: E402
-from django.core.wsgi import get_wsgi_application  # noqa: E402
-from django.http import HttpResponse  # noqa: E402
-from django.urls import include, path  # noqa: E402
-from django.views.decorators.csrf import csrf_exempt  # noqa: E402
-from oauth2_provider.models import get_application_model  # noqa: E402
+from django.contrib.auth import authenticate, get_user_model, login
+from django.core.management import call_command
+from django.core.wsgi import get_wsgi_application
+from django.http import HttpResponse
+from django.urls import include, path
+from django.views.decorators.csrf import csrf_exempt
+from oauth2_provider.models import get_application_model
 
 Application = get_application_model()
 

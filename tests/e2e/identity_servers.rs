@@ -1,0 +1,387 @@
+//! Identity servers other than the one of the demo. Each answers in a dialect of its own, which no scripted server
+//! shows as well as the real one.
+
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::configurations::{bookings_with, gateway};
+use crate::support::*;
+
+const LIMIT: Duration = Duration::from_secs(10);
+const AUDIENCE: &str = "https://bookings.example.test/";
+
+/// GET `/bookings` takes scope `view`; this client introspects at this path, and these are further members of the
+/// authorization server.
+fn bookings(path: &str, client_id: &str, client_secret: &str, members: &[(&str, Value)]) -> Value {
+    let introspection =
+        json!({ "path": path, "client_id": client_id, "client_secret": client_secret, "timeout": "5s" });
+    let mut configuration = bookings_with("/authorization_servers/0/introspection", introspection);
+    for (pointer, value) in members {
+        let (parent, name) = pointer.rsplit_once('/').expect("a JSON pointer");
+        let parent = configuration.pointer_mut(&format!("/authorization_servers/0{parent}")).expect("an object");
+        parent[name] = value.clone();
+    }
+    configuration
+}
+
+#[track_caller]
+fn status(envoy: &Envoy, token: &str) -> u16 {
+    send(envoy.addr("main"), &Request::get("/bookings").bearer(token)).status
+}
+
+#[track_caller]
+fn assert_logged(envoy: &Envoy, line: &str) {
+    wait_until(line, LIMIT, || envoy.log().contains(line));
+}
+
+/// For all that may pass, in the order of the requests.
+fn client_ids(upstream: &Upstream) -> Vec<String> {
+    upstream.requests().iter().filter_map(|request| request.header("x-auth-client-id")).collect()
+}
+
+mod glewlwyd {
+    use super::*;
+
+    fn with(members: &[(&str, Value)]) -> Value {
+        bookings(Glewlwyd::INTROSPECTION_PATH, Glewlwyd::GATEWAY_ID, Glewlwyd::GATEWAY_SECRET, members)
+    }
+
+    #[test]
+    fn tokens_of_every_grant_open_what_their_scope_says() {
+        let (identity, upstream) = (Glewlwyd::start(), Upstream::start());
+        let envoy = gateway(with(&[]), identity.addr(), &upstream).start();
+        let of_a_browser = |approved: &[&str]| {
+            identity.authorization_code_pkce("bob", "bob-pw", &["openid", "view", "book"], approved).access_token
+        };
+
+        assert_eq!(status(&envoy, &identity.client_credentials("view")), 200);
+        assert_eq!(status(&envoy, &identity.password("alice", "alice-pw", "view book").access_token), 200);
+        assert_eq!(status(&envoy, &of_a_browser(&["openid", "view"])), 200);
+        assert_eq!(client_ids(&upstream), ["traveller", "web", "spa"]);
+        assert_eq!(status(&envoy, &identity.client_credentials("book")), 403);
+        assert_eq!(status(&envoy, &identity.password("alice", "alice-pw", "cancel").access_token), 403);
+        assert_eq!(status(&envoy, &of_a_browser(&["openid", "book"])), 403);
+        assert_eq!((identity.introspections(), upstream.request_count()), (6, 3));
+    }
+
+    #[test]
+    fn what_is_no_access_token_or_no_longer_one_is_refused() {
+        let (identity, upstream) = (Glewlwyd::start(), Upstream::start());
+        let envoy = gateway(with(&[]), identity.addr(), &upstream).start();
+        let tokens = identity.authorization_code_pkce("alice", "alice-pw", &["openid", "view"], &["openid", "view"]);
+        let revoked = identity.password("alice", "alice-pw", "view").access_token;
+        identity.revoke(&revoked);
+        let refresh_token = tokens.refresh_token.expect("a refresh token");
+        let id_token = tokens.id_token.expect("an ID token");
+
+        // It calls both active as long as it is not told that an access token is meant.
+        let [caller, ..] = identity.gateways();
+        for (token, kind) in [(&refresh_token, "refresh_token"), (&id_token, "id_token")] {
+            let request = caller.request(Glewlwyd::INTROSPECTION_PATH, &[("token", token)]);
+            let answer = send(identity.addr(), &request).json();
+            assert_eq!((&answer["active"], &answer["token_type"]), (&json!(true), &json!(kind)));
+        }
+        let statuses = ["garbage", &revoked, &refresh_token, &id_token].map(|token| status(&envoy, token));
+        assert_eq!(statuses, [401; 4]);
+        assert_eq!(status(&envoy, &tokens.access_token), 200);
+        assert_eq!((identity.introspections(), upstream.request_count()), (7, 1));
+    }
+
+    #[test]
+    fn an_expired_token_is_refused() {
+        let (identity, upstream) = (Glewlwyd::with_access_token_ttl(1), Upstream::start());
+        let envoy = gateway(with(&[]), identity.addr(), &upstream).start();
+        let token = identity.client_credentials("view");
+        thread::sleep(Duration::from_secs(1));
+        assert_eq!((status(&envoy, &token), upstream.request_count()), (401, 0));
+    }
+
+    #[test]
+    fn the_audience_is_the_scope_unless_the_client_names_a_resource() {
+        let (identity, upstream) = (Glewlwyd::start(), Upstream::start());
+        let envoy = gateway(with(&[("/audience", json!([AUDIENCE]))]), identity.addr(), &upstream).start();
+        let form = [("grant_type", "client_credentials"), ("scope", "view"), ("resource", AUDIENCE)];
+        let for_bookings = identity.endpoints().tokens(&Glewlwyd::TRAVELLER, &form).access_token;
+
+        assert_eq!(status(&envoy, &identity.client_credentials("view")), 401);
+        assert_logged(&envoy, "refused with 401: wrong_audience");
+        assert_eq!(status(&envoy, &for_bookings), 200);
+    }
+
+    #[test]
+    fn its_refusal_of_the_gateway_is_no_verdict_on_the_token() {
+        let (identity, upstream) = (Glewlwyd::start(), Upstream::start());
+        let token = identity.client_credentials("view");
+        let path = Glewlwyd::INTROSPECTION_PATH;
+        // It does not undo the form encoding of a secret (RFC 6749, 2.3.1), so to it this one is wrong, too.
+        let (odd, odd_secret) = Glewlwyd::ODD_GATEWAY;
+        for (client_id, client_secret) in [(Glewlwyd::GATEWAY_ID, "wrong"), ("nobody", "wrong"), (odd, odd_secret)] {
+            let configuration = bookings(path, client_id, client_secret, &[]);
+            let envoy = gateway(configuration, identity.addr(), &upstream).start();
+            assert_eq!([status(&envoy, &token), status(&envoy, &token)], [503, 503], "{client_id}");
+            assert_logged(&envoy, "answered 401: it refuses our client");
+        }
+        // Each request asked: a refusal is not remembered.
+        assert_eq!((identity.introspections(), upstream.request_count()), (6, 0));
+        let raw = Client::RawBasic(odd, odd_secret);
+        assert_eq!(identity.endpoints().introspect(&raw, &token).json()["active"], true);
+    }
+
+    #[test]
+    fn the_gateway_may_ask_in_three_ways() {
+        let identity = Glewlwyd::start();
+        let token = identity.password("alice", "alice-pw", "view book").access_token;
+        for caller in identity.gateways() {
+            let ask = |token: &str| identity.endpoints().introspect(&caller, token).json();
+            let mut answer = ask(&token);
+            // No `iss`. The rest differs from token to token.
+            let members = answer.as_object_mut().expect("an object");
+            for varies in ["exp", "iat", "nbf", "jti", "sub"] {
+                assert!(members.remove(varies).is_some(), "no {varies}");
+            }
+            let expected = json!({
+                "active": true,
+                "aud": "view book",
+                "client_id": "web",
+                "scope": "view book",
+                "token_type": "bearer",
+                "username": "alice",
+            });
+            assert_eq!(answer, expected);
+            assert_eq!(ask("garbage"), json!({ "active": false }));
+        }
+        // A token without the scope `introspect` is not enough.
+        for caller in [Client::Post(Glewlwyd::GATEWAY_ID, "wrong"), Client::Bearer(token.clone())] {
+            let response = identity.endpoints().introspect(&caller, &token);
+            assert_eq!((response.status, response.text().as_str()), (401, ""));
+        }
+    }
+}
+
+mod django_oauth_toolkit {
+    use super::*;
+
+    const GATEWAY: (&str, &str) = (DjangoOauthToolkit::GATEWAY_ID, DjangoOauthToolkit::GATEWAY_SECRET);
+
+    /// Asked by the name of the cluster it would answer, too, but not always: when it looks for other credentials than
+    /// Basic, it finds that this is no name of its own.
+    fn with(identity: &DjangoOauthToolkit, client: (&str, &str), members: &[(&str, Value)]) -> Value {
+        let authority = ("/introspection/authority", json!(identity.addr().to_string()));
+        bookings(DjangoOauthToolkit::INTROSPECTION_PATH, client.0, client.1, &[&[authority], members].concat())
+    }
+
+    #[test]
+    fn tokens_of_every_grant_open_what_their_scope_says() {
+        let (identity, upstream) = (DjangoOauthToolkit::start(), Upstream::start());
+        let envoy = gateway(with(&identity, GATEWAY, &[]), identity.addr(), &upstream).start();
+        let of_a_browser = |scope: &str| identity.authorization_code_pkce("bob", "bob-pw", scope).access_token;
+
+        assert_eq!(status(&envoy, &identity.client_credentials("view")), 200);
+        assert_eq!(status(&envoy, &identity.password("alice", "alice-pw", "view book").access_token), 200);
+        assert_eq!(status(&envoy, &of_a_browser("openid view")), 200);
+        assert_eq!(client_ids(&upstream), ["traveller", "web", "spa"]);
+        assert_eq!(status(&envoy, &identity.client_credentials("book")), 403);
+        assert_eq!(status(&envoy, &identity.password("alice", "alice-pw", "cancel").access_token), 403);
+        assert_eq!(status(&envoy, &of_a_browser("openid book")), 403);
+        assert_eq!((identity.introspections(), upstream.request_count()), (6, 3));
+    }
+
+    #[test]
+    fn what_is_no_access_token_or_no_longer_one_is_refused() {
+        let (identity, upstream) = (DjangoOauthToolkit::start(), Upstream::start());
+        let envoy = gateway(with(&identity, GATEWAY, &[]), identity.addr(), &upstream).start();
+        let tokens = identity.authorization_code_pkce("alice", "alice-pw", "openid view");
+        let revoked = identity.password("alice", "alice-pw", "view").access_token;
+        identity.revoke(&revoked);
+        let refresh_token = tokens.refresh_token.expect("a refresh token");
+        let id_token = tokens.id_token.expect("an ID token");
+
+        assert_eq!(status(&envoy, &tokens.access_token), 200);
+        let statuses = ["garbage", &revoked, &refresh_token, &id_token].map(|token| status(&envoy, token));
+        assert_eq!(statuses, [401; 4]);
+        assert_eq!((identity.introspections(), upstream.request_count()), (5, 1));
+    }
+
+    #[test]
+    fn an_expired_token_is_refused() {
+        let (identity, upstream) = (DjangoOauthToolkit::with_access_token_ttl(1), Upstream::start());
+        let envoy = gateway(with(&identity, GATEWAY, &[]), identity.addr(), &upstream).start();
+        let token = identity.client_credentials("view");
+        thread::sleep(Duration::from_secs(1));
+        assert_eq!((status(&envoy, &token), upstream.request_count()), (401, 0));
+    }
+
+    #[test]
+    fn an_answer_without_audience_and_token_type_meets_no_demand_for_them() {
+        let (identity, upstream) = (DjangoOauthToolkit::start(), Upstream::start());
+        let token = identity.password("alice", "alice-pw", "view").access_token;
+        let members = "/introspection/required_members";
+        for (pointer, value, reason) in [
+            ("/audience", json!([AUDIENCE]), Some("wrong_audience")),
+            (members, json!(["token_type"]), Some("not_an_access_token")),
+            (members, json!(["client_id", "exp", "scope"]), None),
+        ] {
+            let envoy = gateway(with(&identity, GATEWAY, &[(pointer, value)]), identity.addr(), &upstream).start();
+            let expected = if reason.is_some() { 401 } else { 200 };
+            assert_eq!(status(&envoy, &token), expected, "{reason:?}");
+            if let Some(reason) = reason {
+                assert_logged(&envoy, &format!("refused with 401: {reason}"));
+            }
+        }
+    }
+
+    #[test]
+    fn its_refusal_of_the_gateway_is_no_verdict_on_the_token() {
+        let (identity, upstream) = (DjangoOauthToolkit::start(), Upstream::start());
+        let token = identity.client_credentials("view");
+        for client in [(GATEWAY.0, "wrong"), ("nobody", "wrong")] {
+            let envoy = gateway(with(&identity, client, &[]), identity.addr(), &upstream).start();
+            assert_eq!([status(&envoy, &token), status(&envoy, &token)], [503, 503], "{client:?}");
+            // Others say 401.
+            assert_logged(&envoy, "answered 403: it refuses our client");
+        }
+        let configuration = bookings(DjangoOauthToolkit::INTROSPECTION_PATH, GATEWAY.0, "wrong", &[]);
+        let envoy = gateway(configuration, identity.addr(), &upstream).start();
+        assert_eq!(status(&envoy, &token), 503);
+        assert_logged(&envoy, "answered 400 instead of 200");
+        assert_eq!((identity.introspections(), upstream.request_count()), (5, 0));
+    }
+
+    #[test]
+    fn the_gateway_may_ask_in_three_ways() {
+        let identity = DjangoOauthToolkit::start();
+        let token = identity.password("alice", "alice-pw", "view book").access_token;
+        for caller in identity.gateways() {
+            let response = identity.endpoints().introspect(&caller, &token);
+            assert_eq!(response.header("transfer-encoding").as_deref(), Some("chunked"));
+            let mut answer = response.json();
+            let members = answer.as_object_mut().expect("an object");
+            assert!(members.remove("exp").is_some_and(|exp| exp.is_u64()), "no exp");
+            let expected = json!({ "active": true, "client_id": "web", "scope": "view book", "username": "alice" });
+            assert_eq!(answer, expected);
+            assert_eq!(identity.endpoints().introspect(&caller, "garbage").json(), json!({ "active": false }));
+        }
+        // A token without the scope `introspection` is not enough.
+        for caller in [Client::Post(DjangoOauthToolkit::GATEWAY_ID, "wrong"), Client::Bearer(token.clone())] {
+            let response = identity.endpoints().introspect(&caller, &token);
+            assert_eq!((response.status, response.text().as_str()), (403, ""));
+        }
+    }
+}
+
+mod canaille {
+    use super::*;
+
+    const GATEWAY: (&str, &str) = (Canaille::GATEWAY_ID, Canaille::GATEWAY_SECRET);
+
+    /// It answers only to its own name, which the module takes from the issuer.
+    fn with(identity: &Canaille, client: (&str, &str), members: &[(&str, Value)]) -> Value {
+        let issuer = ("/issuer", json!(identity.issuer()));
+        bookings(Canaille::INTROSPECTION_PATH, client.0, client.1, &[&[issuer], members].concat())
+    }
+
+    #[test]
+    fn tokens_of_every_grant_open_what_their_scope_says() {
+        let (identity, upstream) = (Canaille::start(), Upstream::start());
+        let envoy = gateway(with(&identity, GATEWAY, &[]), identity.addr(), &upstream).start();
+        let of_a_browser = |scope: &str| identity.authorization_code_pkce("bob", "bob-pw", scope).access_token;
+
+        assert_eq!(status(&envoy, &identity.client_credentials("view")), 200);
+        assert_eq!(status(&envoy, &identity.password("alice", "alice-pw", "view book").access_token), 200);
+        assert_eq!(status(&envoy, &of_a_browser("openid view")), 200);
+        assert_eq!(client_ids(&upstream), ["traveller", "web", "spa"]);
+        assert_eq!(status(&envoy, &identity.client_credentials("book")), 403);
+        assert_eq!(status(&envoy, &identity.password("alice", "alice-pw", "cancel").access_token), 403);
+        assert_eq!(status(&envoy, &of_a_browser("openid book")), 403);
+        assert_eq!((identity.introspections(), upstream.request_count()), (6, 3));
+    }
+
+    #[test]
+    fn what_is_no_access_token_or_no_longer_one_is_refused() {
+        let (identity, upstream) = (Canaille::start(), Upstream::start());
+        let envoy = gateway(with(&identity, GATEWAY, &[]), identity.addr(), &upstream).start();
+        let tokens = identity.authorization_code_pkce("alice", "alice-pw", "openid view");
+        let revoked = identity.password("alice", "alice-pw", "view").access_token;
+        identity.revoke(&revoked);
+        let refresh_token = tokens.refresh_token.expect("a refresh token");
+        let id_token = tokens.id_token.expect("an ID token");
+
+        // Without the hint it calls the refresh token active, and even a bearer token.
+        let caller = Client::Basic(GATEWAY.0, GATEWAY.1);
+        let request = caller.request(Canaille::INTROSPECTION_PATH, &[("token", &refresh_token)]);
+        let answer = send(identity.addr(), &request.host(identity.addr().to_string())).json();
+        assert_eq!((&answer["active"], &answer["token_type"]), (&json!(true), &json!("Bearer")));
+        assert_eq!(status(&envoy, &tokens.access_token), 200);
+        let statuses = ["garbage", &revoked, &refresh_token, &id_token].map(|token| status(&envoy, token));
+        assert_eq!(statuses, [401; 4]);
+        assert_eq!((identity.introspections(), upstream.request_count()), (6, 1));
+    }
+
+    #[test]
+    fn an_expired_token_is_refused() {
+        let (identity, upstream) = (Canaille::with_access_token_ttl(1), Upstream::start());
+        let envoy = gateway(with(&identity, GATEWAY, &[]), identity.addr(), &upstream).start();
+        let token = identity.client_credentials("view");
+        thread::sleep(Duration::from_secs(1));
+        assert_eq!((status(&envoy, &token), upstream.request_count()), (401, 0));
+    }
+
+    #[test]
+    fn times_may_be_fractions_and_the_audience_a_list() {
+        let (identity, upstream) = (Canaille::start(), Upstream::start());
+        let token = identity.client_credentials("view");
+        let mut answer = identity.endpoints().introspect(&identity.gateways()[0], &token).json();
+        for name in ["exp", "iat"] {
+            let time = answer.as_object_mut().expect("an object").remove(name);
+            assert!(time.is_some_and(|time| time.is_f64()), "{name} is no fraction");
+        }
+        let expected = json!({
+            "active": true,
+            "aud": ["gateway", "odd-gateway"],
+            "client_id": "traveller",
+            "iss": identity.issuer(),
+            "scope": "view",
+            "token_type": "Bearer",
+        });
+        assert_eq!(answer, expected);
+
+        for (audience, expected) in [(json!([Canaille::GATEWAY_ID]), 200), (json!([AUDIENCE]), 401)] {
+            let configuration = with(&identity, GATEWAY, &[("/audience", audience)]);
+            let envoy = gateway(configuration, identity.addr(), &upstream).start();
+            assert_eq!(status(&envoy, &token), expected);
+        }
+    }
+
+    #[test]
+    fn its_refusal_of_the_gateway_is_no_verdict_on_the_token() {
+        let (identity, upstream) = (Canaille::start(), Upstream::start());
+        let token = identity.client_credentials("view");
+        // It does not undo the form encoding of a secret (RFC 6749, 2.3.1), so to it this one is wrong, too.
+        for client in [(GATEWAY.0, "wrong"), ("nobody", "wrong"), Canaille::ODD_GATEWAY] {
+            let envoy = gateway(with(&identity, client, &[]), identity.addr(), &upstream).start();
+            assert_eq!([status(&envoy, &token), status(&envoy, &token)], [503, 503], "{client:?}");
+            assert_logged(&envoy, "answered 401: it refuses our client");
+        }
+        let (odd, odd_secret) = Canaille::ODD_GATEWAY;
+        let answer = identity.endpoints().introspect(&Client::RawBasic(odd, odd_secret), &token).json();
+        assert_eq!(answer["active"], true);
+
+        // By a name that is not its own it does not want to be asked.
+        let configuration = bookings(Canaille::INTROSPECTION_PATH, GATEWAY.0, GATEWAY.1, &[]);
+        let envoy = gateway(configuration, identity.addr(), &upstream).start();
+        assert_eq!(status(&envoy, &token), 503);
+        assert_logged(&envoy, "answered 400 instead of 200");
+        assert_eq!((identity.introspections(), upstream.request_count()), (8, 0));
+    }
+
+    #[test]
+    fn a_gateway_that_is_no_audience_of_a_good_token_hears_that_it_is_inactive() {
+        let (identity, upstream) = (Canaille::start(), Upstream::start());
+        let token = identity.client_credentials("view");
+        let envoy = gateway(with(&identity, ("web", "web-secret"), &[]), identity.addr(), &upstream).start();
+        assert_eq!(status(&envoy, &token), 401);
+        assert_logged(&envoy, "refused with 401: inactive");
+    }
+}

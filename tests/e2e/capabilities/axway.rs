@@ -29,7 +29,15 @@ fn names(client: &str, owner: &str) -> (String, String) {
 /// A form that is refused as RFC 6749, 5.2, has it.
 #[track_caller]
 fn assert_not_granted(response: &Response) {
-    assert_eq!((response.status, &response.json()["error"]), (400, &json!("invalid_grant")), "{response:?}");
+    assert_eq!((response.status, &response.json()["error"]), (400, &json!("invalid_grant")), "{}", response.text());
+}
+
+/// `invalid_grant`, for this reason.
+#[track_caller]
+fn assert_assertion_refused(response: &Response, reason: &str) {
+    assert_not_granted(response);
+    let description = response.json()["error_description"].as_str().unwrap_or_default().to_owned();
+    assert!(description.contains(reason), "refused, but not for {reason:?}: {description}");
 }
 
 #[test]
@@ -119,40 +127,41 @@ fn s1_5_a_token_for_a_jwt_assertion_is_honoured_and_the_assertion_itself_is_not(
 fn s1_5_a_jwt_assertion_is_redeemed_once_by_the_right_server_for_five_minutes_at_most() {
     let key = SigningKey::rs256();
     let identity = OidcProvider::builder().trusts(&key).start();
+    let refused =
+        |assertion: &str, reason: &str| assert_assertion_refused(&identity.jwt_bearer(assertion, "view"), reason);
     let now = unix_time();
-    for (pointer, value) in [
-        ("/iss", json!("https://elsewhere.example.test")),
-        ("/sub", json!("mallory")),
-        ("/aud", json!("https://elsewhere.example.test/token")),
-        ("/exp", json!(now - 60)),
-        ("/exp", json!(now + 600)),
-        ("/nbf", json!(now + 60)),
+    for (pointer, value, reason) in [
+        ("/iss", json!("https://elsewhere.example.test"), r#"unexpected "iss""#),
+        ("/sub", json!("mallory"), "nobody here has that name"),
+        ("/aud", json!("https://elsewhere.example.test/token"), r#"unexpected "aud""#),
+        ("/exp", json!(now - 60), r#""exp" claim timestamp check failed"#),
+        ("/exp", json!(now + 600), "good for too long"),
+        ("/nbf", json!(now + 60), r#""nbf" claim timestamp check failed"#),
     ] {
         let claims = with(identity.jwt_claims("fred"), &[(pointer, value)]);
-        assert_not_granted(&identity.jwt_bearer(&key.jwt(&claims), "view"));
+        refused(&key.jwt(&claims), reason);
     }
     for required in ["iss", "sub", "aud", "exp", "jti"] {
         let mut claims = identity.jwt_claims("fred");
         claims[required] = Value::Null;
-        assert_not_granted(&identity.jwt_bearer(&key.jwt(&claims), "view"));
+        refused(&key.jwt(&claims), "");
         claims.as_object_mut().expect("an object").remove(required);
-        assert_not_granted(&identity.jwt_bearer(&key.jwt(&claims), "view"));
+        refused(&key.jwt(&claims), &format!(r#"missing required "{required}" claim"#));
     }
     let claims = identity.jwt_claims("fred");
-    for forger in [SigningKey::rs256(), SigningKey::es256()] {
-        assert_not_granted(&identity.jwt_bearer(&forger.jwt(&claims), "view"));
-    }
+    refused(&SigningKey::rs256().jwt(&claims), "signature verification failed");
+    refused(&SigningKey::es256().jwt(&claims), r#""alg" (Algorithm) Header Parameter value not allowed"#);
     let (good, another) = (key.jwt(&claims), key.jwt(&identity.jwt_claims("fred")));
     let (signed, _) = good.rsplit_once('.').expect("a signature");
     let (_, signature) = another.rsplit_once('.').expect("a signature");
-    assert_not_granted(&identity.jwt_bearer(&format!("{signed}.{signature}"), "view"));
-    assert_not_granted(&identity.jwt_bearer("garbage", "view"));
+    refused(&format!("{signed}.{signature}"), "signature verification failed");
+    refused("garbage", "Invalid Compact JWS");
 
     // What was refused is not used up.
     tokens_of(&identity.jwt_bearer(&good, "view"));
-    assert_not_granted(&identity.jwt_bearer(&good, "view"));
+    refused(&good, "redeemed before");
     // Nobody is trusted unless the server is told whom.
-    assert_not_granted(&OidcProvider::start().jwt_bearer(&key.jwt(&identity.jwt_claims("fred")), "view"));
+    assert_assertion_refused(&OidcProvider::start().jwt_bearer(&good, "view"), "no issuer is trusted");
 }
 
 #[test]
@@ -225,6 +234,76 @@ fn s1_7_whether_a_revocation_is_granted_is_for_the_identity_server_to_say() {
     assert_eq!(status(&envoy, list(), &token), 200);
     identity.revoke(&token);
     assert_eq!(status(&envoy, list(), &token), 401);
+}
+
+/// A SAML identity provider and an authorization server that redeems its assertions.
+fn federation() -> (SimpleSamlPhp, OidcProvider) {
+    let saml = SimpleSamlPhp::start();
+    let identity = OidcProvider::builder().trusts_certificate(&saml.certificate()).start();
+    saml.serve(&identity.token_endpoint());
+    (saml, identity)
+}
+
+#[test]
+fn s1_9_a_token_for_a_saml_assertion_is_honoured_and_the_assertion_itself_is_not() {
+    let ((saml, identity), upstream) = (federation(), Upstream::start());
+    let envoy = gateway(&identity, &upstream).plugin(with_names(&identity, &[])).start();
+    let assertion = || saml.assertion("alice", "alice-saml", &identity.token_endpoint());
+    let (redeemed, fresh) = (SimpleSamlPhp::encode(&assertion()), SimpleSamlPhp::encode(&assertion()));
+
+    let token = tokens_of(&identity.saml_bearer(&redeemed, "view")).access_token;
+    assert_eq!(named(&envoy, &upstream, &token), names("web", "alice"));
+    assert_refused(&send(envoy.addr("main"), &book().bearer(&token)), Refusal::LacksScope("book"));
+    for bearer in [&redeemed, &fresh] {
+        assert_refused(&send(envoy.addr("main"), &list().bearer(bearer)), Refusal::BadToken);
+    }
+    assert_eq!(upstream.request_count(), 1);
+}
+
+#[test]
+fn s1_9_a_saml_assertion_is_redeemed_once_as_it_was_signed_and_by_the_right_server() {
+    let ((saml, identity), upstream) = (federation(), Upstream::start());
+    let envoy = gateway(&identity, &upstream).plugin(with_names(&identity, &[])).start();
+    let here = identity.token_endpoint();
+    let redeem = |assertion: &str| identity.saml_bearer(&SimpleSamlPhp::encode(assertion), "view");
+    let refused = |assertion: &str, reason: &str| assert_assertion_refused(&redeem(assertion), reason);
+    let good = saml.assertion("alice", "alice-saml", &here);
+    let (before, rest) = good.split_once("<ds:Signature").expect("a signature");
+    let (signature, after) = rest.split_once("</ds:Signature>").expect("its end");
+    let unsigned = format!("{before}{after}");
+
+    refused("garbage", "");
+    // Another name, a longer life: what is changed is not what was signed.
+    for (from, to) in [(">alice<", ">fred<"), ("NotOnOrAfter=\"2", "NotOnOrAfter=\"3"), (&here, "http://x.test/")] {
+        assert!(good.contains(from), "no {from} in {good}");
+        refused(&good.replace(from, to), "the signature is wrong");
+    }
+    refused(&unsigned, "exactly one signature");
+    let twice = format!("</ds:Signature><ds:Signature{signature}</ds:Signature>");
+    refused(&good.replace("</ds:Signature>", &twice), "exactly one signature");
+    refused(&good.replace("rsa-sha256", "rsa-sha1"), "rsa-sha1");
+    refused(&format!("<!DOCTYPE x>{good}"), "document type");
+
+    // For another server, by another provider, for somebody unknown.
+    let elsewhere = "https://elsewhere.example.test/token";
+    saml.serve(elsewhere);
+    refused(&saml.assertion("alice", "alice-saml", elsewhere), "another audience");
+    refused(&saml.assertion("mallory", "mallory-saml", &here), "nobody here has that name");
+    let other = SimpleSamlPhp::start();
+    other.serve(&here);
+    refused(&other.assertion("alice", "alice-saml", &here), "invalid signature");
+    assert_assertion_refused(&OidcProvider::start().saml_bearer(&SimpleSamlPhp::encode(&good), "view"), "no issuer");
+
+    // None of this has used it up.
+    assert_eq!(named(&envoy, &upstream, &tokens_of(&redeem(&good)).access_token), names("web", "alice"));
+    refused(&good, "redeemed before");
+
+    // A signed assertion as an ornament of one without a signature: only what is signed is read.
+    let next = saml.assertion("alice", "alice-saml", &here);
+    let forged = unsigned.replace(">alice<", ">fred<").replace(" ID=\"_", " ID=\"_forged");
+    let (tag, rest) = forged.split_once('>').expect("its tag");
+    let wrapped = redeem(&format!("{tag}><saml:Advice>{next}</saml:Advice>{rest}"));
+    assert_eq!(named(&envoy, &upstream, &tokens_of(&wrapped).access_token), names("web", "alice"));
 }
 
 #[test]

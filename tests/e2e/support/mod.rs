@@ -20,7 +20,8 @@ use std::time::{Duration, Instant};
 pub use envoy::{Envoy, EnvoyBuilder, ListenerSpec, RouteSpec, envoy_binary};
 pub use http::{Abort, Connection, Http2Client, Request, load, send, send_and_abort, try_send};
 pub use identity::{
-    Arrival, Browser, Client, Login, OidcProvider, ServerProcess, SigningKey, Tokens, tokens_of, unix_time,
+    Arrival, Browser, Client, Login, OidcProvider, ServerProcess, SigningKey, SimpleSamlPhp, Tokens, tokens_of,
+    unix_time,
 };
 pub use scripted::{Script, ScriptedServer};
 pub use upstream::Upstream;

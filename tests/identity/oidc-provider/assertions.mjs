@@ -28,8 +28,8 @@ export class Redeemed {
   }
 }
 
-// The one error of an assertion that does not do (RFC 7521, 4.1.1). The reason may be told: it is about what
-// the client has sent.
+// The one error of an assertion that does not do (RFC 7521, 4.1.1). Its description says why, which oidc-provider
+// would keep to itself: it is about what the client has sent.
 export function refuse(reason) {
-  return new errors.InvalidGrant(`the assertion is refused: ${reason}`);
+  return new errors.CustomOIDCProviderError('invalid_grant', `the assertion is refused: ${reason}`);
 }

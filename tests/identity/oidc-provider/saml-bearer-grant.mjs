@@ -1,6 +1,6 @@
 // The SAML 2.0 bearer grant (RFC 7522, 2.1): a token for whom a trusted identity provider vouches in a signed
 // assertion.
-import { DOMParser } from '@xmldom/xmldom';
+import { DOMParser, onWarningStopParsing } from '@xmldom/xmldom';
 import { errors } from 'oidc-provider';
 import { SignedXml } from 'xml-crypto';
 import {
@@ -19,8 +19,12 @@ const DIGESTS = ['http://www.w3.org/2001/04/xmlenc#sha256'];
 const TRANSFORMS = ['http://www.w3.org/2001/10/xml-exc-c14n#', `${XMLDSIG}enveloped-signature`];
 
 function parse(xml) {
-  const onError = (level, message) => { throw refuse(message); };
-  const document = new DOMParser({ onError }).parseFromString(xml, 'text/xml');
+  let document;
+  try {
+    document = new DOMParser({ onError: onWarningStopParsing }).parseFromString(xml, 'text/xml');
+  } catch (error) {
+    throw refuse(error.message);
+  }
   // Its entities could make the parser read something else than what was signed.
   if (document.doctype) throw refuse('it has a document type');
   return document;

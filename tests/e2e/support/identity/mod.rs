@@ -4,11 +4,13 @@ mod browser;
 mod keys;
 mod oidc_provider;
 mod process;
+mod simplesamlphp;
 
 pub use browser::{Arrival, Browser};
 pub use keys::{SigningKey, unix_time};
 pub use oidc_provider::{Client, Login, OidcProvider, tokens_of};
 pub use process::ServerProcess;
+pub use simplesamlphp::SimpleSamlPhp;
 
 /// What a token endpoint answers.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -39,6 +39,11 @@ impl ServerProcess {
         self.lines.lock().expect("the lines").clone()
     }
 
+    /// What it wrote to its standard error.
+    pub fn errors(&self) -> String {
+        std::fs::read_to_string(self.errors.path()).unwrap_or_default()
+    }
+
     /// Waits for an answer of `probe`; fails the test with what the server complained about when it ends before, or
     /// when `limit` is over.
     #[track_caller]
@@ -47,9 +52,7 @@ impl ServerProcess {
             let ended = self.child.try_wait().expect("its state");
             probe(self).map(Ok).or_else(|| ended.map(|status| Err(format!("it ended with {status}"))))
         });
-        outcome.and_then(|done| done).unwrap_or_else(|error| {
-            panic!("{error}; it said: {}", std::fs::read_to_string(self.errors.path()).unwrap_or_default())
-        })
+        outcome.and_then(|done| done).unwrap_or_else(|error| panic!("{error}; it said: {}", self.errors()))
     }
 }
 

@@ -2,7 +2,8 @@
 // listens where nobody else is.
 //
 //   POST /admin/revoke  form: token   204, or 404 for a token that is not known
-//   POST /admin/purge                 removes what has expired, as a schedule would; says how much it was
+//   POST /admin/purge                 removes what has expired, as the schedule does; says how much
+//                                     that was since the start
 import { purge } from './memory.mjs';
 import { readForm } from './form.mjs';
 

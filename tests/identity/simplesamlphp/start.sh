@@ -20,7 +20,7 @@ fail() {
 : "${PORT:?}" "${STATE:?}"
 [[ -f $LIBRARY/lib/_autoload.php ]] &&
   php -r 'exit((int) !(extension_loaded("dom") && extension_loaded("mbstring")));' 2>/dev/null ||
-  fail "SimpleSAMLphp and what it takes of PHP is not installed: run 'make identity'"
+  fail "it is not installed, or PHP lacks dom or mbstring: run 'make identity'"
 
 openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=partner.example.test \
   -keyout "$STATE/saml.key" -out "$STATE/saml.pem" 2>"$STATE/openssl.log" || fail "$(cat "$STATE/openssl.log")"

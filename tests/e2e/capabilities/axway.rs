@@ -63,6 +63,30 @@ fn s1_1_a_token_of_the_authorization_code_grant_is_honoured_and_the_code_is_not(
 }
 
 #[test]
+fn s1_1_a_code_is_redeemed_once_and_only_by_whom_it_was_for() {
+    let (identity, upstream) = (OidcProvider::start(), Upstream::start());
+    let envoy = gateway(&identity, &upstream).plugin(with_names(&identity, &[("/cache/max_ttl", json!("0s"))])).start();
+    let login = Login::new("alice", "alice-pw", &["openid", "view"]);
+
+    // A verifier belongs to the code (RFC 7636, 4.6): another, none, or one that nobody asked for.
+    let wrong = "another-verifier-of-forty-three-characters-too";
+    let proven = || identity.code_with_pkce(Client::WEB, &login);
+    assert_not_granted(&identity.redeem_code(Client::WEB, &proven(), &[("code_verifier", wrong)]));
+    assert_not_granted(&identity.redeem_code(Client::WEB, &proven(), &[]));
+    let plain = identity.code(Client::WEB, &login, &[]);
+    assert_not_granted(&identity.redeem_code(Client::WEB, &plain, &[("code_verifier", wrong)]));
+    let verifier = [("code_verifier", OidcProvider::VERIFIER)];
+    assert_not_granted(&identity.redeem_code(Client::NETIQ, &proven(), &verifier));
+
+    // A code that comes twice was stolen: what was issued for it ends (RFC 6749, 4.1.2).
+    let code = proven();
+    let token = tokens_of(&identity.redeem_code(Client::WEB, &code, &verifier)).access_token;
+    assert_eq!(named(&envoy, &upstream, &token), names("web", "alice"));
+    assert_not_granted(&identity.redeem_code(Client::WEB, &code, &verifier));
+    assert_refused(&send(envoy.addr("main"), &list().bearer(&token)), Refusal::BadToken);
+}
+
+#[test]
 fn s1_2_a_token_from_the_fragment_of_the_implicit_grant_is_honoured_in_the_header() {
     let (identity, upstream) = (OidcProvider::start(), Upstream::start());
     let envoy = gateway(&identity, &upstream).plugin(with_names(&identity, &[])).start();

@@ -165,6 +165,7 @@ impl OidcProvider {
     pub const GATEWAY_ID: &str = "gateway";
     pub const GATEWAY_SECRET: &str = "gate+way 100%/=secret";
     pub const INTROSPECTION_PATH: &str = "/token/introspection";
+    pub const VERIFIER: &str = "a-verifier-of-at-least-forty-three-characters";
     /// Who signs the assertions that it redeems.
     pub const TRUSTED_ISSUER: &str = "https://partner.example.test";
 
@@ -321,16 +322,27 @@ impl OidcProvider {
 
     #[track_caller]
     pub fn authorization_code_with_pkce(&self, client: Client, login: &Login) -> Tokens {
-        let verifier = "a-verifier-of-at-least-forty-three-characters";
-        let challenge = BASE64_URL_SAFE_NO_PAD.encode(hmac_sha256::Hash::hash(verifier.as_bytes()));
-        let code = self.code(client, login, &[("code_challenge", &challenge), ("code_challenge_method", "S256")]);
-        self.tokens(client, &[&code_form(&code)[..], &[("code_verifier", verifier)]].concat())
+        let code = self.code_with_pkce(client, login);
+        tokens_of(&self.redeem_code(client, &code, &[("code_verifier", Self::VERIFIER)]))
     }
 
     #[track_caller]
     pub fn authorization_code(&self, client: Client, login: &Login) -> Tokens {
-        let code = self.code(client, login, &[]);
-        self.tokens(client, &code_form(&code))
+        tokens_of(&self.redeem_code(client, &self.code(client, login, &[]), &[]))
+    }
+
+    /// What the token endpoint answers to an authorization code.
+    #[track_caller]
+    pub fn redeem_code(&self, client: Client, code: &str, parameters: &[(&str, &str)]) -> Response {
+        let form = [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", REDIRECT_URI)];
+        self.token_request(client, &[&form[..], parameters].concat())
+    }
+
+    /// An authorization code, to be redeemed with `VERIFIER` (RFC 7636).
+    #[track_caller]
+    pub fn code_with_pkce(&self, client: Client, login: &Login) -> String {
+        let challenge = BASE64_URL_SAFE_NO_PAD.encode(hmac_sha256::Hash::hash(Self::VERIFIER.as_bytes()));
+        self.code(client, login, &[("code_challenge", &challenge), ("code_challenge_method", "S256")])
     }
 
     /// An authorization code, for a client to redeem.
@@ -435,10 +447,6 @@ fn ca_file(files: &TempDir) -> PathBuf {
 
 fn refresh_form(refresh_token: &str) -> [(&str, &str); 2] {
     [("grant_type", "refresh_token"), ("refresh_token", refresh_token)]
-}
-
-fn code_form(code: &str) -> [(&str, &str); 3] {
-    [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", REDIRECT_URI)]
 }
 
 /// A value of a query or a fragment.

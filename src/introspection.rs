@@ -40,7 +40,7 @@ pub(crate) struct Endpoint {
 /// What the authorization server said of a token.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Introspection {
-    Active(Claims),
+    Active(Box<Claims>),
     Inactive,
 }
 
@@ -133,7 +133,7 @@ impl Endpoint {
             return Ok(Introspection::Inactive);
         }
         Claims::from_members(&members, dialect, interest, asked_at)
-            .map(Introspection::Active)
+            .map(|claims| Introspection::Active(Box::new(claims)))
             .map_err(Trouble::BadAnswer)
     }
 }

@@ -38,7 +38,8 @@ fn digest(token: &str) -> TokenDigest {
 }
 
 fn active(subject: &str, expires_at: Option<UnixTime>) -> Introspection {
-    Introspection::Active(Claims { expires_at, forwarded: vec![Some(subject.to_owned())], ..Claims::default() })
+    let claims = Claims { expires_at, forwarded: vec![Some(subject.to_owned())], ..Claims::default() };
+    Introspection::Active(Box::new(claims))
 }
 
 fn after(time: UnixTime, secs: u64) -> UnixTime {

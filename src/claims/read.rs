@@ -37,9 +37,10 @@ pub(super) fn texts(value: Option<&Json>) -> Option<Vec<String>> {
 pub(super) fn roles<'a>(values: impl Iterator<Item = &'a Json>) -> Option<Vec<String>> {
     let mut roles = Vec::new();
     for value in values {
-        match value {
-            Json::Object(members) => roles.extend(members.iter().map(|(name, _)| name.clone())),
-            other => roles.extend(texts(Some(other))?),
+        if let Json::Object(members) = value {
+            roles.extend(members.iter().map(|(name, _)| name.clone()));
+        } else {
+            roles.extend(texts(Some(value))?);
         }
     }
     Some(roles)

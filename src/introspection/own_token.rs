@@ -118,8 +118,9 @@ impl OwnToken {
     /// Keeps a token that was asked for at `asked_at`.
     pub(crate) fn keep(&mut self, token: Secret, lifetime: Duration, asked_at: UnixTime) {
         // A token must outlive the request that it is sent with.
-        let expires_at = asked_at.saturating_add(lifetime.saturating_sub((lifetime / 10).min(MAX_MARGIN)));
-        self.held = Some(Held { token, renew_at: asked_at.saturating_add(lifetime / 5 * 4), expires_at });
+        let margin = lifetime.mul_f64(0.1).min(MAX_MARGIN);
+        let expires_at = asked_at.saturating_add(lifetime.saturating_sub(margin));
+        self.held = Some(Held { token, renew_at: asked_at.saturating_add(lifetime.mul_f64(0.8)), expires_at });
         self.renewing_until = None;
     }
 

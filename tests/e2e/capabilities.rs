@@ -1,6 +1,8 @@
 //! The capability rows: what the reference gateways do, each shown through a real Envoy with the real identity server
-//! behind it. A test is named by its row: S0 is NetIQ Secure API Manager, S2 is webMethods API Gateway.
+//! behind it. A test is named by its row: S0 is NetIQ Secure API Manager, S1 is Axway API Gateway, S2 is webMethods API
+//! Gateway.
 
+mod axway;
 mod netiq;
 mod webmethods;
 

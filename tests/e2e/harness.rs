@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::{
     Abort, Connection, Envoy, Http2Client, ListenerSpec, OidcProvider, Request, RouteSpec, Script, ScriptedServer,
-    Upstream, load, send, send_and_abort, try_send, wait_until,
+    SigningKey, Upstream, load, send, send_and_abort, try_send, unix_time, wait_until,
 };
 
 const LIMIT: Duration = Duration::from_secs(5);
@@ -215,6 +215,59 @@ fn the_identity_server_issues_tokens() {
     scopes.sort_unstable();
     assert_eq!((scopes, bob.id_token.is_some()), (vec!["cancel", "view"], true));
     assert_eq!(identity.introspections(), 5);
+}
+
+#[test]
+fn the_identity_server_says_the_roles_of_a_user_in_every_shape() {
+    let identity = OidcProvider::start();
+    let seen = |user: &str, password: &str| {
+        let answer = introspect(identity.addr(), &identity.password(user, password, "view").access_token);
+        let of_project = answer["urn:zitadel:iam:org:project:roles"].as_object().expect("an object");
+        (
+            answer["roles"].clone(),
+            answer["realm_access"]["roles"].clone(),
+            of_project.keys().cloned().collect::<Vec<_>>(),
+        )
+    };
+    for (user, password, roles) in
+        [("alice", "alice-pw", &["admin"][..]), ("fred", "test0123", &["manager"]), ("bob", "bob-pw", &[])]
+    {
+        let names = roles.iter().map(|role| (*role).to_owned()).collect();
+        assert_eq!(seen(user, password), (json!(roles), json!(roles), names), "{user}");
+    }
+}
+
+#[test]
+fn the_identity_server_knows_gateways_by_post_and_by_key() {
+    let (es256, rs256) = (SigningKey::es256(), SigningKey::rs256());
+    let identity = OidcProvider::builder().gateway_es256(&es256).gateway_rs256(&rs256).start();
+    let token = identity.client_credentials("view");
+    let ask = |form: &[(&str, &str)]| {
+        let form = [&[("token", token.as_str())], form].concat();
+        send(identity.addr(), &Request::form(OidcProvider::INTROSPECTION_PATH, &form))
+    };
+
+    let post = ask(&[("client_id", "gateway-post"), ("client_secret", OidcProvider::GATEWAY_SECRET)]);
+    assert_eq!((post.status, &post.json()["active"]), (200, &json!(true)));
+    assert_eq!(ask(&[("client_id", "gateway-post"), ("client_secret", "wrong")]).status, 401);
+
+    let assertion = |id: &str, key: &SigningKey, number: u8| {
+        let (exp, jti) = (unix_time() + 60, format!("{id}-{number}"));
+        key.jwt(&json!({ "iss": id, "sub": id, "aud": identity.issuer(), "exp": exp, "jti": jti }))
+    };
+    let kind = ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+    let by_key = |assertion: &str| ask(&[kind, ("client_assertion", assertion)]);
+    for (id, key, other) in [("gateway-key", &es256, &rs256), ("gateway-key-rsa", &rs256, &es256)] {
+        let good = assertion(id, key, 1);
+        let answer = by_key(&good);
+        assert_eq!((answer.status, &answer.json()["active"]), (200, &json!(true)), "{id}: {}", answer.text());
+        assert_eq!(by_key(&good).status, 401, "{id}: an assertion is good once");
+        assert_eq!(by_key(&assertion(id, other, 2)).status, 401, "{id}: the key of another");
+    }
+    // An ECDSA signature has integers of any length: some of these start with a zero.
+    for number in 3..100 {
+        assert_eq!(by_key(&assertion("gateway-key", &es256, number)).status, 200, "{number}");
+    }
 }
 
 #[test]

@@ -250,3 +250,71 @@ fn s0_7_every_token_must_carry_the_scope_of_the_gateway() {
     // It is not demanded where no token is.
     assert_eq!(send(envoy.addr("main"), &Request::get("/healthz")).status, 200);
 }
+
+/// An API that demands the scope of the gateway and nothing else, and is told who calls.
+fn api(identity: &OidcProvider) -> Value {
+    let api = json!([{ "name": "Api", "match": [{ "path_prefix": "/" }], "require": { "scope": "APIManagerScope" } }]);
+    let headers = json!({ "headers": { "x-client": "client_id", "x-owner": "sub" } });
+    with(bookings(identity), &[("/rules", api), ("/upstream", headers)])
+}
+
+#[track_caller]
+fn assert_passes_for(upstream: &Upstream, envoy: &Envoy, token: &str, client: Client, owner: &str) {
+    upstream.clear();
+    assert_eq!(status(envoy, list(), token), 200);
+    let passed = upstream.requests().remove(0);
+    assert_eq!(
+        (passed.headers_named("x-client"), passed.headers_named("x-owner")),
+        (vec![client.id().to_owned()], vec![owner.to_owned()])
+    );
+}
+
+#[test]
+fn s0_10_a_token_of_the_authorization_endpoint_is_honoured() {
+    let (identity, upstream) = (OidcProvider::start(), Upstream::start());
+    let envoy = gateway(&identity, &upstream).plugin(api(&identity)).start();
+    // The scope of the gateway is one of those that the request lists.
+    let login = Login::new("fred", "test0123", &["openid", "view", "APIManagerScope"]);
+
+    let plain = identity.authorization_code(Client::NETIQ, &login).access_token;
+    assert_passes_for(&upstream, &envoy, &plain, Client::NETIQ, "fred");
+    let proven = identity.authorization_code_with_pkce(Client::NETIQ, &login).access_token;
+    assert_passes_for(&upstream, &envoy, &proven, Client::NETIQ, "fred");
+    let public = identity.authorization_code_with_pkce(Client::SPA, &login).access_token;
+    assert_passes_for(&upstream, &envoy, &public, Client::SPA, "fred");
+
+    // A user who does not grant it has no use of the token here.
+    let token = identity.authorization_code(Client::NETIQ, &login.approves(&["view"])).access_token;
+    assert_refused(&send(envoy.addr("main"), &list().bearer(&token)), Refusal::LacksScope("APIManagerScope"));
+}
+
+/// The request of the product's documentation, to the letter.
+const EXAMPLE: &str = "grant_type=password&client_id=557c9074-6a09-4f1a-83a6-0d3b442e1cc0\
+    &client_secret=he3Mmy3IGgL9dxhufNHo312DQqTJYI8mB6GHA&username=fred&password=test0123&scope=APIManagerScope";
+
+#[test]
+fn s0_11_a_token_of_the_documented_request_to_the_token_endpoint_is_honoured() {
+    let (identity, upstream) = (OidcProvider::start(), Upstream::start());
+    let envoy = gateway(&identity, &upstream).plugin(api(&identity)).start();
+    let request = |body: &str| {
+        let form = Request::post("/token", body).header("content-type", "application/x-www-form-urlencoded");
+        send(identity.addr(), &form)
+    };
+
+    let tokens = tokens_of(&request(EXAMPLE));
+    assert_eq!(tokens.scope.as_deref(), Some("APIManagerScope"));
+    assert_passes_for(&upstream, &envoy, &tokens.access_token, Client::NETIQ, "fred");
+    let refreshed = identity.refresh_for(Client::NETIQ, tokens.refresh()).access_token;
+    assert_passes_for(&upstream, &envoy, &refreshed, Client::NETIQ, "fred");
+
+    let other_scope = tokens_of(&request(&EXAMPLE.replace("APIManagerScope", "apimanagerscope"))).access_token;
+    assert_refused(&send(envoy.addr("main"), &list().bearer(&other_scope)), Refusal::LacksScope("APIManagerScope"));
+    for (from, to, status, error) in [
+        ("test0123", "test01234", 400, "invalid_grant"),
+        ("fred", "mallory", 400, "invalid_grant"),
+        ("6GHA", "6GHB", 401, "invalid_client"),
+    ] {
+        let response = request(&EXAMPLE.replace(from, to));
+        assert_eq!((response.status, &response.json()["error"]), (status, &json!(error)), "{to}");
+    }
+}

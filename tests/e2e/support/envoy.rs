@@ -108,6 +108,19 @@ fn direct(status: u16, body: &str) -> Value {
     json!({ "status": status, "body": { "inline_string": body } })
 }
 
+fn cluster(name: &str, addr: SocketAddr) -> Value {
+    let address = json!({ "socket_address": { "address": addr.ip().to_string(), "port_value": addr.port() } });
+    json!({
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": address } }] }],
+        },
+    })
+}
+
 #[derive(Clone, Debug)]
 pub struct EnvoyBuilder {
     listeners: Vec<(String, ListenerSpec)>,
@@ -153,16 +166,27 @@ impl EnvoyBuilder {
     }
 
     pub fn cluster(self, name: &str, addr: SocketAddr) -> Self {
-        let address = json!({ "socket_address": { "address": addr.ip().to_string(), "port_value": addr.port() } });
-        self.extra_clusters(json!([{
-            "name": name,
-            "type": "STATIC",
-            "connect_timeout": "1s",
-            "load_assignment": {
-                "cluster_name": name,
-                "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": address } }] }],
+        self.extra_clusters(json!([cluster(name, addr)]))
+    }
+
+    /// A cluster by TLS, which takes a certificate of its address that this authority has signed.
+    pub fn tls_cluster(self, name: &str, addr: SocketAddr, ca_file: &Path) -> Self {
+        let validation = json!({
+            "trusted_ca": { "filename": ca_file.to_string_lossy() },
+            "match_typed_subject_alt_names": [{
+                "san_type": "IP_ADDRESS",
+                "matcher": { "exact": addr.ip().to_string() },
+            }],
+        });
+        let mut cluster = cluster(name, addr);
+        cluster["transport_socket"] = json!({
+            "name": "envoy.transport_sockets.tls",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+                "common_tls_context": { "validation_context": validation },
             },
-        }]))
+        });
+        self.extra_clusters(json!([cluster]))
     }
 
     /// Where the routes go.

@@ -19,7 +19,7 @@ use super::{in_repository, try_wait};
 const DIRECTORY: &str = "tests/identity/glewlwyd";
 /// Of the Debian package; the copy in its documentation is missing where documentation is not installed.
 const SCHEMA: &str = "/usr/share/dbconfig-common/data/glewlwyd/install/sqlite3";
-const INSTALL: &str = "install it by `.ci/run`, or on Debian by `apt-get install glewlwyd dbconfig-no-thanks`";
+const INSTALL: &str = "install it by `make identity`, on Debian";
 const START_LIMIT: Duration = Duration::from_secs(15);
 const WEB: Client = Client::Basic("web", "web-secret");
 

@@ -27,8 +27,11 @@ pub use django_oauth_toolkit::DjangoOauthToolkit;
 pub use envoy::{Envoy, EnvoyBuilder, ListenerSpec, RouteSpec, envoy_binary};
 pub use glewlwyd::Glewlwyd;
 pub use http::{Abort, Connection, Http2Client, Request, load, send, send_and_abort, try_send};
-pub use identity::{OidcProvider, Tokens};
-pub use oauth::{Client, Endpoints};
+pub use identity::{
+    Arrival, Browser, Client, Login, OidcProvider, ServerProcess, SigningKey, SimpleSamlPhp, Tokens, tokens_of,
+    unix_time,
+};
+pub use oauth::{Client as Caller, Endpoints};
 pub use scripted::{Script, ScriptedServer};
 pub use upstream::Upstream;
 pub use wire::{Headers, Recorded, Response};

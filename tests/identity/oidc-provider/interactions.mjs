@@ -1,42 +1,17 @@
 // The pages between the authorization request and its answer: who are you, and what may the client do.
 //
-// They are plain HTML forms without script, so that a browser and an HTTP client with a cookie jar walk the
-// same way: GET the page, POST its form back to the same address, follow the redirect.
+// GET the page, POST its form back to the same address, follow the redirect.
 import { errors } from 'oidc-provider';
+import { readForm } from './form.mjs';
+import { HEADERS, html, page } from './pages.mjs';
 import { authenticate } from './users.mjs';
 
 export const INTERACTION_PATH = '/interaction/';
 
-const BODY_LIMIT = 16 * 1024;
-
-const ENTITIES = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
-
-// Names and scopes come from the request, so every value is escaped; an array holds finished markup.
-function html(strings, ...values) {
-  const escape = (value) => (Array.isArray(value)
-    ? value.join('')
-    : String(value).replace(/[&<>"']/g, (character) => ENTITIES[character]));
-  return strings.reduce((page, text, index) => page + escape(values[index - 1]) + text);
-}
-
 function send(res, status, title, body) {
-  const page = html`<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>${title}</title>
-<style>body { font: 1rem/1.6 sans-serif; max-width: 26rem; margin: 4rem auto; padding: 0 1rem } label { display: block }</style>
-<h1>${title}</h1>
-${[body]}
-</html>
-`;
-  res.writeHead(status, {
-    'content-type': 'text/html; charset=utf-8',
-    'content-length': Buffer.byteLength(page),
-    'cache-control': 'no-store',
-    'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-  });
-  res.end(page);
+  const text = page(title, body);
+  res.writeHead(status, { ...HEADERS, 'content-length': Buffer.byteLength(text) });
+  res.end(text);
 }
 
 function loginPage(res, { name = '', failed = false } = {}) {
@@ -82,17 +57,6 @@ async function saveGrant(provider, { params, session, prompt: { details } }, tic
   }
   if (details.missingOIDCClaims) grant.addOIDCClaims(details.missingOIDCClaims);
   return grant.save();
-}
-
-async function readForm(req) {
-  const chunks = [];
-  let size = 0;
-  for await (const chunk of req) {
-    size += chunk.length;
-    if (size > BODY_LIMIT) throw Object.assign(new Error('form is too large'), { status: 413 });
-    chunks.push(chunk);
-  }
-  return new URLSearchParams(Buffer.concat(chunks).toString('utf8'));
 }
 
 async function submit(provider, req, res, interaction) {

@@ -3,32 +3,40 @@
 // oidc-provider's own in-memory adapter keeps the 1000 entries used last, so under load it forgets tokens
 // that are still valid. Here only time removes an entry, which also bounds the memory.
 
-const SWEEP_MS = 10_000;
+const PURGE_MS = 10_000;
 
 const entries = new Map(); // "Model:id" -> { payload, expiresAt }
 const sessions = new Map(); // uid of a session -> key of its entry
+const userCodes = new Map(); // what a device shows -> key of its entry
 const grants = new Map(); // id of a grant -> keys of the tokens issued under it
 
 // Revoking a grant removes these; sessions and interactions only mention it.
-const GRANTED = new Set(['AccessToken', 'AuthorizationCode', 'RefreshToken']);
+const GRANTED = new Set(['AccessToken', 'AuthorizationCode', 'DeviceCode', 'RefreshToken']);
 
 function read(key) {
   const entry = entries.get(key);
   return entry && entry.expiresAt > Date.now() ? entry.payload : undefined;
 }
 
-function sweep() {
+let purged = 0;
+
+// Removes what has expired and says how much that was since the start.
+export function purge() {
   const now = Date.now();
+  const before = entries.size;
   for (const [key, entry] of entries) if (entry.expiresAt <= now) entries.delete(key);
   for (const [uid, key] of sessions) if (!entries.has(key)) sessions.delete(uid);
+  for (const [code, key] of userCodes) if (!entries.has(key)) userCodes.delete(code);
   for (const [id, keys] of grants) {
     for (const key of keys) if (!entries.has(key)) keys.delete(key);
     if (keys.size === 0) grants.delete(id);
   }
+  purged += before - entries.size;
+  return purged;
 }
 
-// unref: the sweep alone must not keep the process alive.
-setInterval(sweep, SWEEP_MS).unref();
+// unref: the timer alone must not keep the process alive.
+setInterval(purge, PURGE_MS).unref();
 
 export class MemoryAdapter {
   constructor(model) {
@@ -43,6 +51,7 @@ export class MemoryAdapter {
     const key = this.key(id);
     entries.set(key, { payload, expiresAt: expiresIn ? Date.now() + expiresIn * 1000 : Infinity });
     if (this.model === 'Session') sessions.set(payload.uid, key);
+    if (payload.userCode) userCodes.set(payload.userCode, key);
     if (GRANTED.has(this.model) && payload.grantId) {
       if (!grants.has(payload.grantId)) grants.set(payload.grantId, new Set());
       grants.get(payload.grantId).add(key);
@@ -57,9 +66,8 @@ export class MemoryAdapter {
     return read(sessions.get(uid));
   }
 
-  // Only the device flow asks, and it is off.
-  async findByUserCode() {
-    return undefined;
+  async findByUserCode(userCode) {
+    return read(userCodes.get(userCode));
   }
 
   async consume(id) {

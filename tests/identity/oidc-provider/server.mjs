@@ -6,18 +6,34 @@
 //   ISSUER                  issuer identifier (http://HOST:PORT)
 //   ACCESS_TOKEN_TTL        lifetime of access tokens in seconds (3600)
 //   INTROSPECTION_DELAY_MS  waits this long before it answers an introspection (0)
-//   REDIRECT_URI            redirect URI of the clients `web` and `spa` (http://127.0.0.1:9500/callback)
+//   REDIRECT_URI            redirect URI of the clients that take one (http://127.0.0.1:9500/callback)
 //   KEYFILE                 file that keeps the signing key across restarts (none: a new key each start)
+//   TLS_PORT                port to listen on with TLS, too (none); 0 takes a free one
+//   TLS_CA_FILE             file that gets the certificate of the private authority behind the TLS listener
+//   TRUSTED_JWT_KEY         file with the public key (PEM, RSA) of the issuer whose JWT assertions are redeemed
+//   TRUSTED_SAML_CERT       file with the certificate (PEM) of the issuer whose SAML assertions are redeemed
+//   GATEWAY_ES256_KEY       file with the public key (PEM, P-256) of the client `gateway-key`
+//   GATEWAY_RS256_KEY       file with the public key (PEM, RSA) of the client `gateway-key-rsa`
 //
-// Standard output: `ready URL` once it listens, then `METHOD PATH STATUS` for each request answered.
+// Standard output: `tls URL` if it listens with TLS, `ready URL` once it listens, then `METHOD PATH STATUS` for
+// each request answered.
 import { createPrivateKey, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Provider, errors } from 'oidc-provider';
+import { ADMIN_PATH, handleAdmin } from './admin.mjs';
+import { clients } from './clients.mjs';
+import { devicePages } from './device-pages.mjs';
 import { INTERACTION_PATH, handleInteraction } from './interactions.mjs';
+import { createIssue, mayRefresh } from './issue.mjs';
+import { registerJwtBearerGrant } from './jwt-bearer-grant.mjs';
 import { MemoryAdapter } from './memory.mjs';
 import { registerPasswordGrant } from './password-grant.mjs';
+import { registerSamlBearerGrant } from './saml-bearer-grant.mjs';
+import { makeCertificate } from './tls.mjs';
 import { describe, findAccount } from './users.mjs';
 
 const { env } = process;
@@ -47,35 +63,22 @@ function resourceServer(resource) {
   return { audience: resource, scope: SCOPE, accessTokenTTL: ACCESS_TOKEN_TTL, ...format };
 }
 
-const NO_REDIRECT = { redirect_uris: [], response_types: [] };
-const CLIENTS = [
-  { client_id: 'traveller', client_secret: 'traveller-secret', grant_types: ['client_credentials'], ...NO_REDIRECT },
-  {
-    client_id: 'web',
-    client_secret: 'web-secret',
-    // `native`, because the implicit flow of a `web` application must redirect to https.
-    application_type: 'native',
-    redirect_uris: [REDIRECT_URI],
-    grant_types: ['authorization_code', 'refresh_token', 'client_credentials', 'password', 'implicit'],
-    response_types: ['code', 'id_token token'],
-  },
-  {
-    client_id: 'spa',
-    token_endpoint_auth_method: 'none',
-    application_type: 'native',
-    redirect_uris: [REDIRECT_URI],
-    grant_types: ['authorization_code', 'refresh_token'],
-    response_types: ['code'],
-  },
-  // Its secret survives HTTP Basic only if both sides form-encode it first (RFC 6749, 2.3.1).
-  { client_id: 'gateway', client_secret: 'gate+way 100%/=secret', grant_types: [], ...NO_REDIRECT },
-];
+// The file that a variable names, if it does.
+const given = (variable) => env[variable] && readFileSync(env[variable], 'utf8');
 
 const isConfidential = (client) => client.clientAuthMethod !== 'none';
 
 // RFC 7009, 2.1: a client that revokes a token of another one is told so.
 async function mayRevoke(ctx, client, token) {
   if (token.clientId !== client.clientId) throw new errors.InvalidRequest('the token belongs to another client');
+  return true;
+}
+
+// A client with a `refresh_limit` may refresh that many times. oidc-provider knows no such limit, but asks here
+// before it exchanges a refresh token for the next.
+async function rotateRefreshToken(ctx) {
+  const { client, entities: { RefreshToken: { rotations = 0 } } } = ctx.oidc;
+  if (rotations >= (client.refresh_limit ?? Infinity)) throw new errors.InvalidGrant('the refresh limit is reached');
   return true;
 }
 
@@ -96,10 +99,14 @@ function signingKeys() {
 
 const configuration = {
   adapter: MemoryAdapter,
-  clients: CLIENTS,
+  clients: clients({
+    redirectUri: REDIRECT_URI,
+    gatewayKeys: { es256: given('GATEWAY_ES256_KEY'), rs256: given('GATEWAY_RS256_KEY') },
+  }),
+  extraClientMetadata: { properties: ['refresh_limit'] },
   jwks: signingKeys(),
   cookies: { keys: [randomBytes(32).toString('hex')] },
-  clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'none'],
+  clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
   responseTypes: ['code', 'id_token token'],
   scopes: ['openid'],
   findAccount,
@@ -112,15 +119,15 @@ const configuration = {
     const id = ctx.oidc.result?.consent?.grantId;
     return id ? ctx.oidc.provider.Grant.find(id) : undefined;
   },
-  // Without asking for `offline_access`, which the password grant does not know.
-  issueRefreshToken: async (ctx, client) => client.grantTypeAllowed('refresh_token'),
-  rotateRefreshToken: true,
+  issueRefreshToken: async (ctx, client) => mayRefresh(client),
+  rotateRefreshToken,
   // A token outlives the login of the browser that asked for it.
   expiresWithSession: async () => false,
   ttl: {
     AccessToken: ACCESS_TOKEN_TTL,
     AuthorizationCode: 60,
     ClientCredentials: ACCESS_TOKEN_TTL,
+    DeviceCode: 600,
     Grant: DAY,
     IdToken: 3600,
     Interaction: 600,
@@ -136,6 +143,7 @@ const configuration = {
     rpInitiatedLogout: { enabled: false },
     userinfo: { enabled: false },
     clientCredentials: { enabled: true },
+    deviceFlow: { enabled: true, ...devicePages },
     introspection: { enabled: true, allowedPolicy: async (ctx, client) => isConfidential(client) },
     revocation: { enabled: true, allowedPolicy: mayRevoke },
     resourceIndicators: {
@@ -149,7 +157,10 @@ const configuration = {
 
 function createProvider(issuer) {
   const provider = new Provider(issuer, configuration);
-  registerPasswordGrant(provider, { defaultResource: DEFAULT_RESOURCE, resourceServer });
+  const issue = createIssue(provider, { defaultResource: DEFAULT_RESOURCE, resourceServer });
+  registerPasswordGrant(provider, { issue });
+  registerJwtBearerGrant(provider, { issue, publicKey: given('TRUSTED_JWT_KEY') });
+  registerSamlBearerGrant(provider, { issue, certificate: given('TRUSTED_SAML_CERT') });
   provider.on('server_error', (ctx, error) => console.error(error));
   return provider;
 }
@@ -164,6 +175,8 @@ function createHandler(provider) {
       res.end('ok');
     } else if (path.startsWith(INTERACTION_PATH)) {
       await handleInteraction(provider, req, res);
+    } else if (path.startsWith(ADMIN_PATH)) {
+      await handleAdmin(provider, req, res);
     } else {
       if (INTROSPECTION_DELAY_MS > 0 && path === '/token/introspection') await sleep(INTROSPECTION_DELAY_MS);
       if (!res.destroyed) await protocol(req, res);
@@ -171,14 +184,23 @@ function createHandler(provider) {
   };
 }
 
-const server = createServer();
-// Longer than a proxy keeps an idle connection: node's 5 s closes them while the proxy reuses them.
-server.keepAliveTimeout = 120_000;
-server.listen(PORT, HOST, () => {
-  // The issuer names the port, which is known only now.
-  const url = `http://${HOST}:${server.address().port}`;
-  server.on('request', createHandler(createProvider(env.ISSUER ?? url)));
-  console.log(`ready ${url}`);
-});
+// The issuer names a port, which is known only when the server listens.
+async function listen(server, port) {
+  // Longer than a proxy keeps an idle connection: node's 5 s closes them while the proxy reuses them.
+  server.keepAliveTimeout = 120_000;
+  server.listen(port, HOST);
+  await once(server, 'listening');
+  return `${HOST}:${server.address().port}`;
+}
+
+const plain = createServer();
+const url = `http://${await listen(plain, PORT)}`;
+const handler = createHandler(createProvider(env.ISSUER ?? url));
+plain.on('request', handler);
+if (env.TLS_PORT) {
+  const secure = createTlsServer(makeCertificate(HOST, env.TLS_CA_FILE), handler);
+  console.log(`tls https://${await listen(secure, Number(env.TLS_PORT))}`);
+}
+console.log(`ready ${url}`);
 
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(0));

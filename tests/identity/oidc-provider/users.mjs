@@ -3,7 +3,9 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 
 const users = new Map([
   ['alice', { password: 'alice-pw', department: 'time travel', roles: ['admin'] }],
-  ['bob', { password: 'bob-pw', department: 'ticket office', roles: ['clerk'] }],
+  ['bob', { password: 'bob-pw', department: 'ticket office', roles: [] }],
+  // The user of the example in NetIQ's documentation.
+  ['fred', { password: 'test0123', department: 'ticket office', roles: ['manager'] }],
 ]);
 
 const digest = (text) => createHash('sha256').update(text).digest();
@@ -15,10 +17,22 @@ export function authenticate(name = '', password = '') {
   return users.has(name) && same;
 }
 
+export const isUser = (name) => users.has(name);
+
+// Where identity servers put the roles of a user: in a list, as Keycloak nests it, and as Zitadel makes keys of
+// them, each with the organisation that gave it.
+function roleMembers(roles) {
+  return {
+    roles,
+    realm_access: { roles },
+    'urn:zitadel:iam:org:project:roles': Object.fromEntries(roles.map((role) => [role, { 1955: 'example.test' }])),
+  };
+}
+
 // What the introspection answer says about a user beyond the registered members.
 export function describe(name) {
   const user = users.get(name);
-  return user && { username: name, department: user.department, roles: user.roles };
+  return user && { username: name, department: user.department, ...roleMembers(user.roles) };
 }
 
 export async function findAccount(ctx, id) {

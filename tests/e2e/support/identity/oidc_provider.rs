@@ -1,0 +1,455 @@
+//! oidc-provider on node, with the users and clients of its `users.mjs` and `clients.mjs`.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{Browser, ServerProcess, SigningKey, Tokens};
+use crate::support::http::{Request, send};
+use crate::support::wire::Response;
+use crate::support::{in_repository, wait_until};
+
+const DIRECTORY: &str = "tests/identity/oidc-provider";
+const START_LIMIT: Duration = Duration::from_secs(15);
+/// Nobody listens here: the last redirect is read, not followed.
+const REDIRECT_URI: &str = "http://127.0.0.1:9500/callback";
+/// What its server.mjs reads; whatever the environment of the test run says of it is none of our business.
+const VARIABLES: [&str; 8] = [
+    "ISSUER",
+    "REDIRECT_URI",
+    "KEYFILE",
+    "TLS_PORT",
+    "TRUSTED_JWT_KEY",
+    "TRUSTED_SAML_CERT",
+    "GATEWAY_ES256_KEY",
+    "GATEWAY_RS256_KEY",
+];
+
+/// An application at the token endpoint, and how it says who it is.
+#[derive(Clone, Copy, Debug)]
+pub enum Client<'a> {
+    Public(&'a str),
+    /// `client_secret_basic`
+    Basic(&'a str, &'a str),
+    /// `client_secret_post`
+    Post(&'a str, &'a str),
+}
+
+impl<'a> Client<'a> {
+    pub const WEB: Self = Self::Basic("web", "web-secret");
+    pub const SPA: Self = Self::Public("spa");
+    pub const KIOSK: Self = Self::Public("kiosk");
+    pub const ONCE: Self = Self::Basic("once", "once-secret");
+    /// Of the example in NetIQ's documentation.
+    pub const NETIQ: Self = Self::Post("557c9074-6a09-4f1a-83a6-0d3b442e1cc0", "he3Mmy3IGgL9dxhufNHo312DQqTJYI8mB6GHA");
+
+    pub fn id(self) -> &'a str {
+        match self {
+            Self::Public(id) | Self::Basic(id, _) | Self::Post(id, _) => id,
+        }
+    }
+
+    /// A form of this client.
+    pub fn form(self, path: &str, pairs: &[(&str, &str)]) -> Request {
+        match self {
+            Self::Public(id) => Request::form(path, &[pairs, &[("client_id", id)]].concat()),
+            Self::Basic(id, secret) => Request::form(path, pairs)
+                .header("authorization", format!("Basic {}", BASE64_STANDARD.encode(format!("{id}:{secret}")))),
+            Self::Post(id, secret) => {
+                Request::form(path, &[pairs, &[("client_id", id), ("client_secret", secret)]].concat())
+            }
+        }
+    }
+}
+
+/// What a user does at the pages of the server.
+#[derive(Clone, Copy, Debug)]
+pub struct Login<'a> {
+    pub user: &'a str,
+    pub password: &'a str,
+    /// The scopes that the client asks for,
+    pub asked: &'a [&'a str],
+    /// and those of them that the user leaves ticked.
+    pub approved: &'a [&'a str],
+}
+
+impl<'a> Login<'a> {
+    /// Everything asked for is approved.
+    pub fn new(user: &'a str, password: &'a str, asked: &'a [&'a str]) -> Self {
+        Self { user, password, asked, approved: asked }
+    }
+
+    pub fn approves(mut self, scopes: &'a [&'a str]) -> Self {
+        self.approved = scopes;
+        self
+    }
+
+    fn browser(&self, addr: SocketAddr) -> Browser<'a> {
+        Browser::new(addr).types("username", self.user).types("password", self.password).ticks(self.approved)
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct OidcProviderBuilder {
+    env: BTreeMap<&'static str, String>,
+    tls: bool,
+}
+
+impl OidcProviderBuilder {
+    fn env(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.env.insert(name, value.to_string());
+        self
+    }
+
+    pub fn access_token_ttl(self, seconds: u64) -> Self {
+        self.env("ACCESS_TOKEN_TTL", seconds)
+    }
+
+    pub fn introspection_delay(self, milliseconds: u64) -> Self {
+        self.env("INTROSPECTION_DELAY_MS", milliseconds)
+    }
+
+    pub fn port(self, port: u16) -> Self {
+        self.env("PORT", port)
+    }
+
+    /// Whose JWT assertions are redeemed.
+    pub fn trusts(self, key: &SigningKey) -> Self {
+        self.env("TRUSTED_JWT_KEY", key.public_pem().display())
+    }
+
+    /// Whose SAML assertions are redeemed, by a certificate.
+    pub fn trusts_certificate(self, certificate: &Path) -> Self {
+        self.env("TRUSTED_SAML_CERT", certificate.display())
+    }
+
+    /// The key of the client `gateway-key`.
+    pub fn gateway_es256(self, key: &SigningKey) -> Self {
+        self.env("GATEWAY_ES256_KEY", key.public_pem().display())
+    }
+
+    /// The key of the client `gateway-key-rsa`.
+    pub fn gateway_rs256(self, key: &SigningKey) -> Self {
+        self.env("GATEWAY_RS256_KEY", key.public_pem().display())
+    }
+
+    /// Listens with TLS, too, under an authority of its own.
+    pub fn tls(mut self) -> Self {
+        self.tls = true;
+        self
+    }
+
+    #[track_caller]
+    pub fn start(self) -> OidcProvider {
+        OidcProvider::run(self)
+    }
+}
+
+pub struct OidcProvider {
+    process: ServerProcess,
+    addr: SocketAddr,
+    tls_addr: Option<SocketAddr>,
+    files: TempDir,
+    barriers: AtomicUsize,
+}
+
+impl OidcProvider {
+    pub const GATEWAY_ID: &str = "gateway";
+    pub const GATEWAY_SECRET: &str = "gate+way 100%/=secret";
+    pub const INTROSPECTION_PATH: &str = "/token/introspection";
+    pub const VERIFIER: &str = "a-verifier-of-at-least-forty-three-characters";
+    /// Who signs the assertions that it redeems.
+    pub const TRUSTED_ISSUER: &str = "https://partner.example.test";
+
+    pub fn builder() -> OidcProviderBuilder {
+        OidcProviderBuilder::default()
+    }
+
+    #[track_caller]
+    pub fn start() -> Self {
+        Self::builder().start()
+    }
+
+    #[track_caller]
+    fn run(builder: OidcProviderBuilder) -> Self {
+        let directory = in_repository(DIRECTORY);
+        assert!(directory.join("node_modules").is_dir(), "no node_modules in {DIRECTORY}: run `make identity`");
+        let mut command = Command::new("node");
+        command.arg("server.mjs").current_dir(directory);
+        for inherited in VARIABLES {
+            command.env_remove(inherited);
+        }
+        let files = tempfile::tempdir().expect("a temporary directory");
+        if builder.tls {
+            command.env("TLS_PORT", "0").env("TLS_CA_FILE", ca_file(&files));
+        }
+        command.env("HOST", "127.0.0.1").env("PORT", "0").envs(&builder.env);
+        let mut process = ServerProcess::spawn(&mut command, "install Node.js 20 or later");
+        // It says `ready` last.
+        let listening = |process: &ServerProcess, word: &str| -> Option<SocketAddr> {
+            let lines = process.lines();
+            let url = lines.iter().find_map(|line| line.strip_prefix(word))?;
+            Some(url.split_whitespace().next()?.parse().expect("the address it listens on"))
+        };
+        let addr = process
+            .wait_for("the identity server to be ready", START_LIMIT, |process| listening(process, "ready http://"));
+        let tls_addr = listening(&process, "tls https://");
+        Self { process, addr, tls_addr, files, barriers: AtomicUsize::new(0) }
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Where it listens with TLS.
+    #[track_caller]
+    pub fn tls_addr(&self) -> SocketAddr {
+        self.tls_addr.expect("it was started with `tls()`")
+    }
+
+    /// The certificate of the authority behind its TLS listener.
+    pub fn ca_file(&self) -> PathBuf {
+        ca_file(&self.files)
+    }
+
+    pub fn issuer(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    pub fn token_endpoint(&self) -> String {
+        format!("{}/token", self.issuer())
+    }
+
+    /// What it wrote: `ready URL`, then `METHOD PATH STATUS` for each finished request.
+    pub fn log(&self) -> Vec<String> {
+        self.process.lines()
+    }
+
+    /// How many introspections it has finished, exactly.
+    pub fn introspections(&self) -> usize {
+        // The lines arrive a moment after the answers. They keep their order, so what came before is there when a
+        // request made now is.
+        let path = format!("/barrier-{}", self.barriers.fetch_add(1, Ordering::Relaxed));
+        send(self.addr, &Request::get(&path));
+        let barrier = format!("GET {path} ");
+        let seen = || self.log().iter().any(|line| line.starts_with(&barrier));
+        wait_until("the identity server to log a request", Duration::from_secs(5), seen);
+        let introspection = format!("POST {} ", Self::INTROSPECTION_PATH);
+        self.log().iter().filter(|line| line.starts_with(&introspection)).count()
+    }
+
+    /// An access token of the client `traveller`, which has no user.
+    #[track_caller]
+    pub fn client_credentials(&self, scope: &str) -> String {
+        let form = [("grant_type", "client_credentials"), ("scope", scope)];
+        self.tokens(Client::Basic("traveller", "traveller-secret"), &form).access_token
+    }
+
+    /// Tokens of a user, for the client `web`.
+    #[track_caller]
+    pub fn password(&self, user: &str, password: &str, scope: &str) -> Tokens {
+        self.password_for(Client::WEB, user, password, scope)
+    }
+
+    #[track_caller]
+    pub fn password_for(&self, client: Client, user: &str, password: &str, scope: &str) -> Tokens {
+        let form = [("grant_type", "password"), ("username", user), ("password", password), ("scope", scope)];
+        self.tokens(client, &form)
+    }
+
+    /// Tokens for the refresh token of the client `web`.
+    #[track_caller]
+    pub fn refresh(&self, refresh_token: &str) -> Tokens {
+        self.refresh_for(Client::WEB, refresh_token)
+    }
+
+    #[track_caller]
+    pub fn refresh_for(&self, client: Client, refresh_token: &str) -> Tokens {
+        self.tokens(client, &refresh_form(refresh_token))
+    }
+
+    /// What it answers to a refresh token that it may not take.
+    #[track_caller]
+    pub fn try_refresh_for(&self, client: Client, refresh_token: &str) -> Response {
+        self.token_request(client, &refresh_form(refresh_token))
+    }
+
+    /// Revokes a token of the client `web`.
+    #[track_caller]
+    pub fn revoke(&self, token: &str) {
+        self.revoke_as(("web", "web-secret"), token);
+    }
+
+    /// Revokes a token of any client: the server lets a client revoke only its own.
+    #[track_caller]
+    pub fn revoke_as(&self, (id, secret): (&str, &str), token: &str) {
+        let response = self.try_revoke(Client::Basic(id, secret), token);
+        assert_eq!(response.status, 200, "revocation: {}", response.text());
+    }
+
+    #[track_caller]
+    pub fn try_revoke(&self, client: Client, token: &str) -> Response {
+        send(self.addr, &client.form("/token/revocation", &[("token", token)]))
+    }
+
+    /// Revokes any token, as an administrator does.
+    #[track_caller]
+    pub fn admin_revoke(&self, token: &str) {
+        let response = send(self.addr, &Request::form("/admin/revoke", &[("token", token)]));
+        assert_eq!(response.status, 204, "revocation by the administrator");
+    }
+
+    /// Removes what has expired, as its schedule does; says how much that was since the start.
+    #[track_caller]
+    pub fn admin_purge(&self) -> u64 {
+        send(self.addr, &Request::post("/admin/purge", "")).json()["purged"].as_u64().expect("a number")
+    }
+
+    /// What a browser and the public client `spa` do together: log in, approve some of the scopes asked for, redeem the
+    /// code.
+    #[track_caller]
+    pub fn authorization_code_pkce(&self, user: &str, password: &str, asked: &[&str], approved: &[&str]) -> Tokens {
+        self.authorization_code_with_pkce(Client::SPA, &Login { user, password, asked, approved })
+    }
+
+    #[track_caller]
+    pub fn authorization_code_with_pkce(&self, client: Client, login: &Login) -> Tokens {
+        let code = self.code_with_pkce(client, login);
+        tokens_of(&self.redeem_code(client, &code, &[("code_verifier", Self::VERIFIER)]))
+    }
+
+    #[track_caller]
+    pub fn authorization_code(&self, client: Client, login: &Login) -> Tokens {
+        tokens_of(&self.redeem_code(client, &self.code(client, login, &[]), &[]))
+    }
+
+    /// What the token endpoint answers to an authorization code.
+    #[track_caller]
+    pub fn redeem_code(&self, client: Client, code: &str, parameters: &[(&str, &str)]) -> Response {
+        let form = [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", REDIRECT_URI)];
+        self.token_request(client, &[&form[..], parameters].concat())
+    }
+
+    /// An authorization code, to be redeemed with `VERIFIER` (RFC 7636).
+    #[track_caller]
+    pub fn code_with_pkce(&self, client: Client, login: &Login) -> String {
+        let challenge = BASE64_URL_SAFE_NO_PAD.encode(hmac_sha256::Hash::hash(Self::VERIFIER.as_bytes()));
+        self.code(client, login, &[("code_challenge", &challenge), ("code_challenge_method", "S256")])
+    }
+
+    /// An authorization code, for a client to redeem.
+    #[track_caller]
+    pub fn code(&self, client: Client, login: &Login, parameters: &[(&str, &str)]) -> String {
+        let answer = self.authorize(client, login, &[&[("response_type", "code")], parameters].concat());
+        let query = answer.strip_prefix('?').unwrap_or_else(|| panic!("no query: {answer}"));
+        member(query, "code").unwrap_or_else(|| panic!("no code: {answer}"))
+    }
+
+    /// The implicit flow of `spa`: the tokens are in the fragment of the last redirect.
+    #[track_caller]
+    pub fn implicit(&self, login: &Login) -> Tokens {
+        let parameters = [("response_type", "id_token token"), ("nonce", "a-nonce")];
+        let answer = self.authorize(Client::SPA, login, &parameters);
+        let fragment = answer.strip_prefix('#').unwrap_or_else(|| panic!("no fragment: {answer}"));
+        assert_eq!(member(fragment, "state").as_deref(), Some("a-state"), "{answer}");
+        Tokens::from_members(|name| member(fragment, name))
+    }
+
+    /// What follows the redirect URI in the last redirect.
+    #[track_caller]
+    fn authorize(&self, client: Client, login: &Login, parameters: &[(&str, &str)]) -> String {
+        let scope = login.asked.join(" ");
+        let shared =
+            [("client_id", client.id()), ("redirect_uri", REDIRECT_URI), ("scope", &scope), ("state", "a-state")];
+        let query =
+            form_urlencoded::Serializer::new(String::new()).extend_pairs(shared).extend_pairs(parameters).finish();
+        login.browser(self.addr).walk(&format!("/auth?{query}")).redirect_to(REDIRECT_URI)
+    }
+
+    /// The device grant: `kiosk` shows a code, a user types it and approves, the device asks again.
+    #[track_caller]
+    pub fn device(&self, login: &Login) -> Tokens {
+        let scope = login.asked.join(" ");
+        let response = send(self.addr, &Client::KIOSK.form("/device/auth", &[("scope", &scope)]));
+        assert_eq!(response.status, 200, "device authorization: {}", response.text());
+        let answer = response.json();
+        let text = |name: &str| answer[name].as_str().unwrap_or_else(|| panic!("no {name}: {answer}")).to_owned();
+        let (device_code, user_code) = (text("device_code"), text("user_code"));
+        let form = [("grant_type", "urn:ietf:params:oauth:grant-type:device_code"), ("device_code", &device_code)];
+        let early = self.token_request(Client::KIOSK, &form);
+        assert_eq!((early.status, &early.json()["error"]), (400, &json!("authorization_pending")));
+
+        let arrival = login.browser(self.addr).types("user_code", &user_code).walk("/device");
+        assert!(arrival.page().contains("Go on at the device."), "{arrival:?}");
+        self.tokens(Client::KIOSK, &form)
+    }
+
+    /// The claims of an assertion that it redeems, for a user; each call has another `jti`.
+    pub fn jwt_claims(&self, user: &str) -> Value {
+        let number = self.barriers.fetch_add(1, Ordering::Relaxed);
+        json!({
+            "iss": Self::TRUSTED_ISSUER,
+            "sub": user,
+            "aud": self.token_endpoint(),
+            "exp": super::unix_time() + 120,
+            "jti": format!("assertion-{number}"),
+        })
+    }
+
+    /// Redeems a JWT assertion (RFC 7523) as the client `web`.
+    #[track_caller]
+    pub fn jwt_bearer(&self, assertion: &str, scope: &str) -> Response {
+        self.redeem("urn:ietf:params:oauth:grant-type:jwt-bearer", assertion, scope)
+    }
+
+    /// Redeems a SAML 2.0 assertion (RFC 7522) as the client `web`.
+    #[track_caller]
+    pub fn saml_bearer(&self, assertion: &str, scope: &str) -> Response {
+        self.redeem("urn:ietf:params:oauth:grant-type:saml2-bearer", assertion, scope)
+    }
+
+    #[track_caller]
+    fn redeem(&self, grant_type: &str, assertion: &str, scope: &str) -> Response {
+        self.token_request(Client::WEB, &[("grant_type", grant_type), ("assertion", assertion), ("scope", scope)])
+    }
+
+    /// What the token endpoint answers, whatever it is.
+    #[track_caller]
+    pub fn token_request(&self, client: Client, form: &[(&str, &str)]) -> Response {
+        send(self.addr, &client.form("/token", form))
+    }
+
+    #[track_caller]
+    fn tokens(&self, client: Client, form: &[(&str, &str)]) -> Tokens {
+        tokens_of(&self.token_request(client, form))
+    }
+}
+
+/// The tokens of an answer of the token endpoint; a refusal fails the test.
+#[track_caller]
+pub fn tokens_of(response: &Response) -> Tokens {
+    assert_eq!(response.status, 200, "token: {}", response.text());
+    let json = response.json();
+    Tokens::from_members(|name| json[name].as_str().map(str::to_owned))
+}
+
+fn ca_file(files: &TempDir) -> PathBuf {
+    files.path().join("ca.pem")
+}
+
+fn refresh_form(refresh_token: &str) -> [(&str, &str); 2] {
+    [("grant_type", "refresh_token"), ("refresh_token", refresh_token)]
+}
+
+/// A value of a query or a fragment.
+fn member(pairs: &str, name: &str) -> Option<String> {
+    form_urlencoded::parse(pairs.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+}

@@ -1,0 +1,39 @@
+// What an administrator does, not a client. Nobody is asked who they are: this server has no secrets, and it
+// listens where nobody else is.
+//
+//   POST /admin/revoke  form: token   204, or 404 for a token that is not known
+//   POST /admin/purge                 removes what has expired, as the schedule does; says how much
+//                                     that was since the start
+import { purge } from './memory.mjs';
+import { readForm } from './form.mjs';
+
+export const ADMIN_PATH = '/admin/';
+
+// By the provider's own models: its revocation endpoint takes only the client that owns the token.
+async function revoke(provider, token) {
+  for (const model of [provider.AccessToken, provider.ClientCredentials, provider.RefreshToken]) {
+    const found = await model.find(token);
+    if (found) {
+      await found.destroy();
+      return true;
+    }
+  }
+  return false;
+}
+
+export async function handleAdmin(provider, req, res) {
+  const order = `${req.method} ${req.url}`;
+  try {
+    const form = await readForm(req);
+    if (order === 'POST /admin/revoke') {
+      res.writeHead(await revoke(provider, form.get('token') ?? '') ? 204 : 404).end();
+    } else if (order === 'POST /admin/purge') {
+      res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ purged: purge() }));
+    } else {
+      res.writeHead(404).end();
+    }
+  } catch (error) {
+    if (!error.status) console.error(error);
+    res.writeHead(error.status ?? 500).end();
+  }
+}

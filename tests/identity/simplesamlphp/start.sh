@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# SimpleSAMLphp as the SAML 2.0 identity provider of the end-to-end tests: signs its users in and vouches for them.
+# Nothing of it needs root once the packages are installed (../debian.sh); everything it writes is in STATE.
+#
+#   PORT    port of 127.0.0.1 to listen on
+#   STATE   directory for its key, certificate (saml.pem), sessions and log; service-providers in it lists who gets
+#           assertions, one in a line: `audience recipient lifetime-in-seconds`. It may change at any time, the last
+#           line of an audience counts
+#   ISSUER  what it calls itself (https://partner.example.test)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+LIBRARY=/usr/share/simplesamlphp
+
+fail() {
+  echo "simplesamlphp: $*" >&2
+  exit 1
+}
+
+: "${PORT:?}" "${STATE:?}"
+[[ -f $LIBRARY/lib/_autoload.php ]] &&
+  php -r 'exit((int) !(extension_loaded("dom") && extension_loaded("mbstring")));' 2>/dev/null ||
+  fail "it is not installed, or PHP lacks dom or mbstring: run 'make identity'"
+
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=partner.example.test \
+  -keyout "$STATE/saml.key" -out "$STATE/saml.pem" 2>"$STATE/openssl.log" || fail "$(cat "$STATE/openssl.log")"
+touch "$STATE/service-providers"
+
+export STATE ISSUER=${ISSUER:-https://partner.example.test} SIMPLESAMLPHP_CONFIG_DIR=$PWD/config METADATA=$PWD/metadata
+exec php -d session.save_path="$STATE" -d display_errors=0 -S "127.0.0.1:$PORT" -t "$LIBRARY/www"

@@ -104,17 +104,17 @@ fn every_problem_of_an_envoy_file_is_printed_in_one_go() {
             "{plugin}.failure_policy: lets every request by when the module fails; write FAIL_RELOAD or FAIL_CLOSED"
         ),
         format!(
-            "{value}.reallm: unknown key; known here: authorization_servers, cache, upstream, realm, bearer, paths, log, require, rules"
+            "{value}.reallm: unknown key; known here: authorization_servers, cache, upstream, realm, errors, bearer, paths, log, require, apis, scope_mappings, applications, rules"
         ),
         format!("{value}.authorization_servers[0].audience: `everyone` stands alone; write any, or a list: [everyone]"),
         format!(
             "{value}.authorization_servers[0].introspection.client_id: expected a string, found a boolean; write a string here"
         ),
         format!(
-            "{value}.authorization_servers[0].introspection.client_secret_env: the environment variable `GATEWAY_SECRET` is not set for the module; set it where Envoy starts and name it in vm_config.environment_variables.host_env_keys"
+            "{value}.authorization_servers[0].introspection.timeout: expected a duration with its unit, found a number; write a string from 10ms to 30s, such as \"500ms\", \"30s\", \"5m\""
         ),
         format!(
-            "{value}.authorization_servers[0].introspection.timeout: expected a duration with its unit, found a number; write a string from 10ms to 30s, such as \"500ms\", \"30s\", \"5m\""
+            "{value}.authorization_servers[0].introspection.client_secret_env: the environment variable `GATEWAY_SECRET` is not set for the module; set it where Envoy starts and name it in vm_config.environment_variables.host_env_keys"
         ),
         format!("{value}.cache.max_ttl: duplicate key; keep one of them"),
         format!("{value}.cache.capacity: expected a whole number, found a string; write a whole number here"),
@@ -387,7 +387,7 @@ fn what_stops_the_reader_is_said_with_its_place_and_what_precedes_it_is_checked(
     check_text(&text).says(
         1,
         &[
-            "-: rules[0].require.scopes: unknown key; known here: scope, any_scope, authenticated",
+            "-: rules[0].require.scopes: unknown key; known here: scope, any_scope, scope_template, mapped_scope, roles, any_role, client_ids, audience, claims, authorization_server, all, any, authenticated",
             "-: line 12, column 2: is not YAML: illegal placement of ':' indicator; mend it; the rest was not checked",
         ],
     );

@@ -77,7 +77,7 @@ pub(super) fn read(node: &Node<'_>, environment: Environment<'_>, place: &Place<
     let object = layers.own.as_ref()?;
     let client_id = object.or_default("client_id", None, |node| node.string().map(Some));
     let path = match layers.get("path") {
-        Some(node) => read_endpoint_path(node).and_then(|path| with_client_id(node, path, client_id.flatten())),
+        Some(node) => read_endpoint_path(node).and_then(|path| with_client_id(node, path, client_id)),
         None => {
             let example = layers.text("path_example").unwrap_or("/oauth2/introspect");
             object.note("`path` is missing", format!("the path of the introspection endpoint, such as {example}"));
@@ -91,8 +91,8 @@ pub(super) fn read(node: &Node<'_>, environment: Environment<'_>, place: &Place<
         Some(node) => node.duration(Duration::ZERO, super::MAX_TTL).map(Some),
     };
     let authority = authority.map(|authority| authority.or_else(|| place.authority.map(str::to_owned)));
-    let reader = ClientReader { object, environment, place };
-    let authentication = reader.read_authentication(layers.get("client_authentication")?, timeout?, client_id?);
+    let reader = ClientReader { object, environment, place, client_id, timeout: timeout.unwrap_or(DEFAULT_TIMEOUT) };
+    let authentication = layers.get("client_authentication").and_then(|node| reader.read_authentication(node));
     let (request, answer, authentication) = (request?, answer?, authentication?);
     let carries_itself = request.token_in == TokenIn::Authorization;
     if carries_itself && !matches!(authentication, ClientAuthentication::None | ClientAuthentication::Post { .. }) {
@@ -125,11 +125,11 @@ pub(super) fn read(node: &Node<'_>, environment: Environment<'_>, place: &Place<
 }
 
 /// GitHub's path names our client.
-fn with_client_id(node: &Node<'_>, path: String, client_id: Option<&str>) -> Option<String> {
+fn with_client_id(node: &Node<'_>, path: String, client_id: Option<Option<&str>>) -> Option<String> {
     if !path.contains("{client_id}") {
         return Some(path);
     }
-    let Some(client_id) = client_id else {
+    let Some(client_id) = client_id? else {
         node.note("has {client_id} in it, and there is none", "set client_id");
         return None;
     };
@@ -300,6 +300,9 @@ struct ClientReader<'r, 'o> {
     object: &'r Object<'o>,
     environment: Environment<'r>,
     place: &'r Place<'r>,
+    /// `None` if it is wrong, which has been said.
+    client_id: Option<Option<&'r str>>,
+    timeout: Duration,
 }
 
 /// The methods there are, and what each of them needs.
@@ -323,25 +326,20 @@ const METHODS: [(&str, Method); 6] = [
 ];
 
 impl ClientReader<'_, '_> {
-    fn read_authentication(
-        &self,
-        node: &Node<'_>,
-        timeout: Duration,
-        client_id: Option<&str>,
-    ) -> Option<ClientAuthentication> {
+    fn read_authentication(&self, node: &Node<'_>) -> Option<ClientAuthentication> {
         let method = node.one_of(&METHODS)?;
         if method == Method::Bearer {
-            let endpoint = self.read_token_endpoint(timeout, client_id)?;
+            let endpoint = self.read_token_endpoint()?;
             return Some(ClientAuthentication::Bearer(Box::new(endpoint)));
         }
         if let Some(token) = self.object.optional("token") {
             token.note("has no use here", "remove it, or write client_authentication: bearer");
         }
-        self.read_client(method, client_id)
+        self.read_client(method)
     }
 
     /// The token endpoint that issues our own token.
-    fn read_token_endpoint(&self, timeout: Duration, client_id: Option<&str>) -> Option<TokenEndpoint> {
+    fn read_token_endpoint(&self) -> Option<TokenEndpoint> {
         let hint = "say where our own token is to be had: token: { path: /oauth2/token, scope: introspect }";
         let object = self.object.required("token", hint)?.object(TOKEN_KEYS)?;
         let path = object.required("path", "the path of the token endpoint").and_then(read_endpoint_path);
@@ -361,7 +359,7 @@ impl ClientReader<'_, '_> {
                 usable
             })
         });
-        let authentication = self.read_client(method?, client_id);
+        let authentication = self.read_client(method?);
         let mut parameters = vec![("grant_type".to_owned(), "client_credentials".to_owned())];
         parameters.extend(scope?.map(|scope| ("scope".to_owned(), scope.to_owned())));
         parameters.extend(more?);
@@ -372,11 +370,11 @@ impl ClientReader<'_, '_> {
             path: path?,
             authentication: authentication?,
             parameters,
-            timeout,
+            timeout: self.timeout,
         })
     }
 
-    fn read_client(&self, method: Method, client_id: Option<&str>) -> Option<ClientAuthentication> {
+    fn read_client(&self, method: Method) -> Option<ClientAuthentication> {
         let (needs_secret, needs_key) = match method {
             Method::None => (false, false),
             Method::Basic | Method::BasicRaw | Method::Post => (true, false),
@@ -401,32 +399,32 @@ impl ClientReader<'_, '_> {
         if method == Method::None {
             return Some(ClientAuthentication::None);
         }
-        if client_id.is_none() {
+        if self.client_id == Some(None) {
             self.object.note("`client_id` is missing", "the client that this gateway is registered as at the server");
         }
         let secret = if needs_secret { self.read_secret("client_secret", "client_secret_env") } else { None };
         Some(match method {
-            Method::Basic => ClientAuthentication::Basic(basic_authorization(client_id?, &secret?, true)),
+            Method::Basic => ClientAuthentication::Basic(basic_authorization(self.client_id??, &secret?, true)),
             Method::BasicRaw => {
-                if client_id?.contains(':') {
+                if self.client_id??.contains(':') {
                     self.object.note(
                         "client_id has a colon, which HTTP Basic cannot carry as it is",
                         "write client_secret_basic",
                     );
                     return None;
                 }
-                ClientAuthentication::Basic(basic_authorization(client_id?, &secret?, false))
+                ClientAuthentication::Basic(basic_authorization(self.client_id??, &secret?, false))
             }
             Method::Post => ClientAuthentication::Post {
-                client_id: client_id?.to_owned(),
+                client_id: self.client_id??.to_owned(),
                 client_secret: crate::token::Secret::new(secret?),
             },
-            Method::PrivateKeyJwt => ClientAuthentication::PrivateKeyJwt(Box::new(self.read_assertion(client_id)?)),
+            Method::PrivateKeyJwt => ClientAuthentication::PrivateKeyJwt(Box::new(self.read_assertion()?)),
             Method::None | Method::Bearer => return None,
         })
     }
 
-    fn read_assertion(&self, client_id: Option<&str>) -> Option<ClientAssertion> {
+    fn read_assertion(&self) -> Option<ClientAssertion> {
         let pem = self.read_secret("private_key", "private_key_env");
         let key_id = self.object.or_default("key_id", None, |node| node.string().map(Some));
         let audience = self.object.or_default("assertion_audience", self.place.issuer, |node| node.string().map(Some));
@@ -443,7 +441,7 @@ impl ClientReader<'_, '_> {
                 "PEM of a P-256 key in PKCS#8, or of an RSA key of 2048 to 4096 bits",
             );
         }
-        Some(ClientAssertion { client_id: client_id?.to_owned(), audience: audience??.to_owned(), key: key? })
+        Some(ClientAssertion { client_id: self.client_id??.to_owned(), audience: audience??.to_owned(), key: key? })
     }
 
     /// A secret in the document or in the environment.

@@ -12,9 +12,9 @@ pub(crate) use fact::Fact;
 pub(crate) use path::ClaimPath;
 pub(crate) use read::seconds;
 
-use crate::forward::Property;
 use crate::introspection::AnswerDialect;
 use crate::json::Json;
+use crate::property::Property;
 use crate::scope::Scope;
 use crate::time::UnixTime;
 

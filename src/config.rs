@@ -3,6 +3,8 @@
 //! After this border nothing asks again whether the configuration is valid.
 
 mod apis;
+mod client;
+mod dialect;
 mod document;
 mod errors;
 mod introspection;
@@ -25,9 +27,10 @@ use crate::application::{Applications, Identification};
 use crate::claims::Interest;
 use crate::credentials::Locations;
 use crate::errors::ErrorProfile;
-use crate::forward::{HeaderName, Property};
+use crate::forward::HeaderName;
 use crate::json::Json;
 use crate::policy::{Access, Policy};
+use crate::property::Property;
 use crate::request::PathOptions;
 use crate::requirement::Requirement;
 

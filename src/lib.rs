@@ -36,6 +36,7 @@ mod json;
 mod jwt;
 mod policy;
 mod preflight;
+mod property;
 mod reply;
 mod request;
 mod requirement;

@@ -3,7 +3,8 @@
 use super::document::{Node, shown};
 use super::{DEFAULT_MAX_TOKEN_BYTES, UpstreamConfig};
 use crate::credentials::Locations;
-use crate::forward::{HeaderName, Property};
+use crate::forward::HeaderName;
+use crate::property::Property;
 
 pub(super) fn read(node: &Node<'_>) -> Option<UpstreamConfig> {
     let object = node.object(&["authorization", "headers", "filter_state"])?;

@@ -1,0 +1,207 @@
+//! Who we are to an authorization server: the credentials of our client, in the document or in the environment.
+
+use std::time::Duration;
+
+use super::dialect::read_parameters;
+use super::document::{Node, Object};
+use super::introspection::Environment;
+use super::servers::{Place, read_authority, read_cluster, read_endpoint_path};
+use crate::introspection::{ClientAssertion, ClientAuthentication, TokenEndpoint, basic_authorization};
+use crate::jwt::SigningKey;
+use crate::token::Secret;
+
+const TOKEN_KEYS: &[&str] = &["path", "cluster", "authority", "client_authentication", "scope", "parameters"];
+
+/// Reads who we are out of `introspection`.
+pub(super) struct ClientReader<'r, 'o> {
+    pub(super) object: &'r Object<'o>,
+    pub(super) environment: Environment<'r>,
+    pub(super) place: &'r Place<'r>,
+    /// `None` if it is wrong, which has been said.
+    pub(super) client_id: Option<Option<&'r str>>,
+    pub(super) timeout: Duration,
+}
+
+/// The methods there are, and what each of them needs.
+#[derive(Clone, Copy, PartialEq)]
+enum Method {
+    None,
+    Basic,
+    BasicRaw,
+    Post,
+    PrivateKeyJwt,
+    Bearer,
+}
+
+const METHODS: [(&str, Method); 6] = [
+    ("client_secret_basic", Method::Basic),
+    ("client_secret_basic_raw", Method::BasicRaw),
+    ("client_secret_post", Method::Post),
+    ("private_key_jwt", Method::PrivateKeyJwt),
+    ("bearer", Method::Bearer),
+    ("none", Method::None),
+];
+
+impl ClientReader<'_, '_> {
+    pub(super) fn read_authentication(&self, node: &Node<'_>) -> Option<ClientAuthentication> {
+        let method = node.one_of(&METHODS)?;
+        if method == Method::Bearer {
+            let endpoint = self.read_token_endpoint()?;
+            return Some(ClientAuthentication::Bearer(Box::new(endpoint)));
+        }
+        if let Some(token) = self.object.optional("token") {
+            token.note("has no use here", "remove it, or write client_authentication: bearer");
+        }
+        self.read_client(method)
+    }
+
+    /// The token endpoint that issues our own token.
+    fn read_token_endpoint(&self) -> Option<TokenEndpoint> {
+        let hint = "say where our own token is to be had: token: { path: /oauth2/token, scope: introspect }";
+        let object = self.object.required("token", hint)?.object(TOKEN_KEYS)?;
+        let path = object.required("path", "the path of the token endpoint").and_then(read_endpoint_path);
+        let cluster = object.or_default("cluster", self.place.cluster, |node| read_cluster(node).map(Some));
+        let authority = object.or_default("authority", None, |node| read_authority(node).map(Some));
+        let scope = object.or_default("scope", None, |node| node.string().map(Some));
+        let more = object.or_default("parameters", Vec::new(), read_parameters);
+        let method = object.or_default("client_authentication", Method::Basic, |node| {
+            node.one_of(&METHODS).filter(|method| {
+                let usable = !matches!(method, Method::None | Method::Bearer);
+                if !usable {
+                    node.note(
+                        "cannot obtain a token",
+                        "write client_secret_basic, client_secret_post or private_key_jwt",
+                    );
+                }
+                usable
+            })
+        });
+        let authentication = self.read_client(method?);
+        let mut parameters = vec![("grant_type".to_owned(), "client_credentials".to_owned())];
+        parameters.extend(scope?.map(|scope| ("scope".to_owned(), scope.to_owned())));
+        parameters.extend(more?);
+        let known = self.object.optional("authority").and_then(Node::text).or(self.place.authority);
+        Some(TokenEndpoint {
+            cluster: cluster??.to_owned(),
+            authority: authority?.or_else(|| known.map(str::to_owned))?,
+            path: path?,
+            authentication: authentication?,
+            parameters,
+            timeout: self.timeout,
+        })
+    }
+
+    fn read_client(&self, method: Method) -> Option<ClientAuthentication> {
+        let (needs_secret, needs_key) = match method {
+            Method::None => (false, false),
+            Method::Basic | Method::BasicRaw | Method::Post => (true, false),
+            Method::PrivateKeyJwt => (false, true),
+            Method::Bearer => return None,
+        };
+        for (key, needed) in [
+            ("client_secret", needs_secret),
+            ("client_secret_env", needs_secret),
+            ("private_key", needs_key),
+            ("private_key_env", needs_key),
+            ("key_id", needs_key),
+            ("assertion_audience", needs_key),
+        ] {
+            if let (Some(node), false) = (self.object.optional(key), needed) {
+                node.note(
+                    "has no use with this client_authentication",
+                    "remove it, or choose the method that takes it",
+                );
+            }
+        }
+        if method == Method::None {
+            return Some(ClientAuthentication::None);
+        }
+        if self.client_id == Some(None) {
+            self.object.note("`client_id` is missing", "the client that this gateway is registered as at the server");
+        }
+        let secret = if needs_secret { self.read_secret("client_secret", "client_secret_env") } else { None };
+        Some(match method {
+            Method::Basic => ClientAuthentication::Basic(basic_authorization(self.client_id??, &secret?, true)),
+            Method::BasicRaw => {
+                if self.client_id??.contains(':') {
+                    self.object.note(
+                        "client_id has a colon, which HTTP Basic cannot carry as it is",
+                        "write client_secret_basic",
+                    );
+                    return None;
+                }
+                ClientAuthentication::Basic(basic_authorization(self.client_id??, &secret?, false))
+            }
+            Method::Post => ClientAuthentication::Post {
+                client_id: self.client_id??.to_owned(),
+                client_secret: Secret::new(secret?),
+            },
+            Method::PrivateKeyJwt => ClientAuthentication::PrivateKeyJwt(Box::new(self.read_assertion()?)),
+            Method::None | Method::Bearer => return None,
+        })
+    }
+
+    fn read_assertion(&self) -> Option<ClientAssertion> {
+        let pem = self.read_secret("private_key", "private_key_env");
+        let key_id = self.object.or_default("key_id", None, |node| node.string().map(Some));
+        let audience = self.object.or_default("assertion_audience", self.place.issuer, |node| node.string().map(Some));
+        if audience == Some(None) {
+            self.object.note(
+                "nobody is named whom client assertions are for",
+                "set assertion_audience, or the issuer of the server",
+            );
+        }
+        let key = SigningKey::from_pem(&pem?, key_id?);
+        if key.is_none() {
+            self.object.note(
+                "the private key cannot be used",
+                "PEM of a P-256 key in PKCS#8, or of an RSA key of 2048 to 4096 bits",
+            );
+        }
+        Some(ClientAssertion { client_id: self.client_id??.to_owned(), audience: audience??.to_owned(), key: key? })
+    }
+
+    /// A secret in the document or in the environment.
+    fn read_secret(&self, direct: &str, variable: &str) -> Option<String> {
+        match (self.object.optional(direct), self.object.optional(variable)) {
+            (Some(node), None) => node.string().map(str::to_owned),
+            (None, Some(node)) => {
+                let name = node.string()?;
+                if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+                    // Not shown: it may be the secret itself.
+                    node.note(
+                        "is no name of an environment variable",
+                        "write the name of the variable here, not the secret",
+                    );
+                    return None;
+                }
+                let secret = (self.environment)(name).filter(|secret| !secret.is_empty());
+                if secret.is_none() {
+                    node.note(
+                        format!("the environment variable {}is not set for the module", named(name)),
+                        "set it where Envoy starts and name it in vm_config.environment_variables.host_env_keys",
+                    );
+                }
+                secret
+            }
+            (Some(_), Some(_)) => {
+                self.object.note(format!("has both `{direct}` and `{variable}`"), "keep one of them");
+                None
+            }
+            (None, None) => {
+                let what = direct.replace('_', " ");
+                self.object.note(format!("has no {what}"), format!("set {variable} (or {direct})"));
+                None
+            }
+        }
+    }
+}
+
+/// The name of a variable, if it looks like one: it may be the secret itself, in the wrong place.
+fn named(variable: &str) -> String {
+    if variable.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_') && variable.len() <= 64 {
+        format!("`{variable}` ")
+    } else {
+        String::new()
+    }
+}

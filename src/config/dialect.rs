@@ -98,7 +98,9 @@ pub(super) fn read_request(layers: &Layers<'_, '_>) -> Option<RequestDialect> {
     let parameters = layers.get("parameters").and_then(read_parameters);
     let accept = layers.get("accept")?.string().filter(|value| value.bytes().all(|b| matches!(b, b' '..=b'~')));
     if let (Some("GET"), Some(TokenIn::Form | TokenIn::Json)) = (method, token_in) {
-        layers.get("token_in")?.note("a GET has no body", "write token_in: query or authorization, or method: POST");
+        // One of the two is the operator's: no preset has both.
+        let own = layers.own.as_ref().and_then(|own| own.optional("token_in").or_else(|| own.optional("method")));
+        own?.note("a GET has no body", "write token_in: query or authorization, or method: POST");
         return None;
     }
     Some(RequestDialect {

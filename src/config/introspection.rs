@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::client::ClientReader;
 use super::dialect::{Layers, Presets, read_answer, read_request};
-use super::document::{Node, Notes};
+use super::document::{Node, Notes, Object};
 use super::servers::{Place, read_authority, read_endpoint_path};
 use crate::introspection::{ClientAuthentication, Endpoint, TokenIn};
 
@@ -50,7 +50,7 @@ pub(super) fn read(node: &Node<'_>, environment: Environment<'_>, place: &Place<
     let object = layers.own.as_ref()?;
     let client_id = object.or_default("client_id", None, |node| node.string().map(Some));
     let path = match layers.get("path") {
-        Some(node) => read_endpoint_path(node).and_then(|path| with_client_id(node, path, client_id)),
+        Some(node) => read_endpoint_path(node).and_then(|path| with_client_id(object, path, client_id)),
         None => {
             let example = layers.text("path_example").unwrap_or("/oauth2/introspect");
             object.note("`path` is missing", format!("the path of the introspection endpoint, such as {example}"));
@@ -98,12 +98,12 @@ pub(super) fn read(node: &Node<'_>, environment: Environment<'_>, place: &Place<
 }
 
 /// GitHub's path names our client.
-fn with_client_id(node: &Node<'_>, path: String, client_id: Option<Option<&str>>) -> Option<String> {
+fn with_client_id(object: &Object<'_>, path: String, client_id: Option<Option<&str>>) -> Option<String> {
     if !path.contains("{client_id}") {
         return Some(path);
     }
     let Some(client_id) = client_id? else {
-        node.note("has {client_id} in it, and there is none", "set client_id");
+        object.note("`path` has {client_id} in it, and there is none", "set client_id");
         return None;
     };
     let encoded: String = form_urlencoded::byte_serialize(client_id.as_bytes()).collect();

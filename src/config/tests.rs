@@ -1,5 +1,7 @@
 use super::*;
 
+mod policies;
+
 /// The configuration of the README, with `edit` replaced by `with` in its text.
 fn problems(edit: &str, with: &str) -> Vec<String> {
     assert!(edit.is_empty() || GOOD.contains(edit), "nothing to edit: {edit}");

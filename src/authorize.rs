@@ -76,7 +76,7 @@ pub(crate) fn authorize(
     if claims.expires_at.is_some_and(|expires_at| now >= expires_at) {
         return Err(Denial::Expired);
     }
-    if claims.not_before.is_some_and(|not_before| now.saturating_add(crate::NOT_BEFORE_LEEWAY) < not_before) {
+    if claims.not_before.is_some_and(|not_before| now.saturating_add(server.not_before_leeway()) < not_before) {
         return Err(Denial::NotYetValid);
     }
     if let (Some(expected), Some(found)) = (&server.issuer, &claims.issuer)

@@ -189,8 +189,8 @@ impl<'a> Iterator for Entries<'a> {
 /// Facts longer than this are not kept; with 8 entries to a bucket it bounds the memory of the cache.
 const MAX_FACTS_BYTES: usize = 4_096;
 
-/// The first byte of a bucket; another layout gets another.
-const VERSION: u8 = 1;
+/// The first byte of a bucket; another layout of buckets or of `Claims` gets another.
+const VERSION: u8 = 2;
 
 #[cfg(test)]
 mod tests;

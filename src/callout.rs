@@ -72,6 +72,12 @@ pub enum Trouble {
     TokenStatus(u16),
     /// The token endpoint answered with something that is no token response; says in what way.
     BadTokenAnswer(&'static str),
+    /// The keys of the server were answered with this status.
+    KeysStatus(u16),
+    /// What came for the keys of the server is no set of usable keys; says in what way.
+    BadKeys(&'static str),
+    /// There are no keys of the server yet, or those there were are too old.
+    NoKeys,
 }
 
 impl Trouble {
@@ -81,9 +87,10 @@ impl Trouble {
             Self::NotSent => "not_sent",
             Self::NoAnswer => "no_answer",
             Self::ClientRefused(_) => "client_refused",
-            Self::Status(_) | Self::TokenStatus(_) => "error_status",
+            Self::Status(_) | Self::TokenStatus(_) | Self::KeysStatus(_) => "error_status",
             Self::TooLarge => "too_large",
-            Self::BadAnswer(_) | Self::BadTokenAnswer(_) => "bad_answer",
+            Self::BadAnswer(_) | Self::BadTokenAnswer(_) | Self::BadKeys(_) => "bad_answer",
+            Self::NoKeys => "no_keys",
         }
     }
 
@@ -99,7 +106,9 @@ impl Trouble {
                     "answered {status}: it refuses our client; check client_id, its secret or key, and client_authentication"
                 )
             }
-            Self::Status(status @ (503 | 504)) | Self::TokenStatus(status @ (503 | 504)) => {
+            Self::Status(status @ (503 | 504))
+            | Self::TokenStatus(status @ (503 | 504))
+            | Self::KeysStatus(status @ (503 | 504)) => {
                 format!("answered {status}, or Envoy did in its place: is the server up, reachable and in time?")
             }
             Self::Status(status) => {
@@ -117,6 +126,11 @@ impl Trouble {
             Self::BadTokenAnswer(why) => {
                 format!("the answer of its token endpoint is no token response: {why}; check token.path")
             }
+            Self::KeysStatus(status) => {
+                format!("answered {status} when asked for its keys: check jwt.jwks_path and the server's log")
+            }
+            Self::BadKeys(why) => format!("what it sent as its keys cannot be used: {why}; check jwt.jwks_path"),
+            Self::NoKeys => "there are no keys of it to verify tokens with: an earlier message says why".to_owned(),
         }
     }
 }

@@ -13,6 +13,7 @@ pub(crate) use path::ClaimPath;
 pub(crate) use read::seconds;
 
 use crate::introspection::AnswerDialect;
+use crate::jose::Thumbprint;
 use crate::json::Json;
 use crate::property::Property;
 use crate::scope::Scope;
@@ -31,6 +32,8 @@ pub(crate) struct Claims {
     pub(crate) owner: Option<String>,
     pub(crate) roles: Vec<String>,
     pub(crate) kind: TokenKind,
+    /// The key that has signed the token, if it was verified here: when it goes, so does what it vouched for.
+    pub(crate) vouched_by: Option<Thumbprint>,
     /// Values of the claims that rules ask for, in the order of [`Interest::claims`].
     pub(crate) asked: Vec<Option<Fact>>,
     /// Values for the application, in the order of [`Interest::properties`], fit to be header values.
@@ -97,9 +100,14 @@ impl Claims {
             roles: read::roles(dialect.roles.iter().filter_map(|path| path.find(members)))
                 .ok_or("roles are neither strings nor the keys of an object")?,
             kind: kind(members, dialect),
+            vouched_by: None,
             asked: interest.claims.iter().map(|path| path.find(members).map(Fact::from)).collect(),
             forwarded: Vec::new(),
         };
+        // A client that acts for itself is nobody's user, even if it has taken a user's name (RFC 9700 §4.15).
+        if claims.owner == claims.client_id {
+            claims.owner = None;
+        }
         claims.forwarded = interest
             .properties
             .iter()

@@ -8,6 +8,7 @@ mod dialect;
 mod document;
 mod errors;
 mod introspection;
+mod jwt;
 mod requirement;
 mod rules;
 mod servers;
@@ -282,7 +283,8 @@ fn fingerprint(document: &Json, servers: &[AuthorizationServer]) -> [u8; 32] {
     hash.update(&text);
     for server in servers {
         // Secrets from the environment are not in the document.
-        hash.update(hmac_sha256::Hash::hash(server.introspection.authentication.identity().as_bytes()));
+        let identity = server.introspection.as_ref().map(|endpoint| endpoint.authentication.identity());
+        hash.update(hmac_sha256::Hash::hash(identity.unwrap_or_default().as_bytes()));
     }
     hash.finalize()
 }

@@ -20,6 +20,12 @@ pub enum Denial {
     Credentials(CredentialsError),
     /// The authorization server says that the token is not active.
     Inactive,
+    /// A JWT that cannot be read, or that no token of this server is like: by algorithm, form or claims.
+    MalformedJwt,
+    /// None of the server's keys has the name that the token gives.
+    UnknownKey,
+    /// The signature is not one of the server's keys.
+    BadSignature,
     /// `exp` has passed.
     Expired,
     /// `nbf` lies ahead.
@@ -92,6 +98,9 @@ impl Denial {
                 .challenging(Challenge::Error),
             // One text for all of them: what is wrong with a token is nobody's business but the operator's.
             Self::Inactive
+            | Self::MalformedJwt
+            | Self::UnknownKey
+            | Self::BadSignature
             | Self::Expired
             | Self::NotYetValid
             | Self::WrongIssuer
@@ -124,6 +133,9 @@ impl Denial {
             Self::NoCredentials => "no_credentials",
             Self::Credentials(_) => "invalid_request",
             Self::Inactive
+            | Self::MalformedJwt
+            | Self::UnknownKey
+            | Self::BadSignature
             | Self::Expired
             | Self::NotYetValid
             | Self::WrongIssuer
@@ -163,6 +175,9 @@ impl Denial {
             Self::NoCredentials => "no_credentials",
             Self::Credentials(error) => error.reason(),
             Self::Inactive => "inactive",
+            Self::MalformedJwt => "malformed_jwt",
+            Self::UnknownKey => "unknown_key",
+            Self::BadSignature => "bad_signature",
             Self::Expired => "expired",
             Self::NotYetValid => "not_yet_valid",
             Self::WrongIssuer => "wrong_issuer",

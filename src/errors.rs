@@ -173,6 +173,7 @@ impl ErrorProfile {
                 let prose = format!("Scopes must match {quantifier} of these scopes:{}", scope.tokens);
                 Some(format!("{}, scope=\"{prose}\"", full()))
             }
+            Challenge::Scope if scope.tokens.is_empty() => Some(full()),
             Challenge::Scope => Some(format!("{}, scope=\"{}\"", full(), scope.tokens)),
         }
     }
@@ -195,6 +196,9 @@ fn axway(denial: Denial) -> Wire {
         }
         Denial::Expired => invalid("The access token expired."),
         Denial::Inactive
+        | Denial::MalformedJwt
+        | Denial::UnknownKey
+        | Denial::BadSignature
         | Denial::NotYetValid
         | Denial::WrongIssuer
         | Denial::WrongAudience
@@ -216,6 +220,9 @@ fn netiq(denial: Denial) -> Wire {
         Denial::NoCredentials
         | Denial::Credentials(_)
         | Denial::Inactive
+        | Denial::MalformedJwt
+        | Denial::UnknownKey
+        | Denial::BadSignature
         | Denial::Expired
         | Denial::NotYetValid
         | Denial::WrongIssuer
@@ -235,6 +242,9 @@ fn netiq_hide(denial: Denial) -> Wire {
         Denial::NoCredentials
         | Denial::Credentials(_)
         | Denial::Inactive
+        | Denial::MalformedJwt
+        | Denial::UnknownKey
+        | Denial::BadSignature
         | Denial::Expired
         | Denial::NotYetValid
         | Denial::WrongIssuer
@@ -254,6 +264,9 @@ fn webmethods(denial: Denial) -> Wire {
         Denial::NoCredentials => denial.wire(),
         Denial::Credentials(_)
         | Denial::Inactive
+        | Denial::MalformedJwt
+        | Denial::UnknownKey
+        | Denial::BadSignature
         | Denial::Expired
         | Denial::NotYetValid
         | Denial::WrongIssuer

@@ -120,6 +120,8 @@ impl HeaderName {
 
 /// Headers that HTTP, Envoy's routing or `upstream.authorization` decide about.
 const RESERVED: &[&str] = &[
+    "access-control-request-headers",
+    "access-control-request-method",
     "authorization",
     "connection",
     "content-length",
@@ -128,6 +130,7 @@ const RESERVED: &[&str] = &[
     "expect",
     "host",
     "keep-alive",
+    "origin",
     "proxy-authorization",
     "proxy-connection",
     "te",

@@ -14,6 +14,7 @@ use crate::errors::{DemandedScope, ErrorProfile};
 use crate::exchange::Exchange;
 use crate::forward::{Edit, Forward, cleaning, has_identity_headers};
 use crate::introspection::{Chance, OwnToken};
+use crate::jwt::Keys;
 use crate::policy::{Access, Policy, Rule};
 use crate::preflight;
 use crate::reply::Reply;
@@ -27,7 +28,7 @@ use crate::token::{AccessToken, DigestKey};
 #[derive(Debug)]
 pub struct Gate {
     policy: Policy,
-    servers: Vec<Rc<Server>>,
+    pub(crate) servers: Vec<Rc<Server>>,
     locations: Locations,
     errors: Arc<ErrorProfile>,
     paths: PathOptions,
@@ -49,6 +50,7 @@ pub(crate) struct Server {
     pub(crate) config: AuthorizationServer,
     pub(crate) digest_key: DigestKey,
     pub(crate) own_token: RefCell<OwnToken>,
+    pub(crate) keys: RefCell<Keys>,
 }
 
 impl Server {
@@ -66,7 +68,7 @@ impl Gate {
         let fingerprint = config.fingerprint;
         let server = |(index, config)| {
             let digest_key = DigestKey::new(&fingerprint, index);
-            Rc::new(Server { index, config, digest_key, own_token: RefCell::default() })
+            Rc::new(Server { index, config, digest_key, own_token: RefCell::default(), keys: RefCell::default() })
         };
         Self {
             needs_route: config.policy.uses_routes(),

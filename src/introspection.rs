@@ -111,7 +111,9 @@ impl Endpoint {
         }
         match status {
             200 => {}
-            status if dialect.invalid_statuses.contains(&status) => return Ok(Introspection::Inactive),
+            status if dialect.invalid_statuses.contains(&status) && !blames_client(body) => {
+                return Ok(Introspection::Inactive);
+            }
             400 if is_unsupported_token_type(body) => return Ok(Introspection::Inactive),
             401 | 403 => return Err(Trouble::ClientRefused(status)),
             _ => return Err(Trouble::Status(status)),
@@ -143,6 +145,8 @@ impl Endpoint {
 fn is_active(members: &[(String, Json)], activity: Activity) -> Result<bool, Trouble> {
     let active = members.iter().find(|(name, _)| name == "active").map(|(_, value)| value);
     match (activity, active) {
+        // A server that says it although nobody asks for it means it.
+        (Activity::Status, Some(Json::Bool(false))) => Ok(false),
         (Activity::Status, _) => Ok(true),
         (_, None) => Ok(false),
         (_, Some(Json::Bool(active))) => Ok(*active),
@@ -163,6 +167,12 @@ fn form(parameters: &[(&str, Cow<'_, str>)]) -> String {
 fn json(parameters: &[(&str, Cow<'_, str>)]) -> String {
     let members = parameters.iter().map(|(name, value)| ((*name).to_owned(), serde_json::Value::from(value.as_ref())));
     serde_json::Value::Object(members.collect()).to_string()
+}
+
+/// Whether an error speaks of our client and not of the token (RFC 6749 §5.2), whatever its status.
+fn blames_client(body: &[u8]) -> bool {
+    let error = Json::parse(body).ok().and_then(|json| json.member("error")?.as_str().map(str::to_owned));
+    error.is_some_and(|error| ["invalid_client", "unauthorized_client", "unsupported_grant_type"].contains(&&*error))
 }
 
 /// The one 400 that is a verdict on the token at every server: it does not introspect tokens of this kind,

@@ -195,6 +195,26 @@ impl Requirement {
         }
     }
 
+    /// Whether it names clients without saying whose: with several authorization servers, a client of another one
+    /// may have the same id.
+    pub(crate) fn names_anyones_clients(&self) -> bool {
+        match self {
+            Self::All(parts) => {
+                let says_whose = parts.iter().any(|part| matches!(part, Self::Server(_)));
+                !says_whose && parts.iter().any(Self::names_anyones_clients)
+            }
+            Self::Any(parts) => parts.iter().any(Self::names_anyones_clients),
+            Self::Client(_) => true,
+            Self::Scope(_)
+            | Self::ScopeTemplate(_)
+            | Self::MappedScope(_)
+            | Self::Role(_)
+            | Self::Audience(_)
+            | Self::Claim { .. }
+            | Self::Server(_) => false,
+        }
+    }
+
     /// The path segments that scope templates ask for.
     pub(crate) fn template_segments(&self) -> Vec<&str> {
         match self {
@@ -296,6 +316,17 @@ impl ScopeTemplate {
         texts_are_sound && self.0.iter().any(|part| matches!(part, Part::Place(_)))
     }
 
+    /// Whether a segment of the path stays within its place: with a `.` or `*` it would reach other places in the
+    /// hierarchy, and of two segments with what separates them one could pretend to be the other.
+    fn keeps_apart(&self, value: &str) -> bool {
+        let several = self.segments().count() > 1;
+        let separates = |c: char| {
+            let in_text = |part: &Part| matches!(part, Part::Text(text) if text.contains(c));
+            several && !c.is_alphanumeric() && self.0.iter().any(in_text)
+        };
+        !value.contains(|c: char| c == '.' || c == '*' || separates(c))
+    }
+
     /// The scope token for a request; `None` if what fills a place cannot stand in one.
     fn fill(&self, target: &Target<'_>, pattern: Option<&PathPattern>) -> Option<ScopeToken> {
         let mut filled = String::new();
@@ -305,7 +336,7 @@ impl ScopeTemplate {
                 Part::Place(name) => match name.as_str() {
                     "method" => std::str::from_utf8(target.method).ok()?,
                     "host" => target.host.name(),
-                    name => segment(name, &target.path, pattern)?,
+                    name => segment(name, &target.path, pattern).filter(|value| self.keeps_apart(value))?,
                 },
             };
             // An empty value would make another scope than the one that was meant.

@@ -9,7 +9,7 @@ use crate::token::AccessToken;
 
 /// The servers to ask about a token, in order, out of those that a rule takes.
 ///
-/// A prefix that belongs to servers decides, then the issuer that a JWT names. Neither is proof of anything: a
+/// The longest prefix that belongs to servers decides, then the issuer that a JWT names. Neither is proof of anything: a
 /// token that lies about them is asked about at a server that does not know it. A single server is asked
 /// whatever the token looks like.
 pub(crate) fn select<'a, T: Copy>(
@@ -21,7 +21,9 @@ pub(crate) fn select<'a, T: Copy>(
     let issuer = |candidate: T| config(candidate).and_then(|server| server.issuer.as_deref());
     let keep = |list: &[T], test: &dyn Fn(T) -> bool| list.iter().copied().filter(|one| test(*one)).collect::<Vec<_>>();
 
-    let named = keep(candidates, &|one| prefix(one).is_some_and(|prefix| token.reveal().starts_with(prefix)));
+    let matching = |one: T| prefix(one).filter(|prefix| token.reveal().starts_with(prefix)).map(str::len);
+    let longest = candidates.iter().filter_map(|one| matching(*one)).max();
+    let named = keep(candidates, &|one| longest.is_some() && matching(one) == longest);
     let left = if named.is_empty() { keep(candidates, &|one| prefix(one).is_none()) } else { named };
     if candidates.len() < 2 {
         return left;

@@ -1,6 +1,6 @@
 //! What a host can be asked to do. The core returns effects; it never performs them.
 
-use crate::exchange::{Call, Lookup};
+use crate::exchange::{Call, Lookup, Verification};
 use crate::forward::Forward;
 use crate::reply::Reply;
 
@@ -13,6 +13,8 @@ pub enum Step {
     Respond(Reply),
     /// Read shared data, then [`Lookup::resume`].
     Lookup(Lookup),
+    /// Have the host verify a signature, if it can, then [`Verification::resume`].
+    Verify(Box<Verification>),
     /// Send an HTTP request while this one waits, then [`Call::resume`].
     Call(Call),
 }

@@ -16,7 +16,7 @@ mod format;
 use std::collections::HashMap;
 
 use format::{Answer, Case, Expect, Suite};
-use scopegate::{Call, CalloutAnswer, Config, Edit, Gate, Insert, RawHead, Reply, Step, UnixTime};
+use scopegate::{Call, CalloutAnswer, Config, Edit, Gate, HostVerdict, Insert, RawHead, Reply, Step, UnixTime};
 
 const NOW: u64 = 1_800_000_000;
 
@@ -71,6 +71,7 @@ impl Run<'_> {
                     let bucket = self.data.0.get(lookup.key()).map(Vec::as_slice);
                     lookup.resume(self.gate, bucket, now).step
                 }
+                Step::Verify(verification) => verification.resume(self.gate, HostVerdict::Unable, now).step,
                 Step::Call(call) => {
                     self.calls += 1;
                     self.answer(case, call, token, now)

@@ -7,7 +7,7 @@ use super::document::{Node, Object, shown};
 use super::requirement::{Scene, read_scope_token, read_server_name};
 use super::rules::{read_match, read_servers};
 use super::{errors, read_name, requirement};
-use crate::application::{Application, Applications, Identification};
+use crate::application::{Application, Applications, Identification, UNKNOWN};
 use crate::errors::ErrorProfile;
 use crate::policy::{RequestMatch, Rule};
 use crate::request::PathOptions;
@@ -179,6 +179,9 @@ fn read_application(
 ) -> Option<()> {
     let object = node.object(&["name", "clients", "apis", "rules"])?;
     let name = read_name(&object, "name the application; it is what APIs are told");
+    if name.as_deref() == Some(UNKNOWN) {
+        object.note("`unknown` is what anonymous callers are marked with", "choose another name");
+    }
     let known_apis: Vec<&str> = apis.iter().map(|api| &*api.name).collect();
     let known_rules: Vec<&str> = rules.iter().map(|rule| &*rule.name).collect();
     let apis = object.or_default("apis", BTreeSet::new(), |node| read_known(node, "API", &known_apis));

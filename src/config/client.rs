@@ -1,5 +1,6 @@
 //! Who we are to an authorization server: the credentials of our client, in the document or in the environment.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::dialect::read_parameters;
@@ -7,7 +8,7 @@ use super::document::{Node, Object};
 use super::introspection::Environment;
 use super::servers::{Place, read_authority, read_cluster, read_endpoint_path};
 use crate::introspection::{ClientAssertion, ClientAuthentication, TokenEndpoint, basic_authorization};
-use crate::jwt::SigningKey;
+use crate::jose::SigningKey;
 use crate::token::Secret;
 
 const TOKEN_KEYS: &[&str] = &["path", "cluster", "authority", "client_authentication", "scope", "parameters"];
@@ -47,7 +48,7 @@ impl ClientReader<'_, '_> {
         let method = node.one_of(&METHODS)?;
         if method == Method::Bearer {
             let endpoint = self.read_token_endpoint()?;
-            return Some(ClientAuthentication::Bearer(Box::new(endpoint)));
+            return Some(ClientAuthentication::Bearer(Rc::new(endpoint)));
         }
         if let Some(token) = self.object.optional("token") {
             token.note("has no use here", "remove it, or write client_authentication: bearer");

@@ -78,6 +78,29 @@ where
         self.preset.as_ref().and_then(|object| object.optional(key)).is_some_and(Node::is_true)
     }
 
+    /// Parameters by name, those of the configuration over those of the preset; `null` takes one away. None of
+    /// them may take the place of the token.
+    fn merged(&self, key: &str, token_parameter: Option<&str>) -> Option<Vec<(String, String)>> {
+        let mut merged: Vec<(String, String)> = Vec::new();
+        // A preset's replace those of RFC 7662 as a whole: it says what its server takes.
+        let preset = self.preset.as_ref().and_then(|object| object.optional(key));
+        let base = preset.or_else(|| self.base.as_ref().and_then(|object| object.optional(key)));
+        let own = self.own.as_ref().and_then(|object| object.optional(key));
+        for node in base.into_iter().chain(own) {
+            for (name, value) in node.free_members()? {
+                if Some(name) == token_parameter {
+                    value.note("is the name that carries the token", "leave it out, or change token_parameter");
+                    return None;
+                }
+                merged.retain(|(known, _)| known != name);
+                if !value.is_null() {
+                    merged.push((name.to_owned(), value.string()?.to_owned()));
+                }
+            }
+        }
+        Some(merged)
+    }
+
     /// The layers of an object inside.
     fn inner(&self, key: &str, known: &'static [&'static str]) -> Option<Layers<'o, 'p>> {
         let own = match self.own.as_ref().and_then(|object| object.optional(key)) {
@@ -95,8 +118,15 @@ pub(super) fn read_request(layers: &Layers<'_, '_>) -> Option<RequestDialect> {
     let method = layers.get("method")?.one_of(&[("GET", "GET"), ("POST", "POST")]);
     let token_in = layers.get("token_in")?.one_of(&TokenIn::WORDS);
     let token_parameter = layers.get("token_parameter")?.string();
-    let parameters = layers.get("parameters").and_then(read_parameters);
-    let accept = layers.get("accept")?.string().filter(|value| value.bytes().all(|b| matches!(b, b' '..=b'~')));
+    let parameters = layers.merged("parameters", token_parameter);
+    let accept = layers.get("accept").and_then(|node| {
+        let value = node.string()?;
+        let valid = value.bytes().all(|b| matches!(b, b' '..=b'~'));
+        if !valid {
+            node.note("is no header value", "write media types, such as application/json");
+        }
+        valid.then_some(value)
+    });
     if let (Some("GET"), Some(TokenIn::Form | TokenIn::Json)) = (method, token_in) {
         // One of the two is the operator's: no preset has both.
         let own = layers.own.as_ref().and_then(|own| own.optional("token_in").or_else(|| own.optional("method")));
@@ -138,12 +168,21 @@ pub(super) fn read_answer(layers: &Layers<'_, '_>) -> Option<AnswerDialect> {
     let (scope, client_id, owner) = (paths("scope"), paths("client_id"), paths("owner"));
     let (issuer, audience, roles) = (paths("issuer"), paths("audience"), paths("roles"));
     let (expires_at, expires_in, not_before) = (paths("expires_at"), paths("expires_in"), paths("not_before"));
+    let (active, required) = (active?, (required_members?, required_values?));
+    if active == Activity::Status && required.0.is_empty() && required.1.is_empty() {
+        let own = layers.own.as_ref().and_then(|own| own.optional("active"));
+        own?.note(
+            "every answer with status 200 would do, whatever is in it",
+            "name what the answer for a good token always has: required_members",
+        );
+        return None;
+    }
     Some(AnswerDialect {
-        active: active?,
+        active,
         invalid_statuses: invalid_statuses?,
         error_members: error_members?,
-        required_members: required_members?,
-        required_values: required_values?,
+        required_members: required.0,
+        required_values: required.1,
         refused_token_types: refused_token_types?,
         scope: scope?,
         scope_commas: scope_commas?,

@@ -203,6 +203,10 @@ impl<'a> Node<'a> {
         self.json.as_str()
     }
 
+    pub(crate) fn is_null(&self) -> bool {
+        *self.json == Json::Null
+    }
+
     pub(crate) fn is_true(&self) -> bool {
         *self.json == Json::Bool(true)
     }

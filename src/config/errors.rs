@@ -36,7 +36,9 @@ pub(super) fn read(node: &Node<'_>, realm: Option<&str>) -> Option<ErrorProfile>
 /// For each outcome, or for all others (`None`), what is said.
 fn read_responses(node: &Node<'_>) -> Option<Vec<(Option<&'static str>, Response)>> {
     let read = |(name, node): (&str, Node<'_>)| {
-        let outcome = match Denial::OUTCOMES.iter().find(|outcome| **outcome == name) {
+        // A configuration that is refused has no say in how that looks.
+        let mut known = Denial::OUTCOMES.iter().filter(|outcome| **outcome != Denial::Misconfigured.outcome());
+        let outcome = match known.find(|outcome| **outcome == name) {
             Some(outcome) => Some(*outcome),
             None if name == "default" => None,
             None => {
@@ -45,7 +47,12 @@ fn read_responses(node: &Node<'_>) -> Option<Vec<(Option<&'static str>, Response
                 return None;
             }
         };
-        Some((outcome, read_response(&node)?))
+        let response = read_response(&node)?;
+        if outcome == Some("unavailable") && response.status.is_some_and(|status| status < 500) {
+            node.note("would blame the caller for our trouble", "write a status from 500 to 599");
+            return None;
+        }
+        Some((outcome, response))
     };
     node.map(Denial::OUTCOMES.len().saturating_add(1))?.into_iter().map(read).collect()
 }

@@ -68,10 +68,28 @@ pub(super) fn read(node: &Node<'_>, environment: Environment<'_>, place: &Place<
     let authentication = layers.get("client_authentication").and_then(|node| reader.read_authentication(node));
     let (request, answer, authentication) = (request?, answer?, authentication?);
     let carries_itself = request.token_in == TokenIn::Authorization;
-    if carries_itself && !matches!(authentication, ClientAuthentication::None | ClientAuthentication::Post { .. }) {
+    let in_header = matches!(authentication, ClientAuthentication::Basic(_) | ClientAuthentication::Bearer(_));
+    if carries_itself && in_header {
         object.note(
             "the token is in the Authorization header, and so are the credentials of our client",
-            "write client_authentication: none or client_secret_post",
+            "write client_authentication: none",
+        );
+        return None;
+    }
+    // 401 and 403 speak of our client, unless the token is its own credential.
+    if !carries_itself && answer.invalid_statuses.iter().any(|status| matches!(status, 401 | 403)) {
+        object.note(
+            "401 or 403 among the invalid_statuses would call every token bad while our client is refused",
+            "leave them out",
+        );
+        return None;
+    }
+    let in_query = request.token_in == TokenIn::Query || request.method == "GET";
+    if in_query && matches!(authentication, ClientAuthentication::Post { .. } | ClientAuthentication::PrivateKeyJwt(_))
+    {
+        object.note(
+            "the credentials of our client would stand in the URI, and in the server's access log",
+            "write client_authentication: client_secret_basic or none, or have the token in a form",
         );
         return None;
     }

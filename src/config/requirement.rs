@@ -160,7 +160,11 @@ fn read_claims(node: &Node<'_>, scene: Scene<'_>) -> Option<Requirement> {
         let index = index_of(path?, scene.claims);
         Some(Requirement::All(tests.into_iter().map(|test| Requirement::Claim { index, test }).collect()))
     };
-    node.map(MAX_CLAIMS)?.into_iter().map(read).collect::<Option<Vec<_>>>().map(Requirement::All)
+    let mut members = node.map(MAX_CLAIMS)?;
+    // Facts keep the values in the order in which they are first asked for; two documents that differ in the
+    // order of keys alone mean the same.
+    members.sort_by(|(a, _), (b, _)| a.cmp(b));
+    members.into_iter().map(read).collect::<Option<Vec<_>>>().map(Requirement::All)
 }
 
 fn index_of(path: ClaimPath, claims: &RefCell<Vec<ClaimPath>>) -> usize {
@@ -188,7 +192,15 @@ fn read_claim_tests(node: &Node<'_>) -> Option<Vec<ClaimTest>> {
 /// A value that a claim is compared with.
 fn read_value(node: &Node<'_>) -> Option<Fact> {
     let fact = Fact::from(node.json());
-    let is_plain = |fact: &Fact| matches!(fact, Fact::Boolean(_) | Fact::Number(_) | Fact::Text(_));
+    if matches!(fact, Fact::Number(number) if number.abs() >= MAX_EXACT) {
+        node.note("is too large to be compared exactly", "have the server send it as a string");
+        return None;
+    }
+    let is_plain = |fact: &Fact| match fact {
+        Fact::Number(number) => number.abs() < MAX_EXACT,
+        Fact::Boolean(_) | Fact::Text(_) => true,
+        Fact::Null | Fact::List(_) | Fact::Object => false,
+    };
     let comparable = match &fact {
         Fact::List(items) => items.iter().all(is_plain),
         Fact::Null | Fact::Boolean(_) | Fact::Number(_) | Fact::Text(_) | Fact::Object => is_plain(&fact),
@@ -201,3 +213,6 @@ fn read_value(node: &Node<'_>) -> Option<Fact> {
 }
 
 const MAX_CLAIMS: usize = 16;
+
+/// 2^53: from here on, neighbouring integers are one floating-point number.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;

@@ -61,8 +61,14 @@ fn read_rule(node: &Node<'_>, common: &Common<'_>) -> Option<Rule> {
     let errors_default = api.flatten().and_then(|api| api.errors.clone()).unwrap_or_else(|| Arc::clone(common.errors));
     let errors = object.or_default("errors", errors_default, |node| errors::read(node, common.realm).map(Arc::new));
     let (matches, access) = (matches?, access?);
-    if let Access::Protected { requirement, .. } = &access {
+    if let Access::Protected { requirement, servers, .. } = &access {
         note_unknown_segments(&object, requirement, &matches);
+        if servers.len() > 1 && requirement.names_anyones_clients() {
+            object.note(
+                "client_ids are demanded of tokens of several authorization servers, without saying whose clients",
+                "write authorization_server beside client_ids, for each server its own: any: [{ authorization_server, client_ids }]",
+            );
+        }
     }
     Some(Rule {
         name: Arc::from(name?),

@@ -1,11 +1,13 @@
 //! `authorization_servers`: who answers for tokens, and which of its answers count.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::document::{Node, shown};
 use super::introspection::{self, Environment};
-use super::read_name;
+use super::{jwt, read_name};
 use crate::introspection::Endpoint;
+use crate::jwt::JwtConfig;
 use crate::request::Host;
 use crate::scope::ScopeStrategy;
 
@@ -21,7 +23,18 @@ pub(crate) struct AuthorizationServer {
     pub(crate) scope_strategy: ScopeStrategy,
     /// No answer of it is kept longer.
     pub(crate) max_ttl: Option<Duration>,
-    pub(crate) introspection: Endpoint,
+    /// How opaque tokens, and those that `jwt` leaves to it, are judged.
+    pub(crate) introspection: Option<Rc<Endpoint>>,
+    /// How JWTs are judged without asking.
+    pub(crate) jwt: Option<Rc<JwtConfig>>,
+}
+
+impl AuthorizationServer {
+    /// How far `nbf` may lie ahead. A server that has just called a token active can only disagree by a clock
+    /// that runs late.
+    pub(crate) fn not_before_leeway(&self) -> Duration {
+        self.jwt.as_ref().map_or(crate::NOT_BEFORE_LEEWAY, |jwt| jwt.leeway)
+    }
 }
 
 /// Which audiences (RFC 7662 §2.2 `aud`) are accepted.
@@ -47,7 +60,8 @@ pub(super) fn read(node: &Node<'_>, environment: Environment<'_>) -> Option<Vec<
     servers
 }
 
-const KEYS: &[&str] = &["name", "cluster", "issuer", "audience", "token_prefix", "scope_strategy", "introspection"];
+const KEYS: &[&str] =
+    &["name", "cluster", "issuer", "audience", "token_prefix", "scope_strategy", "introspection", "jwt"];
 
 fn read_server(node: &Node<'_>, environment: Environment<'_>) -> Option<AuthorizationServer> {
     let object = node.object(KEYS)?;
@@ -63,12 +77,26 @@ fn read_server(node: &Node<'_>, environment: Environment<'_>) -> Option<Authoriz
     let known_issuer = issuer.as_ref().and_then(Option::as_deref);
     let authority = known_issuer.and_then(authority_of).or_else(|| cluster.and_then(host_of_cluster));
     let place = Place { cluster, issuer: known_issuer, authority: authority.as_deref() };
-    let introspection = object
-        .required("introspection", "say how tokens are introspected: path, client_id and client_secret_env")
-        .and_then(|node| introspection::read(node, environment, &place));
-    let (audience, introspection) = (audience?, introspection?);
-    match (&audience, introspection.endpoint.answer.audience.is_empty()) {
-        (Audience::Any, _) if introspection.audience_required => {
+    let introspection =
+        object.or_default("introspection", None, |node| introspection::read(node, environment, &place).map(Some));
+    let jwt = object.or_default("jwt", None, |node| jwt::read(node, &place).map(Some));
+    let (audience, introspection, jwt) = (audience?, introspection?, jwt?);
+    match (&introspection, &jwt) {
+        (None, None) => {
+            let hint = "introspection: { path, client_id, client_secret_env }, jwt: { jwks_path }, or both";
+            object.note("says neither `introspection` nor `jwt`: nobody would judge its tokens", hint);
+            return None;
+        }
+        (None, Some(jwt)) if jwt.introspects => {
+            object.note("`jwt.introspect` is true, and there is no `introspection`", "say how: introspection");
+            return None;
+        }
+        (Some(_), _) | (None, Some(_)) => {}
+    }
+    let audience_required = introspection.as_ref().is_some_and(|introspection| introspection.audience_required);
+    let nameless = introspection.as_ref().is_some_and(|read| read.endpoint.answer.audience.is_empty());
+    match (&audience, nameless) {
+        (Audience::Any, _) if audience_required => {
             let hint =
                 "list the client ids whose tokens are meant for this API: every token of this server is good somewhere";
             object.note("`audience: any` would let tokens of every client of this server in", hint);
@@ -89,8 +117,9 @@ fn read_server(node: &Node<'_>, environment: Environment<'_>) -> Option<Authoriz
         audience,
         token_prefix: token_prefix?,
         scope_strategy: scope_strategy?,
-        max_ttl: introspection.max_ttl,
-        introspection: introspection.endpoint,
+        max_ttl: introspection.as_ref().and_then(|introspection| introspection.max_ttl),
+        introspection: introspection.map(|introspection| Rc::new(introspection.endpoint)),
+        jwt: jwt.map(Rc::new),
     })
 }
 

@@ -1,6 +1,7 @@
 //! How we say who we are to an authorization server (RFC 6749 §2.3, RFC 7523 §2.2).
 
 use std::borrow::Cow;
+use std::rc::Rc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -8,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac_sha256::Hash;
 
 use super::own_token::TokenEndpoint;
-use crate::jwt::{Assertion, SigningKey};
+use crate::jose::{Assertion, SigningKey};
 use crate::time::UnixTime;
 use crate::token::Secret;
 
@@ -24,7 +25,7 @@ pub(crate) enum ClientAuthentication {
     /// `private_key_jwt`: an assertion of its own for each request.
     PrivateKeyJwt(Box<ClientAssertion>),
     /// An access token of ours, from the token endpoint.
-    Bearer(Box<TokenEndpoint>),
+    Bearer(Rc<TokenEndpoint>),
 }
 
 /// What client assertions say, and the key that signs them.

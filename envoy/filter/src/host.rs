@@ -1,12 +1,12 @@
 //! Calls to the host. The SDK panics on a status it does not expect, and a panic takes the worker's VM down;
 //! so everything here asks only what the host can answer, and only getters of bytes are used.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hmac_sha256::Hash;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType, Status};
-use scopegate::{CalloutRequest, Edit, Insert, MAX_ANSWER_BYTES, UnixTime};
+use scopegate::{CalloutAnswer, CalloutRequest, Edit, HostVerdict, Insert, MAX_ANSWER_BYTES, Publish, UnixTime};
 
 /// The proxy's clock.
 pub(crate) fn now() -> UnixTime {
@@ -94,8 +94,33 @@ pub(crate) fn set_request_header(name: &str, value: &str) {
     let _ = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value.as_bytes()));
 }
 
-/// A bucket of the cache.
-pub(crate) fn bucket(key: &str) -> Option<Vec<u8>> {
+/// Has the host verify a signature, much faster than it could be done here.
+pub(crate) fn verify_signature(arguments: &[u8]) -> HostVerdict {
+    match hostcalls::call_foreign_function("verify_signature", Some(arguments)) {
+        Ok(Some(result)) => HostVerdict::from_host(&result),
+        Ok(None) | Err(_) => HostVerdict::Unable,
+    }
+}
+
+/// Puts something into shared data for the other workers. If another worker is quicker, its value is as good.
+pub(crate) fn publish(publish: &Publish) {
+    let _ = hostcalls::set_shared_data(&publish.key, Some(&publish.value), None);
+}
+
+/// Whether this worker is the one to do something about `key` in the next `period`; of several only one is.
+pub(crate) fn claims_lease(key: &str, now: UnixTime, period: Duration) -> bool {
+    let key = format!("{key}.lease");
+    let Ok((held, version)) = hostcalls::get_shared_data(&key) else {
+        return false;
+    };
+    let until = held.and_then(|held| Some(u64::from_le_bytes(*held.first_chunk()?))).unwrap_or_default();
+    let free = until <= now.as_millis() || until > now.saturating_add(period).as_millis();
+    let mine = now.saturating_add(period).as_millis().to_le_bytes();
+    free && hostcalls::set_shared_data(&key, Some(&mine), version).is_ok()
+}
+
+/// A bucket of the cache, or whatever else is in shared data.
+pub(crate) fn shared_data(key: &str) -> Option<Vec<u8>> {
     hostcalls::get_shared_data(key).ok().and_then(|(bucket, _)| bucket)
 }
 
@@ -121,15 +146,20 @@ pub(crate) fn insert(insert: &Insert) -> Option<u32> {
 /// The caller's own context is in effect again afterwards.
 pub(crate) fn dispatch(root: u32, stream: u32, request: &CalloutRequest<'_>) -> Result<u32, Status> {
     hostcalls::set_effective_context(root)?;
-    let sent = hostcalls::dispatch_http_call(
+    let sent = dispatch_from_root(request);
+    hostcalls::set_effective_context(stream)?;
+    sent
+}
+
+/// The same while the root context is in effect anyway.
+pub(crate) fn dispatch_from_root(request: &CalloutRequest<'_>) -> Result<u32, Status> {
+    hostcalls::dispatch_http_call(
         request.cluster,
         request.headers.iter().map(|(name, value)| (*name, value.as_ref())).collect(),
         Some(request.body.as_bytes()),
         Vec::new(),
         request.timeout,
-    );
-    hostcalls::set_effective_context(stream)?;
-    sent
+    )
 }
 
 /// The response to a callout, as far as anyone wants to know it.
@@ -137,6 +167,20 @@ pub(crate) struct CalloutResponse {
     pub(crate) status: u16,
     pub(crate) content_type: Option<Vec<u8>>,
     pub(crate) body: Vec<u8>,
+}
+
+impl CalloutResponse {
+    /// The response as the core takes it.
+    pub(crate) fn answer(response: Option<&Self>) -> CalloutAnswer<'_> {
+        match response {
+            None => CalloutAnswer::NoAnswer,
+            Some(response) => CalloutAnswer::Response {
+                status: response.status,
+                content_type: response.content_type.as_deref(),
+                body: &response.body,
+            },
+        }
+    }
 }
 
 /// Reads the response that is being delivered to `stream` for a callout of `root`; `None` if there is none.

@@ -3,10 +3,11 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
-use scopegate::{Config, Gate, UnixTime};
+use scopegate::{CalloutAnswer, Config, Gate, Trouble, UnixTime};
 
 use crate::host;
 use crate::metrics::Metrics;
@@ -26,10 +27,13 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Whether a message about an authorization server may be written; see [`Throttle::admit`].
-    pub(crate) fn admit_trouble(&self, server: &str, now: UnixTime) -> Option<String> {
-        let mut trouble = self.trouble.borrow_mut();
-        trouble.entry(server.to_owned()).or_insert_with(|| Throttle::new(1)).admit(now)
+    /// Tells the operator of trouble with an authorization server, unless that has just been done.
+    pub(crate) fn warn_of_trouble(&self, server: &str, trouble: Trouble, now: UnixTime) {
+        let mut throttles = self.trouble.borrow_mut();
+        let throttle = throttles.entry(server.to_owned()).or_insert_with(|| Throttle::new(1));
+        if let Some(suppressed) = throttle.admit(now) {
+            log::warn!("authorization server `{server}`: {}{suppressed}", trouble.explain());
+        }
     }
 }
 
@@ -37,17 +41,62 @@ pub(crate) struct Root {
     shared: Rc<Shared>,
     /// `None` while there is no configuration, or one that was refused.
     gate: Option<Rc<Gate>>,
+    /// Callouts for keys under way: which server's, and since when.
+    fetches: BTreeMap<u32, (usize, UnixTime)>,
 }
 
 impl Root {
     pub(crate) fn new(id: u32) -> Self {
         let metrics = Metrics::define();
         let shared = Shared { root: id, metrics, trouble: RefCell::default(), refusals: Throttle::new(500) };
-        Self { shared: Rc::new(shared), gate: None }
+        Self { shared: Rc::new(shared), gate: None, fetches: BTreeMap::new() }
     }
 }
 
-impl Context for Root {}
+impl Context for Root {
+    fn on_http_call_response(&mut self, callout: u32, num_headers: usize, body_size: usize, _num_trailers: usize) {
+        let (Some(gate), Some((server, since))) = (self.gate.clone(), self.fetches.remove(&callout)) else {
+            return;
+        };
+        let response = host::callout_response(self.shared.root, self.shared.root, num_headers, body_size);
+        self.take_keys(&gate, server, host::CalloutResponse::answer(response.as_ref()), since);
+    }
+}
+
+impl Root {
+    /// Takes over keys that other workers have fetched, and fetches those that are due, unless another worker is
+    /// about to.
+    fn care_for_keys(&mut self, gate: &Gate) {
+        let now = host::now();
+        for (server, key) in gate.key_servers() {
+            if let Some(published) = host::shared_data(&key) {
+                gate.take_over_keys(server, &published, now);
+            }
+            let Some(request) = gate.request_keys(server, now) else { continue };
+            if !host::claims_lease(&key, now, request.timeout) {
+                continue;
+            }
+            match host::dispatch_from_root(&request) {
+                Ok(callout) => drop(self.fetches.insert(callout, (server, now))),
+                Err(_) => self.take_keys(gate, server, CalloutAnswer::NotSent, now),
+            }
+        }
+    }
+
+    fn take_keys(&self, gate: &Gate, server: usize, answer: CalloutAnswer<'_>, since: UnixTime) {
+        let now = host::now();
+        let Some(answered) = gate.answer_keys(server, answer, since) else { return };
+        let millis = u64::try_from(now.saturating_since(since).as_millis()).unwrap_or(u64::MAX);
+        self.shared.metrics.count_callout(answered.outcome, millis);
+        answered.publish.iter().for_each(host::publish);
+        if let Some(trouble) = answered.trouble {
+            self.shared.warn_of_trouble(gate.server_name(server), trouble, now);
+        }
+    }
+}
+
+/// How often keys are looked after: often enough that a new configuration has them before anyone notices.
+const TICK: Duration = Duration::from_millis(500);
 
 impl RootContext for Root {
     /// The main thread is asked first. If it says false, Envoy turns the configuration down and keeps the old
@@ -61,7 +110,16 @@ impl RootContext for Root {
                     log::error!("the host has no randomness: every request is refused");
                     return host::is_served_as_refused(&bytes);
                 };
-                self.gate = Some(Rc::new(Gate::new(config, seed)));
+                let gate = Rc::new(Gate::new(config, seed));
+                if gate.key_servers().next().is_some() {
+                    // What other workers or an earlier configuration know is there at once.
+                    let now = host::now();
+                    for (server, key) in gate.key_servers() {
+                        host::shared_data(&key).iter().for_each(|keys| gate.take_over_keys(server, keys, now));
+                    }
+                    self.set_tick_period(TICK);
+                }
+                self.gate = Some(gate);
                 host::mark_configured();
                 true
             }
@@ -73,6 +131,12 @@ impl RootContext for Root {
                 self.gate = None;
                 host::is_served_as_refused(&bytes)
             }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        if let Some(gate) = self.gate.clone() {
+            self.care_for_keys(&gate);
         }
     }
 

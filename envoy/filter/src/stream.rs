@@ -5,7 +5,7 @@ use std::rc::Rc;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
-use scopegate::{Call, CalloutAnswer, Forward, Gate, RawHead, Reply, Step, UnixTime};
+use scopegate::{Call, CalloutAnswer, Forward, Gate, HostVerdict, Insert, RawHead, Reply, Step, UnixTime};
 
 use crate::host;
 use crate::metrics::{PERMITTED, PUBLIC};
@@ -46,12 +46,18 @@ impl Stream {
                     return;
                 }
                 Step::Lookup(lookup) => {
-                    let bucket = host::bucket(lookup.key());
+                    let bucket = host::shared_data(lookup.key());
                     let looked = lookup.resume(gate, bucket.as_deref(), host::now());
                     if let Some(result) = looked.result {
                         self.shared.metrics.count_cache(result);
                     }
                     looked.step
+                }
+                Step::Verify(verification) => {
+                    let verdict = verification.host_arguments().map(|arguments| host::verify_signature(&arguments));
+                    let verified = verification.resume(gate, verdict.unwrap_or(HostVerdict::Unable), host::now());
+                    self.keep(verified.insert.as_ref());
+                    verified.step
                 }
                 Step::Call(call) => {
                     let since = host::now();
@@ -74,15 +80,18 @@ impl Stream {
         let answered = call.resume(gate, answer, since, now);
         let millis = u64::try_from(now.saturating_since(since).as_millis()).unwrap_or(u64::MAX);
         self.shared.metrics.count_callout(answered.outcome, millis);
-        if let Some(evicted) = answered.insert.as_ref().and_then(host::insert) {
-            self.shared.metrics.count_evicted(evicted);
-        }
-        if let Some(trouble) = answered.trouble
-            && let Some(suppressed) = self.shared.admit_trouble(&server, now)
-        {
-            log::warn!("authorization server `{server}`: {}{suppressed}", trouble.explain());
+        self.keep(answered.insert.as_ref());
+        answered.publish.iter().for_each(host::publish);
+        if let Some(trouble) = answered.trouble {
+            self.shared.warn_of_trouble(&server, trouble, now);
         }
         answered.step
+    }
+
+    fn keep(&self, insert: Option<&Insert>) {
+        if let Some(evicted) = insert.and_then(host::insert) {
+            self.shared.metrics.count_evicted(evicted);
+        }
     }
 
     fn pass(&mut self, gate: &Gate, forward: &Forward) {
@@ -162,14 +171,7 @@ impl Context for Stream {
             return;
         }
         let response = host::callout_response(self.shared.root, self.id, num_headers, body_size);
-        let answer = match &response {
-            None => CalloutAnswer::NoAnswer,
-            Some(response) => CalloutAnswer::Response {
-                status: response.status,
-                content_type: response.content_type.as_deref(),
-                body: &response.body,
-            },
-        };
+        let answer = host::CalloutResponse::answer(response.as_ref());
         let step = self.resume(&gate, waiting.call, answer, waiting.since);
         self.perform(&gate, step);
         if self.passed {

@@ -1,0 +1,119 @@
+//! `jwt`: how an authorization server's JWTs are verified here.
+
+use std::time::Duration;
+
+use super::MAX_TTL;
+use super::dialect::{Layers, Presets, read_answer};
+use super::document::{Node, Notes, shown};
+use super::servers::{Place, read_authority, read_cluster, read_endpoint_path};
+use crate::jose::Algorithm;
+use crate::json::Json;
+use crate::jwt::{JwtConfig, KeySource};
+
+const KEYS: &[&str] = &[
+    "jwks_path",
+    "cluster",
+    "authority",
+    "timeout",
+    "algorithms",
+    "types",
+    "leeway",
+    "require_exp",
+    "introspect",
+    "refresh",
+    "max_age",
+    "min_refetch_interval",
+    "answer",
+];
+
+pub(super) fn read(node: &Node<'_>, place: &Place<'_>) -> Option<JwtConfig> {
+    let object = node.object(KEYS)?;
+    let path =
+        object.required("jwks_path", "the path of the server's keys, such as /jwks").and_then(read_endpoint_path);
+    let cluster = object.or_default("cluster", place.cluster, |node| read_cluster(node).map(Some));
+    let authority = object.or_default("authority", None, |node| read_authority(node).map(Some));
+    let authority = authority.map(|authority| authority.or_else(|| place.authority.map(str::to_owned)));
+    if authority == Some(None) {
+        object.note("no Host can be derived for callouts from `issuer` or `cluster`", "set jwt.authority");
+    }
+    if place.issuer.is_none() {
+        object.note(
+            "the server has no `issuer` to compare `iss` with",
+            "set the server's issuer, exactly as tokens have it",
+        );
+    }
+    let duration = |key: &str, default: Duration, min: Duration, max: Duration| {
+        object.or_default(key, default, |node| node.duration(min, max))
+    };
+    let timeout = duration("timeout", Duration::from_secs(1), Duration::from_millis(10), Duration::from_secs(30));
+    let leeway = duration("leeway", Duration::from_secs(30), Duration::ZERO, Duration::from_secs(300));
+    let refresh = duration("refresh", Duration::from_secs(300), Duration::from_secs(1), MAX_TTL);
+    let max_age = duration("max_age", MAX_TTL, Duration::from_secs(1), MAX_TTL.saturating_mul(7));
+    let min_interval =
+        duration("min_refetch_interval", Duration::from_secs(30), Duration::from_secs(1), Duration::from_secs(3600));
+    if let (Some(refresh), Some(max_age)) = (refresh, max_age)
+        && refresh >= max_age
+    {
+        object.note(
+            "`refresh` is not before `max_age`: keys would be dropped before they are fetched again",
+            "make max_age longer",
+        );
+        return None;
+    }
+    let algorithms = object.or_default("algorithms", DEFAULT_ALGORITHMS.to_vec(), |node| node.each(read_algorithm));
+    let types = object.or_default("types", vec!["at+jwt".to_owned()], |node| node.each(read_type));
+    let requires_exp = object.or_default("require_exp", true, Node::boolean);
+    let introspects = object.or_default("introspect", false, Node::boolean);
+
+    let (presets, own) = (Presets::load()?, Json::parse(CLAIMS.as_bytes()).ok()?);
+    let notes = Notes::default();
+    let (preset, base) = (notes.root(&own), presets.node("rfc7662", &notes)?);
+    let layers = Layers { own: Some(object), preset: preset.members(), base: base.members() };
+    let claims = read_answer(&layers);
+    Some(JwtConfig {
+        keys: KeySource {
+            cluster: cluster??.to_owned(),
+            authority: authority??,
+            path: path?,
+            timeout: timeout?,
+            refresh: refresh?,
+            max_age: max_age?,
+            min_interval: min_interval?,
+        },
+        algorithms: algorithms?,
+        types: types?,
+        leeway: leeway?,
+        requires_exp: requires_exp?,
+        introspects: introspects?,
+        claims: claims?,
+    })
+}
+
+fn read_algorithm(node: &Node<'_>) -> Option<Algorithm> {
+    let text = node.string()?;
+    let algorithm = Algorithm::parse(text);
+    if algorithm.is_none() {
+        let known: Vec<&str> = Algorithm::WORDS.iter().map(|(word, _)| *word).collect();
+        node.note(
+            format!("`{}` is no algorithm that is taken", shown(text)),
+            format!("write one of: {}", known.join(", ")),
+        );
+    }
+    algorithm
+}
+
+fn read_type(node: &Node<'_>) -> Option<String> {
+    let kind = node.string()?.to_ascii_lowercase();
+    Some(kind.strip_prefix("application/").map_or(kind.clone(), str::to_owned))
+}
+
+/// What servers sign with where nothing is said; each of the others is one word away.
+const DEFAULT_ALGORITHMS: [Algorithm; 4] = [Algorithm::Rs256, Algorithm::Ps256, Algorithm::Es256, Algorithm::EdDsa];
+
+/// Where JWTs have what introspection responses have elsewhere.
+const CLAIMS: &str = r#"{ "answer": {
+    "scope": ["scope", "scp"],
+    "client_id": ["client_id", "azp", "cid", "appid"],
+    "owner": ["username", "preferred_username", "sub"],
+    "expires_in": []
+} }"#;

@@ -1,0 +1,255 @@
+//! What an authorization server is asked: what a token is worth, for a token of our own, for its keys.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::{Exchange, verification};
+use crate::cache::Insert;
+use crate::callout::{CalloutAnswer, CalloutRequest, Trouble};
+use crate::denial::Denial;
+use crate::gate::{Gate, Server};
+use crate::introspection::{ClientAuthentication, Endpoint, Introspection, TokenEndpoint};
+use crate::jose::KeySet;
+use crate::jwt::JwtConfig;
+use crate::step::Step;
+use crate::time::UnixTime;
+use crate::token::Secret;
+
+/// Waits for an answer of an authorization server.
+#[derive(Debug)]
+pub struct Call {
+    exchange: Exchange,
+    candidate: usize,
+    server: Rc<Server>,
+    stage: Stage,
+}
+
+/// What is asked for.
+#[derive(Debug)]
+enum Stage {
+    /// What the token is worth. `own` is our own token, where the endpoint takes one. If it is refused, another
+    /// is obtained, unless this one was so already: a second refusal is final.
+    Introspection { endpoint: Rc<Endpoint>, own: Option<Secret>, renewable: bool },
+    /// Our own token first.
+    OwnToken { endpoint: Rc<Endpoint>, issuer: Rc<TokenEndpoint>, renewable: bool },
+    /// The keys that the token may be verified with.
+    Keys { jwt: Rc<JwtConfig> },
+}
+
+/// What an answer of an authorization server leads to.
+#[derive(Debug)]
+pub struct Answered {
+    /// How the callout ended: one of [`Call::OUTCOMES`].
+    pub outcome: &'static str,
+    /// Why there was no usable answer, if there was none.
+    pub trouble: Option<Trouble>,
+    /// What to keep in shared data, if anything.
+    pub insert: Option<Insert>,
+    /// What to put into shared data for the other workers, if anything.
+    pub publish: Option<Publish>,
+    /// What comes next.
+    pub step: Step,
+}
+
+/// Something that every worker of this proxy has a use for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publish {
+    /// The key in shared data.
+    pub key: String,
+    /// The value.
+    pub value: Vec<u8>,
+}
+
+/// Asks what the token is worth, with our own token first where the endpoint takes one.
+pub(super) fn introspect(
+    exchange: Exchange,
+    candidate: usize,
+    server: Rc<Server>,
+    endpoint: Rc<Endpoint>,
+    gate: &Gate,
+    now: UnixTime,
+) -> Step {
+    let ClientAuthentication::Bearer(issuer) = &endpoint.authentication else {
+        let stage = Stage::Introspection { endpoint, own: None, renewable: false };
+        return Step::Call(Call { exchange, candidate, server, stage });
+    };
+    let issuer = Rc::clone(issuer);
+    let own = server.own_token.borrow().usable(now).cloned();
+    let stage = match own {
+        // Whoever presents our own token to us is nobody's client.
+        Some(own) if own.reveal() == exchange.token.reveal() => {
+            return gate.refuse_demand(Denial::NotAnAccessToken, &exchange.demand, None);
+        }
+        Some(own) if !server.own_token.borrow_mut().claims_renewal(now, issuer.timeout) => {
+            Stage::Introspection { endpoint, own: Some(own), renewable: true }
+        }
+        Some(_) | None => Stage::OwnToken { endpoint, issuer, renewable: true },
+    };
+    Step::Call(Call { exchange, candidate, server, stage })
+}
+
+/// Asks for the keys of the server.
+pub(super) fn fetch_keys(exchange: Exchange, candidate: usize, server: Rc<Server>, jwt: Rc<JwtConfig>) -> Step {
+    Step::Call(Call { exchange, candidate, server, stage: Stage::Keys { jwt } })
+}
+
+impl Exchange {
+    /// The entry for what was just learned from a candidate.
+    pub(super) fn insert(&self, candidate: usize, facts: &Introspection, gate: &Gate, now: UnixTime) -> Option<Insert> {
+        let candidate = self.candidates.get(candidate)?;
+        Insert::new(facts, candidate.digest, now, &candidate.server.cache(&gate.cache))
+    }
+}
+
+impl Call {
+    /// Every way a callout can end.
+    pub const OUTCOMES: [&'static str; 10] = [
+        "active",
+        "inactive",
+        OWN_TOKEN,
+        KEYS,
+        "not_sent",
+        "no_answer",
+        "client_refused",
+        "error_status",
+        "too_large",
+        "bad_answer",
+    ];
+
+    /// The request to send now.
+    pub fn request(&self, gate: &Gate, now: UnixTime) -> CalloutRequest<'_> {
+        let mut chance = gate.chance.borrow_mut();
+        match &self.stage {
+            Stage::Introspection { endpoint, own, .. } => {
+                endpoint.request(&self.exchange.token, own.as_ref(), now, &mut chance)
+            }
+            Stage::OwnToken { issuer, .. } => issuer.request(now, &mut chance),
+            Stage::Keys { jwt } => jwt.keys.request(),
+        }
+    }
+
+    /// The name of the authorization server that is asked.
+    pub fn server(&self) -> &str {
+        &self.server.config.name
+    }
+
+    /// Goes on with the answer to the request that was sent at `asked_at`.
+    pub fn resume(self, gate: &Gate, answer: CalloutAnswer<'_>, asked_at: UnixTime, now: UnixTime) -> Answered {
+        let Self { exchange, candidate, server, stage } = self;
+        let asked = Asked { exchange, candidate, server, asked_at, now };
+        match stage {
+            Stage::Introspection { endpoint, own, renewable } => {
+                let understood = endpoint.understand(answer, &gate.interest, asked_at);
+                asked.resume_with_facts(gate, understood, endpoint, own.filter(|_| renewable))
+            }
+            Stage::OwnToken { endpoint, issuer, renewable } => {
+                let understood = issuer.understand(answer);
+                asked.resume_with_own_token(gate, understood, endpoint, renewable)
+            }
+            Stage::Keys { jwt } => {
+                let understood = jwt.keys.understand(answer);
+                asked.resume_with_keys(gate, understood, answer, jwt)
+            }
+        }
+    }
+}
+
+/// A call that has been answered.
+struct Asked {
+    exchange: Exchange,
+    candidate: usize,
+    server: Rc<Server>,
+    asked_at: UnixTime,
+    now: UnixTime,
+}
+
+impl Asked {
+    fn call(self, stage: Stage) -> Step {
+        Step::Call(Call { exchange: self.exchange, candidate: self.candidate, server: self.server, stage })
+    }
+
+    /// `own` is our own token, if it was sent along and another one may be obtained.
+    fn resume_with_facts(
+        self,
+        gate: &Gate,
+        understood: Result<Introspection, Trouble>,
+        endpoint: Rc<Endpoint>,
+        own: Option<Secret>,
+    ) -> Answered {
+        match (understood, own, &endpoint.authentication) {
+            (Ok(facts), _, _) => Answered {
+                outcome: match facts {
+                    Introspection::Active(_) => "active",
+                    Introspection::Inactive => "inactive",
+                },
+                trouble: None,
+                insert: self.exchange.insert(self.candidate, &facts, gate, self.now),
+                publish: None,
+                step: self.exchange.decide(self.candidate, gate, facts, self.now),
+            },
+            // Our own token may have been revoked, or have lived shorter than it was said to.
+            (Err(trouble @ Trouble::ClientRefused(_)), Some(own), ClientAuthentication::Bearer(issuer)) => {
+                self.server.own_token.borrow_mut().discard(&own);
+                let issuer = Rc::clone(issuer);
+                let step = self.call(Stage::OwnToken { endpoint, issuer, renewable: false });
+                Answered { outcome: trouble.outcome(), trouble: None, insert: None, publish: None, step }
+            }
+            (Err(trouble), _, _) => self.give_up(gate, trouble),
+        }
+    }
+
+    fn resume_with_own_token(
+        self,
+        gate: &Gate,
+        understood: Result<(Secret, Duration), Trouble>,
+        endpoint: Rc<Endpoint>,
+        renewable: bool,
+    ) -> Answered {
+        let (outcome, trouble, own) = match understood {
+            Ok((own, lifetime)) => {
+                self.server.own_token.borrow_mut().keep(own.clone(), lifetime, self.asked_at);
+                (OWN_TOKEN, None, own)
+            }
+            Err(trouble) => {
+                // A renewal may have come before its time.
+                let Some(held) = self.server.own_token.borrow().usable(self.now).cloned() else {
+                    return self.give_up(gate, trouble);
+                };
+                (trouble.outcome(), Some(trouble), held)
+            }
+        };
+        let renewable = renewable && trouble.is_none();
+        let step = self.call(Stage::Introspection { endpoint, own: Some(own), renewable });
+        Answered { outcome, trouble, insert: None, publish: None, step }
+    }
+
+    fn resume_with_keys(
+        self,
+        gate: &Gate,
+        understood: Result<KeySet, Trouble>,
+        answer: CalloutAnswer<'_>,
+        jwt: Rc<JwtConfig>,
+    ) -> Answered {
+        let Self { exchange, candidate, server, asked_at, now } = self;
+        let (outcome, trouble, publish) = match understood {
+            Ok(set) => {
+                server.keys.borrow_mut().keep(set, asked_at);
+                (KEYS, None, server.publish_keys(answer, asked_at))
+            }
+            Err(trouble) => (trouble.outcome(), Some(trouble), None),
+        };
+        let step = verification::begin(exchange, candidate, server, jwt, true, gate, now);
+        Answered { outcome, trouble, insert: None, publish, step }
+    }
+
+    /// This server cannot be asked; another may still vouch for the token.
+    fn give_up(self, gate: &Gate, trouble: Trouble) -> Answered {
+        let step = self.exchange.give_up(self.candidate, trouble, gate);
+        Answered { outcome: trouble.outcome(), trouble: Some(trouble), insert: None, publish: None, step }
+    }
+}
+
+/// The outcome of a callout that brought our own token.
+const OWN_TOKEN: &str = "own_token";
+/// The outcome of a callout that brought the server's keys.
+pub(crate) const KEYS: &str = "keys";

@@ -1,0 +1,180 @@
+//! A JWT whose signature is to be verified: by the host, or here if it cannot.
+
+use std::rc::Rc;
+
+use prost::Message;
+
+use super::{Exchange, call};
+use crate::cache::Insert;
+use crate::callout::Trouble;
+use crate::claims::Claims;
+use crate::denial::Denial;
+use crate::gate::{Gate, Server};
+use crate::introspection::Introspection;
+use crate::jose::{Algorithm, Jws, PublicKey, Thumbprint, verify};
+use crate::jwt::JwtConfig;
+use crate::step::Step;
+use crate::time::UnixTime;
+
+/// Waits for the verdict on a signature.
+#[derive(Debug)]
+pub struct Verification {
+    exchange: Exchange,
+    candidate: usize,
+    server: Rc<Server>,
+    jwt: Rc<JwtConfig>,
+    algorithm: Algorithm,
+    text: String,
+    signature: Vec<u8>,
+    /// The keys that may have signed it, the first to be tried first.
+    keys: Vec<(PublicKey, Thumbprint)>,
+    /// What the token says, and nobody believes yet.
+    claims: Claims,
+}
+
+/// What the host says of a signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostVerdict {
+    /// It is good.
+    Valid,
+    /// It is not.
+    Invalid,
+    /// The host cannot verify signatures.
+    Unable,
+}
+
+/// What a verdict leads to.
+#[derive(Debug)]
+pub struct Verified {
+    /// What to keep in shared data, if anything.
+    pub insert: Option<Insert>,
+    /// What comes next.
+    pub step: Step,
+}
+
+/// `VerifySignatureArguments` of Envoy's foreign function `verify_signature`.
+#[derive(Clone, PartialEq, Message)]
+struct Arguments {
+    #[prost(string, tag = "1")]
+    hash_function: String,
+    #[prost(bytes = "vec", tag = "2")]
+    public_key: Vec<u8>,
+    #[prost(bytes = "vec", tag = "3")]
+    signature: Vec<u8>,
+    #[prost(bytes = "vec", tag = "4")]
+    text: Vec<u8>,
+}
+
+/// `VerifySignatureResult`
+#[derive(Clone, PartialEq, Message)]
+struct Outcome {
+    #[prost(bool, tag = "1")]
+    result: bool,
+}
+
+impl HostVerdict {
+    /// Reads the result of `verify_signature`. What cannot be read is no verdict.
+    pub fn from_host(result: &[u8]) -> Self {
+        match Outcome::decode(result) {
+            Ok(Outcome { result: true }) => Self::Valid,
+            Ok(Outcome { result: false }) => Self::Invalid,
+            Err(_) => Self::Unable,
+        }
+    }
+}
+
+/// Judges everything about a JWT but its signature, and finds the keys for that. `fetched`: whether the keys
+/// have just been fetched for it.
+pub(super) fn begin(
+    exchange: Exchange,
+    candidate: usize,
+    server: Rc<Server>,
+    jwt: Rc<JwtConfig>,
+    fetched: bool,
+    gate: &Gate,
+    now: UnixTime,
+) -> Step {
+    let Some(jws) = Jws::parse(exchange.token.reveal()) else {
+        return exchange.reject(candidate, Denial::MalformedJwt, gate);
+    };
+    let issuer = server.config.issuer.as_deref().unwrap_or_default();
+    let claims = match jwt.read(&jws, issuer, &gate.interest, now) {
+        Ok(claims) => claims,
+        Err(denial) => return exchange.reject(candidate, denial, gate),
+    };
+    let keys: Option<Vec<_>> = server.keys.borrow().usable(&jwt.keys, now).map(|set| {
+        let candidates = set.candidates(jws.algorithm, jws.key_id.as_deref());
+        candidates.map(|(key, thumbprint)| (key.clone(), thumbprint)).collect()
+    });
+    let is_known = keys.as_ref().is_some_and(|keys| !keys.is_empty());
+    if !is_known && !fetched && server.keys.borrow_mut().claims_fetch_for_unknown(&jwt.keys, now) {
+        return call::fetch_keys(exchange, candidate, server, jwt);
+    }
+    match keys {
+        None => exchange.give_up(candidate, Trouble::NoKeys, gate),
+        // The key may be among those that are on their way.
+        Some(keys) if keys.is_empty() && server.keys.borrow().are_coming(&jwt.keys, now) => {
+            exchange.give_up(candidate, Trouble::NoKeys, gate)
+        }
+        Some(keys) if keys.is_empty() => exchange.reject(candidate, Denial::UnknownKey, gate),
+        Some(keys) => {
+            let (algorithm, text, signature) = (jws.algorithm, jws.signing_input.to_owned(), jws.signature);
+            let verification =
+                Verification { exchange, candidate, server, jwt, algorithm, text, signature, keys, claims };
+            Step::Verify(Box::new(verification))
+        }
+    }
+}
+
+impl Verification {
+    /// The argument of the host's `verify_signature`; `None` if the host has nothing to say of such a signature,
+    /// which [`HostVerdict::Unable`] then stands for.
+    pub fn host_arguments(&self) -> Option<Vec<u8>> {
+        let (key, _) = self.keys.first()?;
+        let signed = key.for_host(self.algorithm, &self.signature)?;
+        let arguments = Arguments {
+            hash_function: signed.hash.to_owned(),
+            public_key: signed.public_key,
+            signature: signed.signature,
+            text: self.text.as_bytes().to_vec(),
+        };
+        Some(arguments.encode_to_vec())
+    }
+
+    /// Goes on with the verdict on the first key.
+    pub fn resume(mut self, gate: &Gate, verdict: HostVerdict, now: UnixTime) -> Verified {
+        let Some((key, thumbprint)) = (!self.keys.is_empty()).then(|| self.keys.remove(0)) else {
+            return self.refuse(gate, now);
+        };
+        let is_valid = match verdict {
+            HostVerdict::Valid => true,
+            HostVerdict::Invalid => false,
+            HostVerdict::Unable => verify(&key, self.algorithm, self.text.as_bytes(), &self.signature),
+        };
+        match (is_valid, self.keys.is_empty()) {
+            (true, _) => self.believe(gate, thumbprint, now),
+            (false, true) => self.refuse(gate, now),
+            // Without a name any key may be the one.
+            (false, false) => Verified { insert: None, step: Step::Verify(Box::new(self)) },
+        }
+    }
+
+    /// The signature is good.
+    fn believe(self, gate: &Gate, thumbprint: Thumbprint, now: UnixTime) -> Verified {
+        let Self { exchange, candidate, server, jwt, claims, .. } = self;
+        if let (true, Some(endpoint)) = (jwt.introspects, &server.config.introspection) {
+            let endpoint = Rc::clone(endpoint);
+            let step = call::introspect(exchange, candidate, server, endpoint, gate, now);
+            return Verified { insert: None, step };
+        }
+        let facts = Introspection::Active(Box::new(Claims { vouched_by: Some(thumbprint), ..claims }));
+        let insert = exchange.insert(candidate, &facts, gate, now);
+        Verified { insert, step: exchange.decide(candidate, gate, facts, now) }
+    }
+
+    /// It is not: as bad the next time.
+    fn refuse(self, gate: &Gate, now: UnixTime) -> Verified {
+        let insert = self.exchange.insert(self.candidate, &Introspection::Inactive, gate, now);
+        Verified { insert, step: self.exchange.reject(self.candidate, Denial::BadSignature, gate) }
+    }
+}

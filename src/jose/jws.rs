@@ -1,0 +1,141 @@
+//! A JWT as a JWS in compact serialization (RFC 7515 §7.1), read strictly. Nothing about it is verified here.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::Algorithm;
+use crate::json::Json;
+
+/// A token whose parts can be read.
+#[derive(Debug)]
+pub(crate) struct Jws<'t> {
+    pub(crate) algorithm: Algorithm,
+    /// Which key is said to have signed it.
+    pub(crate) key_id: Option<String>,
+    /// `typ`, without `application/` (RFC 7515 §4.1.9), in lower case.
+    pub(crate) kind: Option<String>,
+    /// The claims.
+    pub(crate) members: Vec<(String, Json)>,
+    /// What is signed: header and payload as they were sent.
+    pub(crate) signing_input: &'t str,
+    pub(crate) signature: Vec<u8>,
+}
+
+/// Whether a token has the form of a JWS: three parts, the first a JSON object with `alg`. Anything else is
+/// opaque, an encrypted token of five parts among it.
+pub(crate) fn looks_like_jws(token: &str) -> bool {
+    let mut parts = token.split('.');
+    let (Some(header), Some(_), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        return false;
+    };
+    decode(header).and_then(|json| Json::parse(&json).ok()).is_some_and(|header| header.member("alg").is_some())
+}
+
+impl<'t> Jws<'t> {
+    /// Reads a token; `None` if it is none that could ever be accepted: other than three parts, base64url that is
+    /// padded or not canonical, JSON with a name twice, an algorithm that is none of ours, a `crit` or `b64`
+    /// extension (RFC 7515 §4.1.11, RFC 7797). Keys that a header brings along (`jwk`, `jku`, `x5c`, `x5u`) are not
+    /// looked at: keys come from the authorization server.
+    pub(crate) fn parse(token: &'t str) -> Option<Self> {
+        let (signing_input, signature) = token.rsplit_once('.')?;
+        let (header, payload) = signing_input.split_once('.')?;
+        if payload.contains('.') {
+            return None;
+        }
+        let header = object(&decode(header)?)?;
+        let header = Json::Object(header);
+        if header.member("crit").is_some() || header.member("b64").is_some() {
+            return None;
+        }
+        // Absent is fine, another type is not.
+        let text = |name: &str| match header.member(name) {
+            None => Some(None),
+            Some(value) => value.as_str().map(|text| Some(text.to_owned())),
+        };
+        Some(Self {
+            algorithm: Algorithm::parse(header.member("alg")?.as_str()?)?,
+            key_id: text("kid")?,
+            kind: text("typ")?.map(|kind| {
+                let kind = kind.to_ascii_lowercase();
+                kind.strip_prefix("application/").map_or(kind.clone(), str::to_owned)
+            }),
+            members: object(&decode(payload)?)?,
+            signing_input,
+            signature: decode(signature)?,
+        })
+    }
+}
+
+fn decode(part: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(part).ok()
+}
+
+fn object(json: &[u8]) -> Option<Vec<(String, Json)>> {
+    let json = Json::parse(json).ok()?;
+    if json.has_duplicate_names() {
+        return None;
+    }
+    if let Json::Object(members) = json { Some(members) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn jws(header: &str, payload: &str) -> String {
+        format!("{}.{}.c2ln", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload))
+    }
+
+    #[test]
+    fn a_token_is_read_part_by_part() {
+        let token = jws(r#"{"alg":"ES256","kid":"k","typ":"application/AT+JWT"}"#, r#"{"sub":"a"}"#);
+        let parsed = Jws::parse(&token).unwrap();
+        assert_eq!((parsed.algorithm, parsed.key_id.as_deref()), (Algorithm::Es256, Some("k")));
+        assert_eq!(parsed.kind.as_deref(), Some("at+jwt"));
+        assert_eq!((parsed.members.len(), parsed.signature.as_slice()), (1, &b"sig"[..]));
+        assert_eq!(parsed.signing_input, token.rsplit_once('.').unwrap().0);
+    }
+
+    #[test]
+    fn what_could_never_be_accepted_is_not_read() {
+        let good = r#"{"alg":"RS256"}"#;
+        for token in [
+            jws(r#"{"alg":"none"}"#, "{}"),
+            jws(r#"{"alg":"HS256"}"#, "{}"),
+            jws(r#"{"alg":"rs256"}"#, "{}"),
+            jws(r#"{"alg":["RS256"]}"#, "{}"),
+            jws(r#"{"alg":"none","alg":"RS256"}"#, "{}"),
+            jws(r#"{"alg":"RS256","crit":["exp"]}"#, "{}"),
+            jws(r#"{"alg":"RS256","crit":[]}"#, "{}"),
+            jws(r#"{"alg":"RS256","b64":false}"#, "{}"),
+            jws(r#"{"alg":"RS256","kid":1}"#, "{}"),
+            jws(r#"{"alg":"RS256","typ":null}"#, "{}"),
+            jws("{}", "{}"),
+            jws("[]", "{}"),
+            jws(good, "[]"),
+            jws(good, r#"{"sub":"a","sub":"b"}"#),
+            jws(good, r#"{"x":{"a":1,"a":2}}"#),
+            jws(good, "{"),
+            format!("{}.x", jws(good, "{}")),
+            jws(good, "{}").rsplit_once('.').unwrap().0.to_owned(),
+            // Padding, and bits that no encoder leaves over.
+            jws(good, "{}").replace("e30", "e30="),
+            jws(good, "{}").replace("e30", "e31"),
+            jws(good, "{}").replace("c2ln", "c2lnYh"),
+            jws(good, "{}").replace("c2ln", "c2l+"),
+            String::new(),
+            "..".to_owned(),
+        ] {
+            assert!(Jws::parse(&token).is_none(), "{token}");
+        }
+        assert!(Jws::parse(&jws(good, "{}").replace("c2ln", "c2lnYg")).is_some());
+    }
+
+    #[test]
+    fn only_three_parts_with_an_algorithm_look_like_one() {
+        assert!(looks_like_jws(&jws(r#"{"alg":"none"}"#, "x")));
+        for opaque in ["", "a.b.c", "e30.e30.x", "a", &format!("{}.a.b", jws(r#"{"alg":"RS256"}"#, "{}"))] {
+            assert!(!looks_like_jws(opaque), "{opaque}");
+        }
+    }
+}

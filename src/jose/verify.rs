@@ -1,0 +1,150 @@
+//! Signatures and the keys that verify them: here, or by the host, which is many times faster and gives the
+//! same verdict.
+
+use p256::elliptic_curve::sec1::FromEncodedPoint;
+use rsa::pkcs8::EncodePublicKey;
+use rsa::signature::Verifier;
+use rsa::{BigUint, RsaPublicKey, pkcs1v15, pss, sha2};
+
+use super::Algorithm;
+
+/// A public key that is fit to verify.
+#[derive(Clone, Debug)]
+pub(crate) struct PublicKey {
+    kind: Kind,
+    /// SubjectPublicKeyInfo in DER (RFC 5280 §4.1.2.7); of Ed25519 the bare key.
+    der: Vec<u8>,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Rsa(Box<RsaPublicKey>),
+    P256(Box<p256::ecdsa::VerifyingKey>),
+    P384(Box<p384::ecdsa::VerifyingKey>),
+    Ed25519(ed25519_compact::PublicKey),
+}
+
+/// A signature to be verified by the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Signed {
+    pub(crate) hash: &'static str,
+    /// SubjectPublicKeyInfo in DER.
+    pub(crate) public_key: Vec<u8>,
+    /// As the host takes it: of ECDSA in DER.
+    pub(crate) signature: Vec<u8>,
+}
+
+impl PublicKey {
+    /// An RSA key of 2048 to 8192 bits (RFC 7518 §3.3 has the lower bound).
+    pub(super) fn rsa(modulus: &[u8], exponent: &[u8]) -> Option<Self> {
+        let (modulus, exponent) = (BigUint::from_bytes_be(modulus), BigUint::from_bytes_be(exponent));
+        if !RSA_BITS.contains(&modulus.bits()) {
+            return None;
+        }
+        let key = RsaPublicKey::new_with_max_size(modulus, exponent, *RSA_BITS.end()).ok()?;
+        let der = key.to_public_key_der().ok()?.into_vec();
+        Some(Self { kind: Kind::Rsa(Box::new(key)), der })
+    }
+
+    /// A key on P-256 from its coordinates, of full length (RFC 7518 §6.2.1.2).
+    pub(super) fn p256(x: &[u8], y: &[u8]) -> Option<Self> {
+        let (x, y): ([u8; 32], [u8; 32]) = (x.try_into().ok()?, y.try_into().ok()?);
+        let point = p256::EncodedPoint::from_affine_coordinates(&x.into(), &y.into(), false);
+        let key = Option::<p256::PublicKey>::from(p256::PublicKey::from_encoded_point(&point))?;
+        let der = key.to_public_key_der().ok()?.into_vec();
+        Some(Self { kind: Kind::P256(Box::new(key.into())), der })
+    }
+
+    /// A key on P-384, likewise.
+    pub(super) fn p384(x: &[u8], y: &[u8]) -> Option<Self> {
+        let (x, y): ([u8; 48], [u8; 48]) = (x.try_into().ok()?, y.try_into().ok()?);
+        let point = p384::EncodedPoint::from_affine_coordinates(&x.into(), &y.into(), false);
+        let key = Option::<p384::PublicKey>::from(p384::PublicKey::from_encoded_point(&point))?;
+        let der = key.to_public_key_der().ok()?.into_vec();
+        Some(Self { kind: Kind::P384(Box::new(key.into())), der })
+    }
+
+    /// An Ed25519 key (RFC 8037 §2).
+    pub(super) fn ed25519(x: &[u8]) -> Option<Self> {
+        let key = ed25519_compact::PublicKey::from_slice(x).ok()?;
+        key.validate().ok()?;
+        Some(Self { kind: Kind::Ed25519(key), der: x.to_vec() })
+    }
+
+    pub(super) fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// Whether signatures of this algorithm are made with keys of this kind. A token cannot choose another use
+    /// of a key than the one it has.
+    pub(crate) const fn fits(&self, algorithm: Algorithm) -> bool {
+        match (&self.kind, algorithm) {
+            (
+                Kind::Rsa(_),
+                Algorithm::Rs256
+                | Algorithm::Rs384
+                | Algorithm::Rs512
+                | Algorithm::Ps256
+                | Algorithm::Ps384
+                | Algorithm::Ps512,
+            )
+            | (Kind::P256(_), Algorithm::Es256)
+            | (Kind::P384(_), Algorithm::Es384)
+            | (Kind::Ed25519(_), Algorithm::EdDsa) => true,
+            (Kind::Rsa(_) | Kind::P256(_) | Kind::P384(_) | Kind::Ed25519(_), _) => false,
+        }
+    }
+
+    /// What the host needs to verify a signature; `None` if it cannot, or if the signature is none at all.
+    pub(crate) fn for_host(&self, algorithm: Algorithm, signature: &[u8]) -> Option<Signed> {
+        let hash = algorithm.host_hash()?;
+        let signature = match &self.kind {
+            Kind::Rsa(_) => signature.to_vec(),
+            Kind::P256(_) => p256::ecdsa::Signature::from_slice(signature).ok()?.to_der().as_bytes().to_vec(),
+            Kind::P384(_) => p384::ecdsa::Signature::from_slice(signature).ok()?.to_der().as_bytes().to_vec(),
+            Kind::Ed25519(_) => return None,
+        };
+        Some(Signed { hash, public_key: self.der.clone(), signature })
+    }
+}
+
+/// Whether the signature is one of `text` by this key. An ECDSA signature is `r || s` of full length, each
+/// within 1 to n - 1 (RFC 7518 §3.4).
+pub(crate) fn verify(key: &PublicKey, algorithm: Algorithm, text: &[u8], signature: &[u8]) -> bool {
+    match (&key.kind, algorithm) {
+        (Kind::Rsa(key), Algorithm::Rs256) => pkcs1::<sha2::Sha256>(key, text, signature),
+        (Kind::Rsa(key), Algorithm::Rs384) => pkcs1::<sha2::Sha384>(key, text, signature),
+        (Kind::Rsa(key), Algorithm::Rs512) => pkcs1::<sha2::Sha512>(key, text, signature),
+        (Kind::Rsa(key), Algorithm::Ps256) => pss::<sha2::Sha256>(key, text, signature),
+        (Kind::Rsa(key), Algorithm::Ps384) => pss::<sha2::Sha384>(key, text, signature),
+        (Kind::Rsa(key), Algorithm::Ps512) => pss::<sha2::Sha512>(key, text, signature),
+        (Kind::P256(key), Algorithm::Es256) => {
+            p256::ecdsa::Signature::from_slice(signature).is_ok_and(|signature| key.verify(text, &signature).is_ok())
+        }
+        (Kind::P384(key), Algorithm::Es384) => {
+            p384::ecdsa::Signature::from_slice(signature).is_ok_and(|signature| key.verify(text, &signature).is_ok())
+        }
+        (Kind::Ed25519(key), Algorithm::EdDsa) => ed25519_compact::Signature::from_slice(signature)
+            .is_ok_and(|signature| key.verify(text, &signature).is_ok()),
+        (Kind::Rsa(_) | Kind::P256(_) | Kind::P384(_) | Kind::Ed25519(_), _) => false,
+    }
+}
+
+fn pkcs1<D>(key: &RsaPublicKey, text: &[u8], signature: &[u8]) -> bool
+where
+    D: sha2::Digest + rsa::pkcs8::AssociatedOid,
+{
+    let signature = pkcs1v15::Signature::try_from(signature);
+    signature.is_ok_and(|signature| pkcs1v15::VerifyingKey::<D>::new(key.clone()).verify(text, &signature).is_ok())
+}
+
+/// The salt is as long as the hash (RFC 7518 §3.5).
+fn pss<D>(key: &RsaPublicKey, text: &[u8], signature: &[u8]) -> bool
+where
+    D: sha2::Digest + sha2::digest::FixedOutputReset,
+{
+    let signature = pss::Signature::try_from(signature);
+    signature.is_ok_and(|signature| pss::VerifyingKey::<D>::new(key.clone()).verify(text, &signature).is_ok())
+}
+
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;

@@ -24,13 +24,13 @@ pub(crate) use servers::{Audience, AuthorizationServer};
 
 use self::document::{Node, Notes, Object, shown};
 use self::requirement::Scene;
-use crate::application::{Applications, Identification};
+use crate::application::Applications;
 use crate::claims::Interest;
 use crate::credentials::Locations;
 use crate::errors::ErrorProfile;
 use crate::forward::HeaderName;
 use crate::json::Json;
-use crate::policy::{Access, Policy};
+use crate::policy::Policy;
 use crate::property::Property;
 use crate::request::PathOptions;
 use crate::requirement::Requirement;
@@ -190,7 +190,9 @@ fn read(root: &Node<'_>, document: &Json, environment: &dyn Fn(&str) -> Option<S
     let known_rules = policy.as_ref().map(|policy| policy.rules.as_slice()).unwrap_or_default();
     let applications = apis::read_applications(&object, names.as_deref(), common.apis, known_rules);
     let (policy, applications) = (policy?, applications?);
-    note_unreachable(&object, &policy, &applications);
+    if let (Some(upstream), Some(locations)) = (&upstream, &locations) {
+        note_rerouting(&object, &policy, upstream, locations);
+    }
 
     let (servers, upstream) = (servers?, upstream?);
     let fingerprint = fingerprint(document, &servers);
@@ -210,24 +212,19 @@ fn read(root: &Node<'_>, document: &Json, environment: &dyn Fn(&str) -> Option<S
     })
 }
 
-/// Notes every rule that takes only tokens of applications, of which there are none.
-fn note_unreachable(root: &Object<'_>, policy: &Policy, applications: &Applications) {
-    let all = || applications.by_server.iter().flat_map(|clients| clients.values());
-    for rule in &policy.rules {
-        let Access::Protected { identification: Some(identification), .. } = rule.access else {
-            continue;
-        };
-        let reachable = match identification {
-            Identification::Registered => all().any(|application| application.is_registered_for(rule)),
-            Identification::Any => all().next().is_some(),
-            Identification::Anonymous => true,
-        };
-        if !reachable {
-            root.note(
-                format!("no application may use rule `{}`", shown(&rule.name)),
-                "register one in `applications`, or leave `application` out",
-            );
-        }
+/// Notes what would have Envoy route anew after the decision: credentials that are taken out of where Envoy may
+/// have looked for its route. The route that was judged would not be the one that serves.
+fn note_rerouting(root: &Object<'_>, policy: &Policy, upstream: &UpstreamConfig, locations: &Locations) {
+    let elsewhere = locations.header.is_some() || locations.query.is_some() || locations.cookie.is_some();
+    if policy.uses_routes() && elsewhere && !upstream.keep_authorization {
+        root.note(
+            "rules follow Envoy's routes, and tokens are taken out of headers, queries or cookies that these may depend on",
+            "match on paths instead of `route`, or leave bearer.header, query and cookie out",
+        );
+    }
+    let own = |name: &HeaderName| upstream.headers.iter().any(|(ours, _)| ours.is_alias_of(name.as_str()));
+    if locations.header.as_ref().is_some_and(own) {
+        root.note("bearer.header is one of upstream.headers", "give the token a header of its own");
     }
 }
 

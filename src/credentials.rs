@@ -57,7 +57,9 @@ impl Locations {
         let authorization = authorization::find(head.values("authorization"), &self.schemes, self.max_bytes)?;
         let mut elsewhere: Vec<Vec<u8>> = Vec::new();
         if let Some(header) = &self.header {
-            elsewhere.extend(head.values(header.as_str()).map(|value| value.trim_ascii().to_vec()));
+            // In every spelling that an application could take for it.
+            let values = head.headers.iter().filter(|(name, _)| header.is_alias_of(name));
+            elsewhere.extend(values.map(|(_, value)| value.trim_ascii().to_vec()));
         }
         if let Some(parameter) = &self.query {
             elsewhere.extend(query::find(head.values(":path"), parameter));
@@ -75,8 +77,13 @@ impl Locations {
     /// What takes the credentials out of a request, wherever they may stand.
     pub(crate) fn removal(&self, head: RawHead<'_>) -> Vec<Edit> {
         let mut edits = Vec::new();
-        let names = ["authorization"].into_iter().chain(self.header.iter().map(HeaderName::as_str));
-        edits.extend(names.filter(|name| head.values(name).next().is_some()).map(|name| Edit::Remove(name.to_owned())));
+        for (name, _) in head.headers {
+            let is_ours = self.header.as_ref().is_some_and(|header| header.is_alias_of(name));
+            let edit = Edit::Remove(name.clone());
+            if (name == "authorization" || is_ours) && !edits.contains(&edit) {
+                edits.push(edit);
+            }
+        }
         if let Some(parameter) = &self.query
             && let Some(path) = head.values(":path").next()
             && let Some(rest) = query::without(path, parameter)
@@ -88,6 +95,14 @@ impl Locations {
         }
         edits
     }
+}
+
+/// Whether an application might take one name of a parameter or cookie for the other: some turn every byte that
+/// is no letter or digit into `_`, and read `name[]` as a list of that name.
+fn is_alias(ours: &str, name: &str) -> bool {
+    let name = name.split('[').next().unwrap_or_default();
+    let fold = |b: u8| if b.is_ascii_alphanumeric() { b } else { b'_' };
+    ours.bytes().map(fold).eq(name.trim().bytes().map(fold))
 }
 
 /// A value as a token.

@@ -116,8 +116,9 @@ impl Gate {
             return self.refuse(Denial::Target(TargetError::Route), None);
         }
         let preflight = preflight::requested_method(head);
-        let (target, found) = self.find(target, preflight);
-        if self.uses_hosts && self.port_is_ambiguous(found, &target) {
+        let is_ambiguous = self.uses_hosts && self.port_is_ambiguous(&target, preflight);
+        let (target, found) = find(target, preflight, |target| self.policy.find(target));
+        if is_ambiguous {
             return self.refuse(Denial::Target(TargetError::HostPort), None);
         }
         let Some(rule) = found else {
@@ -126,11 +127,18 @@ impl Gate {
         if !rule.spells_path_of(&target) {
             return self.refuse(Denial::Target(TargetError::Path(PathError::OtherSpelling)), Some(rule));
         }
+        // Likewise for credentials that nobody looks at here.
+        if self.needs_route && rule.access == Access::Public && self.removes_credentials(head) {
+            return self.refuse(Denial::Target(TargetError::Route), Some(rule));
+        }
         if let Some(permit) = authorize_anonymous(rule, preflight.is_some()) {
             return Step::Forward(Forward { permit, set: Vec::new(), filter_state: Vec::new() });
         }
         let token = match self.locations.find(head) {
             Ok(Some(token)) => token,
+            Ok(None) if self.needs_route && self.removes_credentials(head) => {
+                return self.refuse(Denial::Target(TargetError::Route), Some(rule));
+            }
             Ok(None) => return self.refuse(Denial::NoCredentials, Some(rule)),
             Err(error) => return self.refuse(Denial::Credentials(error), Some(rule)),
         };
@@ -145,16 +153,8 @@ impl Gate {
         }
     }
 
-    /// The rule that a request falls under. A CORS preflight for which there is no rule of its own falls under
-    /// the rule of the request that it asks for, if that lets preflights pass.
-    fn find<'t>(&self, target: Target<'t>, preflight: Option<&'t [u8]>) -> (Target<'t>, Option<&Arc<Rule>>) {
-        let found = self.policy.find(&target);
-        let (None, Some(method)) = (found, preflight) else {
-            return (target, found);
-        };
-        let target = Target { method, ..target };
-        let found = self.policy.find(&target).filter(|rule| rule.cors_preflight);
-        (target, found)
+    fn removes_credentials(&self, head: RawHead<'_>) -> bool {
+        !self.upstream.keep_authorization && !self.locations.removal(head).is_empty()
     }
 
     pub(crate) fn refuse(&self, denial: Denial, rule: Option<&Arc<Rule>>) -> Step {
@@ -174,9 +174,10 @@ impl Gate {
 
     /// Whether a port decides which rule applies, the request's or one in `hosts`, and no entry of that rule
     /// names the host with just this port: Envoy may be told to compare hosts without ports.
-    fn port_is_ambiguous(&self, found: Option<&Arc<Rule>>, target: &Target<'_>) -> bool {
-        !found.is_some_and(|rule| rule.names_host_of(target))
-            && self.policy.find_without_ports(target).map(Arc::as_ptr) != found.map(Arc::as_ptr)
+    fn port_is_ambiguous(&self, target: &Target<'_>, preflight: Option<&[u8]>) -> bool {
+        let (found_for, found) = find(target.clone(), preflight, |target| self.policy.find(target));
+        let (_, without) = find(target.clone(), preflight, |target| self.policy.find_without_ports(target));
+        !found.is_some_and(|rule| rule.names_host_of(&found_for)) && without.map(Arc::as_ptr) != found.map(Arc::as_ptr)
     }
 
     /// The servers that may answer for a token under a rule, in the order they are asked.
@@ -187,6 +188,22 @@ impl Gate {
         let selected = select(servers, |index| self.servers.get(index).map(|server| &server.config), token);
         selected.into_iter().filter_map(|index| self.servers.get(index).cloned()).collect()
     }
+}
+
+/// The rule that a request falls under. A CORS preflight for which there is no rule of its own falls under the
+/// rule of the request that it asks for, if that lets preflights pass.
+fn find<'t, 'r>(
+    target: Target<'t>,
+    preflight: Option<&'t [u8]>,
+    rule_of: impl Fn(&Target<'_>) -> Option<&'r Arc<Rule>>,
+) -> (Target<'t>, Option<&'r Arc<Rule>>) {
+    let found = rule_of(&target);
+    let (None, Some(method)) = (found, preflight) else {
+        return (target, found);
+    };
+    let target = Target { method, ..target };
+    let found = rule_of(&target).filter(|rule| rule.cors_preflight);
+    (target, found)
 }
 
 fn demanded_scope(requirement: &Requirement, server: Option<usize>) -> DemandedScope {

@@ -227,7 +227,7 @@ mod tests {
             let headers: Vec<(String, Vec<u8>)> = [(":method", method), (":authority", host), (":path", path)]
                 .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
                 .to_vec();
-            let head = RawHead { headers: &headers, route: route.map(str::as_bytes) };
+            let head = RawHead { headers: &headers, route: route.map(str::as_bytes), has_body: false };
             let target = Target::parse(head, PathOptions::default()).unwrap();
             policy.find(&target).map(|rule| rule.name.to_string())
         };
@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn a_target_keeps_the_segments_of_its_path() {
         let headers = [(":path".to_owned(), b"/a/b".to_vec())];
-        let head = RawHead { headers: &headers, route: None };
+        let head = RawHead { headers: &headers, route: None, has_body: false };
         let target = Target::parse(head, PathOptions::default()).unwrap();
         assert_eq!(target.path, Path::parse(b"/a/b", PathOptions::default()).unwrap());
     }

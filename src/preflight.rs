@@ -1,5 +1,5 @@
-//! CORS preflights (Fetch standard, "CORS-preflight request"): a browser asks, without credentials, whether it
-//! may send a request.
+//! CORS preflights (Fetch standard, "CORS-preflight request"): a browser asks, without credentials and without a
+//! body, whether it may send a request.
 
 use crate::request::RawHead;
 
@@ -9,11 +9,18 @@ pub(crate) fn requested_method<'a>(head: RawHead<'a>) -> Option<&'a [u8]> {
         let mut values = head.values(name);
         values.next().filter(|value| !value.is_empty() && values.next().is_none())
     };
+    // What an application could take for another request than a question is none.
+    if head.has_body || OVERRIDES.iter().any(|name| head.values(name).next().is_some()) {
+        return None;
+    }
     let is_method = |value: &&[u8]| value.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'-' | b'_'));
     one(":method").filter(|method| *method == b"OPTIONS")?;
     one("origin")?;
     one("access-control-request-method").filter(is_method)
 }
+
+/// Headers by which some applications let a request choose another method than its own.
+const OVERRIDES: [&str; 3] = ["x-http-method", "x-http-method-override", "x-method-override"];
 
 #[cfg(test)]
 mod tests {
@@ -22,7 +29,9 @@ mod tests {
     fn method(headers: &[(&str, &str)]) -> Option<String> {
         let headers: Vec<_> =
             headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
-        let found = requested_method(RawHead { headers: &headers, route: None });
+        let found = requested_method(RawHead { headers: &headers, route: None, has_body: false });
+        let with_body = requested_method(RawHead { headers: &headers, route: None, has_body: true });
+        assert_eq!(with_body, None);
         found.map(|method| String::from_utf8_lossy(method).into_owned())
     }
 
@@ -42,6 +51,7 @@ mod tests {
             &[OPTIONS, ORIGIN, ("access-control-request-method", "")],
             &[OPTIONS, ORIGIN, ("access-control-request-method", "PO ST")],
             &[OPTIONS, ("origin", ""), POST],
+            &[OPTIONS, ORIGIN, POST, ("x-http-method-override", "POST")],
         ] {
             assert_eq!(method(other), None, "{other:?}");
         }

@@ -16,6 +16,8 @@ pub struct RawHead<'a> {
     pub headers: &'a [(String, Vec<u8>)],
     /// The name of the Envoy route, if [`Gate::needs_route`](crate::Gate::needs_route) asked for it.
     pub route: Option<&'a [u8]>,
+    /// Whether a body follows, or may.
+    pub has_body: bool,
 }
 
 impl<'a> RawHead<'a> {
@@ -29,7 +31,7 @@ impl<'a> RawHead<'a> {
 }
 
 /// What rules are matched against.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Target<'a> {
     pub(crate) method: &'a [u8],
     pub(crate) host: Host,

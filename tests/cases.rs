@@ -45,7 +45,7 @@ impl Run<'_> {
         head.extend(format::headers(&case.request, token));
         let route = suite.routes.iter().find(|route| case.request.path.starts_with(&route.prefix));
         let route = route.map(|route| route.name.as_bytes());
-        let head = RawHead { headers: &head, route };
+        let head = RawHead { headers: &head, route, has_body: false };
         let cleaning = self.gate.cleaning(head);
         let mut step = self.gate.begin(head);
         loop {

@@ -142,7 +142,7 @@ proptest! {
     #[test]
     fn no_path_reaches_a_protected_place_through_a_public_rule(path in hostile_path()) {
         let headers = head(&path, &[]);
-        if let Step::Forward(forward) = gate().begin(RawHead { headers: &headers, route: None }) {
+        if let Step::Forward(forward) = gate().begin(RawHead { headers: &headers, route: None, has_body: false }) {
             prop_assert_eq!(&**forward.permit.rule(), "Everything");
             let seen = forgiving(&path);
             prop_assert!(seen != "/admin" && !seen.starts_with("/admin/"), "{} is served as {}", String::from_utf8_lossy(&path), seen);
@@ -165,7 +165,7 @@ proptest! {
     fn nothing_but_a_complete_good_answer_opens_a_protected_place(body in answer_body(), status in prop_oneof![Just(200_u16), any::<u16>()]) {
         let gate = gate();
         let headers = head(b"/admin", &[("authorization".to_owned(), b"Bearer t".to_vec())]);
-        let mut step = gate.begin(RawHead { headers: &headers, route: None });
+        let mut step = gate.begin(RawHead { headers: &headers, route: None, has_body: false });
         while let Step::Lookup(lookup) = step {
             step = lookup.resume(&gate, None, NOW).step;
         }
@@ -192,7 +192,7 @@ proptest! {
             bucket[0] = 1;
         }
         let headers = head(b"/admin", &[("authorization".to_owned(), b"Bearer t".to_vec())]);
-        let mut step = gate.begin(RawHead { headers: &headers, route: None });
+        let mut step = gate.begin(RawHead { headers: &headers, route: None, has_body: false });
         while let Step::Lookup(lookup) = step {
             step = lookup.resume(&gate, Some(&bucket), NOW).step;
         }

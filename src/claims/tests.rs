@@ -9,7 +9,7 @@ fn dialect() -> AnswerDialect {
         {"path":"/","client_id":"g","client_secret":"s","answer":{"required_members":["client_id"]}}}],
         "rules":[{"name":"r","match":[{"path":"/"}],"require":{"scope":"x"}}]}"#;
     let config = Config::parse(text.as_bytes(), &|_| None).unwrap();
-    config.servers.into_iter().next().unwrap().introspection.answer
+    config.servers.into_iter().next().unwrap().introspection.unwrap().answer.clone()
 }
 
 fn claims(text: &str) -> Result<Claims, &'static str> {

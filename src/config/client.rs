@@ -53,7 +53,7 @@ impl ClientReader<'_, '_> {
         if let Some(token) = self.object.optional("token") {
             token.note("has no use here", "remove it, or write client_authentication: bearer");
         }
-        self.read_client(method)
+        self.read_client(method, true)
     }
 
     /// The token endpoint that issues our own token.
@@ -77,7 +77,7 @@ impl ClientReader<'_, '_> {
                 usable
             })
         });
-        let authentication = self.read_client(method?);
+        let authentication = self.read_client(method?, false);
         let mut parameters = vec![("grant_type".to_owned(), "client_credentials".to_owned())];
         parameters.extend(scope?.map(|scope| ("scope".to_owned(), scope.to_owned())));
         parameters.extend(more?);
@@ -92,7 +92,7 @@ impl ClientReader<'_, '_> {
         })
     }
 
-    fn read_client(&self, method: Method) -> Option<ClientAuthentication> {
+    fn read_client(&self, method: Method, for_each_token: bool) -> Option<ClientAuthentication> {
         let (needs_secret, needs_key) = match method {
             Method::None => (false, false),
             Method::Basic | Method::BasicRaw | Method::Post => (true, false),
@@ -137,7 +137,17 @@ impl ClientReader<'_, '_> {
                 client_id: self.client_id??.to_owned(),
                 client_secret: Secret::new(secret?),
             },
-            Method::PrivateKeyJwt => ClientAuthentication::PrivateKeyJwt(Box::new(self.read_assertion()?)),
+            Method::PrivateKeyJwt => {
+                let assertion = self.read_assertion()?;
+                if for_each_token && assertion.key.is_slow() {
+                    self.object.note(
+                        "an RSA key of more than 2048 bits would hold up the proxy for each unknown token",
+                        "use a P-256 key, or client_authentication: bearer with private_key_jwt for the token endpoint",
+                    );
+                    return None;
+                }
+                ClientAuthentication::PrivateKeyJwt(Box::new(assertion))
+            }
             Method::None | Method::Bearer => return None,
         })
     }
@@ -152,7 +162,7 @@ impl ClientReader<'_, '_> {
                 "set assertion_audience, or the issuer of the server",
             );
         }
-        let key = SigningKey::from_pem(&pem?, key_id?);
+        let key = SigningKey::from_pem(&pem?, key_id?).filter(SigningKey::can_sign);
         if key.is_none() {
             self.object.note(
                 "the private key cannot be used",

@@ -223,6 +223,7 @@ fn read_path(node: &Node<'_>, parse: impl FnOnce(&str) -> Result<PathPattern, Pa
         Ok(pattern) => return Some(pattern),
         Err(PatternError::Wildcard) => "`*` is no wildcard here: write {name} for one segment, or path_prefix",
         Err(PatternError::Braces) => "a {name} stands for one whole segment; name it with letters, digits, - and _",
+        Err(PatternError::SameName) => "give each {name} a name of its own",
         Err(PatternError::Query) => "leave the query out: it is not matched",
         Err(PatternError::TrailingSlash) => "leave the last / out: a prefix ends on a segment boundary by itself",
         Err(PatternError::Path(PathError::NotAbsolute | PathError::Missing)) => "start it with /",

@@ -37,7 +37,7 @@ const GOOD: &str = r#"{
 fn the_configuration_of_the_contract_is_read() {
     let config = Config::parse(GOOD.as_bytes(), &environment).unwrap();
     assert_eq!(config.servers.len(), 1);
-    assert_eq!(config.servers[0].introspection.authority, "127.0.0.1:9400");
+    assert_eq!(config.servers[0].introspection.as_ref().unwrap().authority, "127.0.0.1:9400");
     assert_eq!(config.servers[0].audience, Audience::Any);
     assert_eq!(config.cache, CacheConfig::default());
     assert_eq!(config.policy.rules.len(), 3);
@@ -415,7 +415,9 @@ fn the_host_of_a_callout_is_the_issuers_or_the_clusters() {
     let authority = |edit: &str, with: &str| {
         let text = GOOD.replacen(r#""issuer": "http://127.0.0.1:9400", "#, "", 1).replacen(edit, with, 1);
         let config = Config::parse(text.as_bytes(), &environment);
-        config.map(|config| config.servers[0].introspection.authority.clone()).map_err(|problems| problems.to_string())
+        config
+            .map(|config| config.servers[0].introspection.as_ref().unwrap().authority.clone())
+            .map_err(|problems| problems.to_string())
     };
     assert_eq!(authority("", "").as_deref(), Ok("identity_server"));
     assert_eq!(authority("identity_server", "outbound|443||as.example.com").as_deref(), Ok("as.example.com"));

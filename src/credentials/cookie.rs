@@ -1,6 +1,7 @@
 //! A token in a cookie (RFC 6265 §4.2). Browsers send cookies unasked, so an API that takes them needs its own
 //! defence against forged requests.
 
+use super::is_alias;
 use crate::forward::Edit;
 
 /// The values of every cookie of this name.
@@ -31,5 +32,5 @@ fn value<'a>(pair: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let found = parts.next()?.trim_ascii();
     let value = parts.next().unwrap_or_default().trim_ascii();
     let unquoted = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
-    (found == name.as_bytes()).then(|| unquoted.unwrap_or(value))
+    std::str::from_utf8(found).is_ok_and(|found| is_alias(name, found)).then(|| unquoted.unwrap_or(value))
 }

@@ -12,13 +12,13 @@ fn locations() -> Locations {
 
 fn find(locations: &Locations, headers: &[(&str, &str)]) -> Result<Option<String>, CredentialsError> {
     let headers: Vec<_> = headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
-    let found = locations.find(RawHead { headers: &headers, route: None });
+    let found = locations.find(RawHead { headers: &headers, route: None, has_body: false });
     found.map(|token| token.map(|token| token.reveal().to_owned()))
 }
 
 fn removal(headers: &[(&str, &str)]) -> Vec<Edit> {
     let headers: Vec<_> = headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
-    locations().removal(RawHead { headers: &headers, route: None })
+    locations().removal(RawHead { headers: &headers, route: None, has_body: false })
 }
 
 #[test]
@@ -31,6 +31,9 @@ fn one_token_is_found_wherever_it_may_stand() {
         &[(":path", "/a?access%5Ftoken=%74")],
         &[("cookie", "a=b; session=t"), ("cookie", "c=d")],
         &[("cookie", "session=\"t\"")],
+        &[("x_token", "t")],
+        &[(":path", "/a?b;access.token=t")],
+        &[(":path", "/a?access_token[]=t")],
         &[("authorization", "Basic dTpw"), ("x-token", "t")],
     ] {
         assert_eq!(find(&locations(), head), Ok(Some("t".to_owned())), "{head:?}");
@@ -67,6 +70,8 @@ fn two_tokens_are_refused_wherever_they_stand_even_if_they_are_equal() {
         &[(":path", "/?access_token=t&access_token=t")][..],
         &[("cookie", "session=t; session=t")],
         &[("x-token", "t"), ("x-token", "t")],
+        &[("x-token", "t"), ("x_token", "t")],
+        &[(":path", "/?access_token=t&y=1;access_token=u")],
     ] {
         assert_eq!(find(&locations(), head), Err(CredentialsError::Several), "{head:?}");
     }
@@ -99,6 +104,8 @@ fn the_token_is_taken_out_and_everything_else_stays() {
         ((":path", "/a?access_token=t"), vec![set(":path", "/a")]),
         ((":path", "/a?b=%20&access%5ftoken=t&&c"), vec![set(":path", "/a?b=%20&&c")]),
         ((":path", "/a?access_token=t&access_token=u&c=?"), vec![set(":path", "/a?c=?")]),
+        ((":path", "/a?b;access_token=t&c;d"), vec![set(":path", "/a?b&c;d")]),
+        (("x.token", "t"), vec![remove("x.token")]),
         ((":path", "/a?b&c"), vec![]),
         ((":path", "/a"), vec![]),
         (("cookie", "a=b;session=t;c=d"), vec![set("cookie", "a=b; c=d")]),

@@ -74,11 +74,14 @@ pub(super) fn introspect(
         return Step::Call(Call { exchange, candidate, server, stage });
     };
     let issuer = Rc::clone(issuer);
+    if let Some(trouble) = server.own_token.borrow().trouble(now) {
+        return exchange.give_up(candidate, trouble, gate);
+    }
     let own = server.own_token.borrow().usable(now).cloned();
     let stage = match own {
-        // Whoever presents our own token to us is nobody's client.
+        // Some servers do not answer a caller who asks about its own token, and nobody else has it.
         Some(own) if own.reveal() == exchange.token.reveal() => {
-            return gate.refuse_demand(Denial::NotAnAccessToken, &exchange.demand, None);
+            return exchange.reject(candidate, Denial::NotAnAccessToken, gate);
         }
         Some(own) if !server.own_token.borrow_mut().claims_renewal(now, issuer.timeout) => {
             Stage::Introspection { endpoint, own: Some(own), renewable: true }
@@ -194,6 +197,10 @@ impl Asked {
                 let step = self.call(Stage::OwnToken { endpoint, issuer, renewable: false });
                 Answered { outcome: trouble.outcome(), trouble: None, insert: None, publish: None, step }
             }
+            (Err(trouble), _, ClientAuthentication::Bearer(_)) if matches!(trouble, Trouble::ClientRefused(_)) => {
+                self.server.own_token.borrow_mut().fail(trouble, self.now);
+                self.give_up(gate, trouble)
+            }
             (Err(trouble), _, _) => self.give_up(gate, trouble),
         }
     }
@@ -213,6 +220,7 @@ impl Asked {
             Err(trouble) => {
                 // A renewal may have come before its time.
                 let Some(held) = self.server.own_token.borrow().usable(self.now).cloned() else {
+                    self.server.own_token.borrow_mut().fail(trouble, self.now);
                     return self.give_up(gate, trouble);
                 };
                 (trouble.outcome(), Some(trouble), held)

@@ -87,6 +87,8 @@ pub(crate) struct OwnToken {
     held: Option<Held>,
     /// Until when a renewal may be under way.
     renewing_until: Option<UnixTime>,
+    /// Why there is none, or none that is taken, and until when nobody tries again.
+    trouble: Option<(Trouble, UnixTime)>,
 }
 
 #[derive(Debug)]
@@ -97,6 +99,17 @@ struct Held {
 }
 
 impl OwnToken {
+    /// Why it makes no sense to ask at the moment: a token that is refused for good must not have every request
+    /// obtain another.
+    pub(crate) fn trouble(&self, now: UnixTime) -> Option<Trouble> {
+        self.trouble.filter(|(_, until)| now < *until).map(|(trouble, _)| trouble)
+    }
+
+    /// Notes that there is no token to be had, or none that is taken.
+    pub(crate) fn fail(&mut self, trouble: Trouble, now: UnixTime) {
+        self.trouble = Some((trouble, now.saturating_add(RETRY_AFTER)));
+    }
+
     /// The token, if it lives; without regard to whether it is time to renew it.
     pub(crate) fn usable(&self, now: UnixTime) -> Option<&Secret> {
         self.held.as_ref().filter(|held| now < held.expires_at).map(|held| &held.token)
@@ -135,6 +148,8 @@ impl OwnToken {
 /// For servers that do not say how long a token lives (RFC 6749 §5.1).
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(300);
 const MAX_LIFETIME: Duration = Duration::from_secs(86_400);
+/// After a failure.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
 const MAX_MARGIN: Duration = Duration::from_secs(10);
 
 #[cfg(test)]

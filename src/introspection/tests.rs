@@ -2,13 +2,13 @@ use super::*;
 use crate::config::Config;
 
 /// The endpoint of a configuration whose `introspection` has these members.
-fn endpoint(introspection: &str) -> Endpoint {
+fn endpoint(introspection: &str) -> std::rc::Rc<Endpoint> {
     let text = format!(
         r#"{{"authorization_servers":[{{"name":"a","cluster":"as","issuer":"https://as.example.test","audience":"any",
              "introspection":{{{introspection}}}}}],"rules":[{{"name":"r","match":[{{"path":"/"}}],"require":{{"scope":"x"}}}}]}}"#
     );
     let config = Config::parse(text.as_bytes(), &|_| None).unwrap_or_else(|problems| panic!("{problems}"));
-    config.servers.into_iter().next().unwrap().introspection
+    config.servers.into_iter().next().unwrap().introspection.unwrap()
 }
 
 const PLAIN: &str = r#""path":"/introspect","client_id":"gate way","client_secret":"s+cret %/=é""#;

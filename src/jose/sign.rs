@@ -98,6 +98,21 @@ impl SigningKey {
         Some(format!("{input}.{signature}"))
     }
 
+    /// Whether it signs at all.
+    pub(crate) fn can_sign(&self) -> bool {
+        let time = UnixTime::from_secs(0);
+        let probe = Assertion { issuer: "", subject: "", audience: "", issued_at: time, expires_at: time, id: "" };
+        self.sign(&probe).is_some()
+    }
+
+    /// Whether each signature takes so long that one for every unknown token would be too many.
+    pub(crate) fn is_slow(&self) -> bool {
+        match &self.key {
+            Key::Es256(_) => false,
+            Key::Rs256(key) => key.as_ref().as_ref().n().bits() > 2048,
+        }
+    }
+
     /// Tells keys apart without showing them.
     pub(crate) fn fingerprint(&self) -> &str {
         &self.fingerprint

@@ -148,3 +148,129 @@ where
 }
 
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+
+#[cfg(test)]
+mod tests {
+    use rsa::pkcs8::DecodePrivateKey;
+    use rsa::signature::{RandomizedSigner, SignatureEncoding, Signer};
+
+    use super::*;
+    use crate::jose::{Jws, KeySet};
+
+    fn checks(jwks: &str, algorithm: Algorithm, text: &str, signature: &[u8]) -> bool {
+        let keys = KeySet::parse(jwks.as_bytes()).unwrap();
+        let (key, _) = keys.candidates(algorithm, None).next().unwrap();
+        verify(key, algorithm, text.as_bytes(), signature)
+    }
+
+    /// RFC 7515 Appendix A.3.
+    #[test]
+    fn the_es256_example_of_rfc_7515_verifies_and_nothing_near_it() {
+        let jwks = r#"{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+            "y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;
+        let token = "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
+        let jws = Jws::parse(token).unwrap();
+        let good = jws.signature.clone();
+        assert!(checks(jwks, Algorithm::Es256, jws.signing_input, &good));
+        for index in 0..good.len() {
+            let mut bad = good.clone();
+            bad[index] ^= 1;
+            assert!(!checks(jwks, Algorithm::Es256, jws.signing_input, &bad), "{index}");
+        }
+        assert!(!checks(jwks, Algorithm::Es256, &jws.signing_input.replace('J', "K"), &good));
+        // In DER where raw is due, too short, too long, nothing; r or s of zero or of the order of the group.
+        let der = p256::ecdsa::Signature::from_slice(&good).unwrap().to_der();
+        let order = [
+            0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa, 0xad,
+            0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+        ];
+        let (r, s) = good.split_at(32);
+        for bad in [
+            der.as_bytes(),
+            &good[1..],
+            &[&good[..], &[0]].concat(),
+            &[],
+            &[0; 64],
+            &[r, &[0; 32]].concat(),
+            &[&[0; 32], s].concat(),
+            &[&order, s].concat(),
+            &[r, &order].concat(),
+        ] {
+            assert!(!checks(jwks, Algorithm::Es256, jws.signing_input, bad), "{bad:?}");
+        }
+        let keys = KeySet::parse(jwks.as_bytes()).unwrap();
+        let (key, _) = keys.candidates(Algorithm::Es256, None).next().unwrap();
+        assert_eq!(key.for_host(Algorithm::Es256, &good).unwrap().signature, der.as_bytes());
+        assert_eq!(key.for_host(Algorithm::Es256, &[0; 64]), None);
+    }
+
+    /// RFC 8037 Appendix A.4.
+    #[test]
+    fn the_eddsa_example_of_rfc_8037_verifies() {
+        let jwks = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+        let text = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";
+        let signature = "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
+        use base64::Engine;
+        let signature = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(signature).unwrap();
+        assert!(checks(jwks, Algorithm::EdDsa, text, &signature));
+        assert!(!checks(jwks, Algorithm::EdDsa, "x", &signature));
+        assert!(!checks(jwks, Algorithm::EdDsa, text, &signature[1..]));
+    }
+
+    #[test]
+    fn every_rsa_algorithm_verifies_its_own_signatures_and_no_others() {
+        use base64::Engine;
+        use rsa::traits::PublicKeyParts;
+        let key = rsa::RsaPrivateKey::new(&mut rand_core::OsRng, 2048).unwrap();
+        let part = |number: &BigUint| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(number.to_bytes_be());
+        let jwks = format!(r#"{{"keys":[{{"kty":"RSA","n":"{}","e":"{}"}}]}}"#, part(key.n()), part(key.e()));
+        let rng = &mut rand_core::OsRng;
+        let text = b"a.b";
+        let signatures = [
+            (Algorithm::Rs256, pkcs1v15::SigningKey::<sha2::Sha256>::new(key.clone()).sign(text).to_vec()),
+            (Algorithm::Rs384, pkcs1v15::SigningKey::<sha2::Sha384>::new(key.clone()).sign(text).to_vec()),
+            (Algorithm::Rs512, pkcs1v15::SigningKey::<sha2::Sha512>::new(key.clone()).sign(text).to_vec()),
+            (Algorithm::Ps256, pss::SigningKey::<sha2::Sha256>::new(key.clone()).sign_with_rng(rng, text).to_vec()),
+            (Algorithm::Ps384, pss::SigningKey::<sha2::Sha384>::new(key.clone()).sign_with_rng(rng, text).to_vec()),
+            (Algorithm::Ps512, pss::SigningKey::<sha2::Sha512>::new(key.clone()).sign_with_rng(rng, text).to_vec()),
+        ];
+        for (made_with, signature) in &signatures {
+            for (read_as, _) in &signatures {
+                assert_eq!(
+                    checks(&jwks, *read_as, "a.b", signature),
+                    made_with == read_as,
+                    "{made_with:?} {read_as:?}"
+                );
+            }
+        }
+        assert!(rsa::RsaPrivateKey::from_pkcs8_pem("").is_err());
+    }
+
+    #[test]
+    fn a_key_set_offers_only_keys_that_are_fit_and_of_the_name() {
+        let x =
+            r#""x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0""#;
+        let short = "A".repeat(170);
+        let set = format!(
+            r#"{{"keys":[{{"kty":"EC","crv":"P-256",{x},"kid":"good"}},
+                {{"kty":"EC","crv":"P-256",{x},"kid":"enc","use":"enc"}},
+                {{"kty":"EC","crv":"P-256",{x},"kid":"ops","key_ops":["sign"]}},
+                {{"kty":"EC","crv":"P-256",{x},"kid":"alg","alg":"RS256"}},
+                {{"kty":"EC","crv":"P-256",{x},"kid":"none","alg":"none"}},
+                {{"kty":"EC","crv":"P-256","x":"AAAA","y":"AAAA","kid":"point"}},
+                {{"kty":"RSA","n":"{short}","e":"AQAB","kid":"short"}},
+                {{"kty":"oct","k":"AAAA","kid":"oct"}}, 7]}}"#
+        );
+        let set = KeySet::parse(set.as_bytes()).unwrap();
+        assert_eq!(set.candidates(Algorithm::Es256, None).count(), 1);
+        assert_eq!(set.candidates(Algorithm::Es256, Some("good")).count(), 1);
+        for kid in ["enc", "ops", "alg", "none", "point", "short", "oct", "other"] {
+            for (_, algorithm) in Algorithm::WORDS {
+                assert_eq!(set.candidates(algorithm, Some(kid)).count(), 0, "{kid}");
+            }
+        }
+        for bad in ["", "[]", "{}", r#"{"keys":{}}"#, r#"{"keys":[]}"#, r#"{"keys":[],"keys":[]}"#] {
+            assert!(KeySet::parse(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+}

@@ -30,6 +30,8 @@ pub(crate) enum PatternError {
     Query,
     /// A prefix that ends with `/`.
     TrailingSlash,
+    /// Two segments of one name.
+    SameName,
 }
 
 impl PathPattern {
@@ -114,7 +116,17 @@ fn parse(text: &str, options: PathOptions) -> Result<Vec<Segment>, PatternError>
             parameter(text).map(|name| Segment::Parameter(name.to_owned())).ok_or(PatternError::Braces)
         }
     };
-    path.segments().iter().map(segment).collect()
+    let segments: Vec<Segment> = path.segments().iter().map(segment).collect::<Result<_, _>>()?;
+    let mut names = Vec::new();
+    for segment in &segments {
+        if let Segment::Parameter(name) = segment {
+            if names.contains(&name) {
+                return Err(PatternError::SameName);
+            }
+            names.push(name);
+        }
+    }
+    Ok(segments)
 }
 
 fn parameter(text: &str) -> Option<&str> {

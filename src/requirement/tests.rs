@@ -29,10 +29,11 @@ fn check(require: &str, method: &str, path: &str, server: usize, answer: &str) -
     let (_, config) = requirement(require);
     let head = [(":method", method), (":authority", "h.test"), (":path", path)]
         .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
-    let target = Target::parse(RawHead { headers: &head, route: None }, PathOptions::default()).unwrap();
+    let target =
+        Target::parse(RawHead { headers: &head, route: None, has_body: false }, PathOptions::default()).unwrap();
     let requirement = config.policy.rules[0].requirement(&target).unwrap();
     let Json::Object(members) = Json::parse(answer.as_bytes()).unwrap() else { panic!("{answer}") };
-    let dialect = &config.servers[server].introspection.answer;
+    let dialect = &config.servers[server].introspection.as_ref().unwrap().answer;
     let now = crate::time::UnixTime::from_secs(0);
     let claims = Claims::from_members(&members, dialect, &config.interest, now).unwrap();
     requirement.check(Presented { claims: &claims, server, strategy: ScopeStrategy::Exact })
@@ -49,8 +50,13 @@ fn each_demand_is_met_by_what_it_names_and_by_nothing_else() {
         (r#"{"any_scope":["a","b"]}"#, r#"{"scope":"b"}"#, r#"{"scope":"c"}"#, Lack::Scope),
         (r#"{"roles":["m","n"]}"#, r#"{"roles":["n","m"]}"#, r#"{"roles":["m"]}"#, Lack::Role),
         (r#"{"any_role":["m","n"]}"#, r#"{"roles":{"n":{}}}"#, r#"{"roles":["M"]}"#, Lack::Role),
-        (r#"{"client_ids":["x","y"]}"#, r#"{"client_id":"y"}"#, r#"{"client_id":"z"}"#, Lack::Client),
-        (r#"{"client_ids":["x"]}"#, r#"{"client_id":"x"}"#, "{}", Lack::Client),
+        (
+            r#"{"authorization_server":"a","client_ids":["x","y"]}"#,
+            r#"{"client_id":"y"}"#,
+            r#"{"client_id":"z"}"#,
+            Lack::Client,
+        ),
+        (r#"{"authorization_server":"a","client_ids":["x"]}"#, r#"{"client_id":"x"}"#, "{}", Lack::Client),
         (r#"{"audience":["x"]}"#, r#"{"aud":["w","x"]}"#, r#"{"aud":"w"}"#, Lack::Audience),
         (r#"{"authorization_server":"a"}"#, "{}", r#"{"x":1}"#, Lack::Server),
         (r#"{"scope":"a","roles":["m"]}"#, r#"{"scope":"a","roles":"m"}"#, r#"{"scope":"a"}"#, Lack::Role),
@@ -102,7 +108,10 @@ fn all_and_any_nest_and_a_scope_is_what_is_said_to_be_lacking() {
     ] {
         assert_eq!(plain(require, answer), expected, "{answer}");
     }
-    assert_eq!(plain(r#"{"any":[{"roles":["m"]},{"client_ids":["c"]}]}"#, "{}"), Err(Lack::Role));
+    assert_eq!(
+        plain(r#"{"any":[{"roles":["m"]},{"authorization_server":"a","client_ids":["c"]}]}"#, "{}"),
+        Err(Lack::Role)
+    );
 }
 
 #[test]
@@ -126,10 +135,16 @@ fn a_scope_template_is_filled_by_the_request_and_by_nothing_that_is_no_scope_tok
         ("GET", "/t/2", "GET:1@h.test", false),
         ("GET", "/t/%22", "GET:\\\"@h.test", false),
         ("GET", "/t/a%20b", "GET:a b@h.test", false),
+        ("GET", "/t/a.b", "GET:a.b@h.test", false),
+        ("GET", "/t/*", "GET:*@h.test", false),
     ] {
         let found = check(require, method, path, 0, &format!(r#"{{"scope":"{scope}"}}"#));
         assert_eq!(found.is_ok(), expected, "{method} {path} {scope}");
     }
+    // Of two segments none may hold what separates them.
+    let apart = ScopeTemplate::parse("{a}:{b}").unwrap();
+    assert!(apart.keeps_apart("x-y") && !apart.keeps_apart("x:y"));
+    assert!(ScopeTemplate::parse("x:{a}").unwrap().keeps_apart("x:y"));
     for bad in ["{", "}", "a{b", "{}", "{a b}", "a}{b}"] {
         assert_eq!(ScopeTemplate::parse(bad), None, "{bad}");
     }
@@ -165,4 +180,13 @@ fn what_is_unresolved_or_has_no_alternative_is_met_by_nobody() {
         assert_eq!(requirement.check(token), Err(Lack::Scope));
     }
     assert_eq!(Requirement::NONE.check(token), Ok(()));
+}
+
+#[test]
+fn the_order_of_claims_in_a_document_changes_nothing() {
+    let one = requirement(r#"{"claims":{"department":{"equals":"x"},"nickname":{"exists":true}}}"#);
+    let other = requirement(r#"{"claims":{"nickname":{"exists":true},"department":{"equals":"x"}}}"#);
+    assert_eq!(one.1.interest, other.1.interest);
+    assert_eq!(one.1.fingerprint, other.1.fingerprint);
+    assert_eq!(one.0, other.0);
 }

@@ -125,15 +125,16 @@ impl Stream {
 }
 
 impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _num_headers: usize, _end_of_stream: bool) -> Action {
+    fn on_http_request_headers(&mut self, _num_headers: usize, end_of_stream: bool) -> Action {
         let Some(gate) = self.gate.clone() else {
             self.answer(&Reply::misconfigured());
             return self.action();
         };
         let headers = host::request_headers();
-        host::edit_request_headers(&gate.cleaning(RawHead { headers: &headers, route: None }));
+        let has_body = !end_of_stream;
+        host::edit_request_headers(&gate.cleaning(RawHead { headers: &headers, route: None, has_body }));
         let route = if gate.needs_route() { host::route_name() } else { None };
-        let step = gate.begin(RawHead { headers: &headers, route: route.as_deref() });
+        let step = gate.begin(RawHead { headers: &headers, route: route.as_deref(), has_body });
         self.perform(&gate, step);
         self.action()
     }
@@ -148,7 +149,7 @@ impl HttpContext for Stream {
     fn on_http_request_trailers(&mut self, _num_trailers: usize) -> Action {
         if let Some(gate) = &self.gate {
             let trailers = host::request_trailers();
-            host::edit_request_trailers(&gate.cleaning(RawHead { headers: &trailers, route: None }));
+            host::edit_request_trailers(&gate.cleaning(RawHead { headers: &trailers, route: None, has_body: false }));
         }
         self.action()
     }

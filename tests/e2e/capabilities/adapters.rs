@@ -10,6 +10,8 @@ use super::*;
 pub const NETIQ_ISSUER: &str = "https://idp.example.test/nidp/oauth/nam";
 /// What the product sends with a token that is not good. It is no challenge: it has no scheme.
 pub const NETIQ_CHALLENGE: &str = "error=OAuth bearer token required. Token has expired";
+/// What a policy of the product may leave in its answers: the manual shows it.
+pub const AXWAY_LEAK: &str = "leaked-client-secret";
 
 /// What the identity server at `addr` says of a token that it calls active.
 fn introspect(addr: SocketAddr, token: &str) -> Option<Map<String, Value>> {
@@ -117,5 +119,38 @@ pub fn netiq_introspect(
             told["token_type"] = json!("bearer");
         }
         Script::json(edit(told))
+    })
+}
+
+/// Axway API Gateway, token information: by GET or POST, in the query or the form; 400 for whatever is not good. A
+/// policy has added to its answer.
+pub fn axway_tokeninfo(
+    identity: &OidcProvider,
+    edit: impl Fn(Value) -> Value + Send + Sync + 'static,
+) -> ScriptedServer {
+    let addr = identity.addr();
+    ScriptedServer::start(move |call| {
+        let (path, query) = match call.path.iter().position(|byte| *byte == b'?') {
+            Some(at) => (&call.path[..at], &call.path[at + 1..]),
+            None => (&*call.path, &b""[..]),
+        };
+        if path != b"/api/oauth/tokeninfo" {
+            return Script::status(404);
+        }
+        let pairs = if call.method == "GET" { query } else { &call.body };
+        let token = form_urlencoded::parse(pairs).find(|(name, _)| name == "access_token").map(|(_, token)| token);
+        // It knows access tokens only.
+        let found = token.and_then(|token| introspect(addr, &token)).filter(|found| found.contains_key("token_type"));
+        let Some(members) = found else { return Script::status(400) };
+        Script::json(edit(json!({
+            "audience": members["client_id"],
+            "user_id": owner(&members),
+            "scope": scopes(&members).join(","),
+            "expires_in": expires_in(&members),
+            "Access Token Expiry Date": "Tue Aug 14 15:28:55 IST 2012",
+            "Access Token Type:": "Bearer",
+            "Department": members.get("department"),
+            "Authentication parameters": format!("{{client_secret={AXWAY_LEAK}, password=test0123}}"),
+        })))
     })
 }

@@ -1,8 +1,8 @@
 //! S1: Axway API Gateway.
 //!
-//! Where nothing else is said the statuses are those of RFC 6750; the product's own, the error profile `axway`, are shown
-//! in S1.10. Its implicit flow answers with an access token alone (`response_type=token`), which oidc-provider refuses:
-//! here an ID token comes along.
+//! Where nothing else is said the statuses are those of RFC 6750; the product's own, the error profile `axway`, are
+//! shown in S1.10. Its implicit flow answers with an access token alone (`response_type=token`), which oidc-provider
+//! refuses: here an ID token comes along.
 
 use std::time::Instant;
 
@@ -425,8 +425,7 @@ fn informed(identity: &OidcProvider, preset: &str) -> Value {
 
 #[test]
 fn s1_8_adapter_token_information_is_asked_for_by_post_and_get_and_counts() {
-    let identity = OidcProvider::builder().access_token_ttl(6).start();
-    let (other, upstream) = (OidcProvider::start(), Upstream::start());
+    let (identity, other, upstream) = (OidcProvider::start(), OidcProvider::start(), Upstream::start());
     let adapter = axway_tokeninfo(&identity, |answer| answer);
     let envoy = gateway(&identity, &upstream)
         .cluster("adapter", adapter.addr())
@@ -473,9 +472,27 @@ fn s1_8_adapter_token_information_is_asked_for_by_post_and_get_and_counts() {
             }
         }
         assert_eq!((adapter.call_count(), upstream.request_count()), (2 + 5, 0));
-        // `cache.max_ttl` is a minute: `expires_in` ends it.
-        wait_until("the token to expire", LIMIT, || send(envoy.addr(listener), &list().bearer(&alice)).status == 401);
     }
+}
+
+#[test]
+fn s1_8_adapter_token_information_says_how_long_a_token_lives_and_no_longer_is_it_honoured() {
+    let identity = OidcProvider::builder().access_token_ttl(3).start();
+    let upstream = Upstream::start();
+    let adapter = axway_tokeninfo(&identity, |answer| answer);
+    let envoy = gateway(&identity, &upstream)
+        .cluster("adapter", adapter.addr())
+        .plugin(informed(&identity, "axway-tokeninfo"))
+        .start();
+    let token = identity.client_credentials("view");
+
+    assert_eq!([status(&envoy, list(), &token), status(&envoy, list(), &token)], [200, 200]);
+    assert_eq!(adapter.call_count(), 1);
+    // `cache.max_ttl` is a minute.
+    wait_until("the token to expire", LIMIT, || status(&envoy, list(), &token) == 401);
+    assert_refused(&send(envoy.addr("main"), &list().bearer(&token)), Refusal::BadToken);
+    // Seconds are whole: it may have asked once more just before the end.
+    assert!(adapter.call_count() > 1);
 }
 
 #[test]
@@ -611,7 +628,10 @@ fn s1_9_a_saml_assertion_is_redeemed_once_as_it_was_signed_and_by_the_right_serv
 
 /// The Validate Access Token filter of the product's manual: its refusals, its realm, Any and All of some scopes.
 fn validating(identity: &OidcProvider, changes: &[(&str, Value)]) -> Value {
-    let rule = |name: &str, require: Value| json!({ "name": name, "match": [{ "path": format!("/{name}") }], "require": require });
+    let rule = |name: &str, require: Value| {
+        let path = format!("/{name}");
+        json!({ "name": name, "match": [{ "path": path }], "require": require })
+    };
     let mut registered = rule("registered", json!({ "scope": "view" }));
     registered["application"] = json!("any");
     let rules = json!([
@@ -705,15 +725,24 @@ fn s1_10_adapter_a_token_that_is_told_with_an_end_in_the_past_has_expired() {
         answer["exp"] = json!(unix_time() - 1);
         answer
     });
-    let mut configuration = validating(&identity, &[("/cache/max_ttl", json!("0s"))]);
-    configuration["authorization_servers"][0]["cluster"] = json!("adapter");
-    let envoy = gateway(&identity, &upstream).cluster("adapter", adapter.addr()).plugin(configuration).start();
+    let max_ttl = |max_ttl: &str| {
+        let mut configuration = validating(&identity, &[("/cache/max_ttl", json!(max_ttl))]);
+        configuration["authorization_servers"][0]["cluster"] = json!("adapter");
+        ListenerSpec::new().plugin(configuration)
+    };
+    let envoy = gateway(&identity, &upstream)
+        .cluster("adapter", adapter.addr())
+        .listener("asked", max_ttl("0s"))
+        .listener("cached", max_ttl("60s"))
+        .start();
     let token = identity.password("alice", "alice-pw", "view book").access_token;
-    for _ in 0..2 {
-        let response = send(envoy.addr("main"), &Request::get("/all").bearer(&token));
-        assert_challenged(&response, 401, EXPIRED);
+    // What is expired is kept as inactive, and then it is no longer known why.
+    for (listener, challenges) in [("asked", [EXPIRED, EXPIRED]), ("cached", [EXPIRED, NOT_IN_STORE])] {
+        for challenge in challenges {
+            assert_challenged(&send(envoy.addr(listener), &Request::get("/all").bearer(&token)), 401, challenge);
+        }
     }
-    assert_eq!(upstream.request_count(), 0);
+    assert_eq!((adapter.call_count(), upstream.request_count()), (3, 0));
 }
 
 #[test]

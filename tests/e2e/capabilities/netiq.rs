@@ -286,8 +286,7 @@ fn told(envoy: &Envoy, upstream: &Upstream, token: &str) -> [String; 4] {
 
 #[test]
 fn s0_4_adapter_tokeninfo_takes_the_token_as_its_own_credential_and_its_word_counts() {
-    let identity = OidcProvider::builder().access_token_ttl(5).start();
-    let (other, upstream) = (OidcProvider::start(), Upstream::start());
+    let (identity, other, upstream) = (OidcProvider::start(), OidcProvider::start(), Upstream::start());
     let adapter = netiq_tokeninfo(&identity, |answer| answer);
     let misnamed = with(
         asking(&identity, "netiq-tokeninfo", &[]),
@@ -320,10 +319,26 @@ fn s0_4_adapter_tokeninfo_takes_the_token_as_its_own_credential_and_its_word_cou
     assert_refused(&send(envoy.addr("misnamed"), &list().bearer(&fred)), Refusal::BadToken);
     assert_reason(&envoy, "wrong_issuer");
     assert_eq!(upstream.request_count(), 0);
+}
 
-    // `cache.max_ttl` is a minute, the token lives for five seconds: `expires_in` ends it.
-    wait_until("the token to expire", LIMIT, || status(&envoy, list(), &fred) == 401);
-    assert_refused(&send(envoy.addr("main"), &list().bearer(&fred)), Refusal::BadToken);
+#[test]
+fn s0_4_adapter_tokeninfo_says_how_long_a_token_lives_and_no_longer_is_it_honoured() {
+    let identity = OidcProvider::builder().access_token_ttl(3).start();
+    let upstream = Upstream::start();
+    let adapter = netiq_tokeninfo(&identity, |answer| answer);
+    let envoy = gateway(&identity, &upstream)
+        .cluster("adapter", adapter.addr())
+        .plugin(asking(&identity, "netiq-tokeninfo", &[]))
+        .start();
+    let token = identity.client_credentials("view");
+
+    assert_eq!([status(&envoy, list(), &token), status(&envoy, list(), &token)], [200, 200]);
+    assert_eq!(adapter.call_count(), 1);
+    // `cache.max_ttl` is a minute.
+    wait_until("the token to expire", LIMIT, || status(&envoy, list(), &token) == 401);
+    assert_refused(&send(envoy.addr("main"), &list().bearer(&token)), Refusal::BadToken);
+    // Seconds are whole: it may have asked once more just before the end.
+    assert!(adapter.call_count() > 1);
 }
 
 #[test]
@@ -601,7 +616,10 @@ const UNREGISTERED: &str = "The client is not registered for this API";
 #[test]
 fn s0_8_a_role_opens_what_client_and_scope_alone_do_not() {
     let (identity, upstream) = (OidcProvider::start(), Upstream::start());
-    let rule = |name: &str, require: Value| json!({ "name": name, "match": [{ "path": format!("/{name}") }], "require": require });
+    let rule = |name: &str, require: Value| {
+        let path = format!("/{name}");
+        json!({ "name": name, "match": [{ "path": path }], "require": require })
+    };
     let rules = json!([
         rule("any", json!({ "scope": "view", "any_role": ["manager", "admin"] })),
         rule("manager", json!({ "scope": "view", "roles": ["manager"] })),

@@ -230,10 +230,15 @@ impl Requirement {
         }
     }
 
-    /// Whether several scopes are alternatives, and not all demanded.
+    /// Whether scopes are offered as alternatives, be it a choice of one, and not all demanded.
     pub(crate) fn offers_alternatives(&self) -> bool {
         match self {
-            Self::Any(parts) => parts.len() > 1 || parts.iter().any(Self::offers_alternatives),
+            Self::Any(parts) => match parts.as_slice() {
+                [Self::Scope(_)] => true,
+                [part] => part.offers_alternatives(),
+                // Alternatives of another kind, such as roles, are none of scopes.
+                parts => parts.iter().any(|part| !part.scopes(None).is_empty()),
+            },
             Self::All(parts) => parts.iter().any(Self::offers_alternatives),
             Self::Scope(_)
             | Self::ScopeTemplate(_)

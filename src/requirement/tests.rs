@@ -115,6 +115,22 @@ fn all_and_any_nest_and_a_scope_is_what_is_said_to_be_lacking() {
 }
 
 #[test]
+fn scopes_are_alternatives_where_a_choice_of_scopes_is_offered_and_not_one_of_roles() {
+    for (require, expected) in [
+        (r#"{"scope":"a"}"#, false),
+        (r#"{"scope":"a b"}"#, false),
+        (r#"{"any_scope":["a"]}"#, true),
+        (r#"{"any_scope":["a","b"]}"#, true),
+        (r#"{"scope":"a b","any_role":["m","n"]}"#, false),
+        (r#"{"scope":"a","any":[{"roles":["m"]},{"client_ids":["c"]}]}"#, false),
+        (r#"{"any":[{"scope":"a b"}]}"#, false),
+        (r#"{"any":[{"scope":"a"},{"scope":"b","roles":["m"]}]}"#, true),
+    ] {
+        assert_eq!(requirement(require).0.offers_alternatives(), expected, "{require}");
+    }
+}
+
+#[test]
 fn scopes_of_one_server_never_do_for_another() {
     let require = r#"{"any":[{"authorization_server":"a","scope":"view"},{"authorization_server":"b","scope":"see"}]}"#;
     for (server, scope, expected) in [(0, "view", true), (0, "see", false), (1, "see", true), (1, "view", false)] {

@@ -2,10 +2,12 @@
 //! behind it. A test is named by its row: S0 is NetIQ Secure API Manager, S1 is Axway API Gateway, S2 is webMethods API
 //! Gateway.
 
+mod adapters;
 mod axway;
 mod netiq;
 mod webmethods;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};

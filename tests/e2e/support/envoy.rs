@@ -62,6 +62,8 @@ pub struct ListenerSpec {
     configuration: Option<Value>,
     routes: Vec<RouteSpec>,
     direct_response: Option<Value>,
+    http_filters: Vec<Value>,
+    access_log: Option<String>,
 }
 
 impl ListenerSpec {
@@ -96,6 +98,19 @@ impl ListenerSpec {
     /// The catch-all answers by itself instead of going to the upstream.
     pub fn direct_response(mut self, status: u16, body: &str) -> Self {
         self.direct_response = Some(direct(status, body));
+        self
+    }
+
+    /// An HTTP filter as Envoy spells it, behind ours; several come in this order.
+    pub fn http_filter(mut self, name: &str, message: &str, mut config: Value) -> Self {
+        config["@type"] = json!(format!("type.googleapis.com/{message}"));
+        self.http_filters.push(json!({ "name": name, "typed_config": config }));
+        self
+    }
+
+    /// For each request that ended, a line of this format in Envoy's log.
+    pub fn access_log(mut self, format: &str) -> Self {
+        self.access_log = Some(format!("{format}\n"));
         self
     }
 }
@@ -283,6 +298,7 @@ impl EnvoyBuilder {
             .arg("--admin-address-path")
             .arg(file("admin"))
             .args(["--use-dynamic-base-id", "--concurrency", &self.concurrency.to_string()])
+            .args(["--file-flush-interval-msec", "50"])
             .args(["--log-level", "warning", "--component-log-level", &format!("wasm:{}", self.wasm_log_level)])
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("the log"))
@@ -335,15 +351,23 @@ impl EnvoyBuilder {
 
     fn listener_json(&self, name: &str, spec: &ListenerSpec) -> Value {
         let router = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router";
-        let mut filters = vec![json!({ "name": "envoy.filters.http.router", "typed_config": { "@type": router } })];
-        if self.filter {
-            filters.insert(0, self.filter_json(spec));
-        }
+        let own = self.filter.then(|| self.filter_json(spec));
+        let router = json!({ "name": "envoy.filters.http.router", "typed_config": { "@type": router } });
+        let filters: Vec<_> = own.into_iter().chain(spec.http_filters.iter().cloned()).chain([router]).collect();
         let mut catch_all = RouteSpec::prefix("/").name("catch-all").0;
         if let Some(answer) = &spec.direct_response {
             catch_all = json!({ "name": "catch-all", "match": { "prefix": "/" }, "direct_response": answer });
         }
         let routes: Vec<_> = spec.routes.iter().map(|route| route.0.clone()).chain([catch_all]).collect();
+        let access_log = spec.access_log.iter().map(|format| {
+            json!({
+                "name": "envoy.access_loggers.stdout",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
+                    "log_format": { "text_format_source": { "inline_string": format } },
+                },
+            })
+        });
         let manager = json!({
             "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
             "stat_prefix": name,
@@ -351,6 +375,7 @@ impl EnvoyBuilder {
             "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
             "route_config": { "name": name, "virtual_hosts": [{ "name": name, "domains": ["*"], "routes": routes }] },
             "http_filters": filters,
+            "access_log": access_log.collect::<Vec<_>>(),
         });
         let manager = json!({ "name": "envoy.filters.network.http_connection_manager", "typed_config": manager });
         json!({ "name": name, "address": loopback(), "filter_chains": [{ "filters": [manager] }] })

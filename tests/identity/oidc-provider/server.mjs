@@ -50,7 +50,7 @@ console.info = console.error;
 // The access log status of a request whose client left before the answer was out.
 const CLIENT_LEFT = 499;
 
-const SCOPE = 'view book cancel admin all APIManagerScope apimanagerscope';
+const SCOPE = 'view book cancel admin all APIManagerScope apimanagerscope GET:bookings DELETE:bookings';
 const DEFAULT_RESOURCE = 'https://bookings.example.test/';
 const RESOURCES = new Map([
   [DEFAULT_RESOURCE, { accessTokenFormat: 'opaque' }],

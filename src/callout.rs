@@ -49,6 +49,9 @@ impl std::fmt::Debug for CalloutAnswer<'_> {
     }
 }
 
+/// Who asks. Some servers, GitHub among them, turn away who does not say.
+pub(crate) const USER_AGENT: (&str, Cow<'static, str>) = ("user-agent", Cow::Borrowed("scopegate"));
+
 /// A longer answer is not read.
 pub const MAX_ANSWER_BYTES: usize = 65_536;
 

@@ -16,7 +16,7 @@ pub(crate) use client::{Chance, ClientAssertion, ClientAuthentication, basic_aut
 pub(crate) use dialect::{Activity, AnswerDialect, RequestDialect, TokenIn};
 pub(crate) use own_token::{OwnToken, TokenEndpoint};
 
-use crate::callout::{CalloutAnswer, CalloutRequest, MAX_ANSWER_BYTES, Trouble, is_json};
+use crate::callout::{CalloutAnswer, CalloutRequest, MAX_ANSWER_BYTES, Trouble, USER_AGENT, is_json};
 use crate::claims::{Claims, Interest};
 use crate::json::Json;
 use crate::time::UnixTime;
@@ -90,6 +90,7 @@ impl Endpoint {
         headers.extend(content_type.map(|value| ("content-type", Cow::Borrowed(value))));
         headers.push(("accept", Cow::Borrowed(dialect.accept.as_str())));
         headers.extend(authorization.map(|value| ("authorization", value)));
+        headers.push(USER_AGENT);
         CalloutRequest { cluster: &self.cluster, headers, body, timeout: self.timeout }
     }
 

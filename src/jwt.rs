@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::callout::{CalloutAnswer, CalloutRequest, MAX_ANSWER_BYTES, Trouble, is_json};
+use crate::callout::{CalloutAnswer, CalloutRequest, MAX_ANSWER_BYTES, Trouble, USER_AGENT, is_json};
 use crate::claims::{Claims, Interest, TokenKind};
 use crate::denial::Denial;
 use crate::introspection::AnswerDialect;
@@ -105,6 +105,7 @@ impl KeySource {
             (":path", self.path.as_str().into()),
             (":authority", self.authority.as_str().into()),
             ("accept", "application/jwk-set+json, application/json".into()),
+            USER_AGENT,
         ];
         CalloutRequest { cluster: &self.cluster, headers, body: String::new(), timeout: self.timeout }
     }

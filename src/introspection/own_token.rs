@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::client::{Chance, ClientAuthentication};
 use super::form;
-use crate::callout::{CalloutAnswer, CalloutRequest, MAX_ANSWER_BYTES, Trouble, is_json};
+use crate::callout::{CalloutAnswer, CalloutRequest, MAX_ANSWER_BYTES, Trouble, USER_AGENT, is_json};
 use crate::claims::seconds;
 use crate::json::Json;
 use crate::time::UnixTime;
@@ -38,6 +38,7 @@ impl TokenEndpoint {
             ("accept", Cow::Borrowed("application/json")),
         ];
         headers.extend(authorization.map(|value| ("authorization", value)));
+        headers.push(USER_AGENT);
         CalloutRequest { cluster: &self.cluster, headers, body: form(&parameters), timeout: self.timeout }
     }
 

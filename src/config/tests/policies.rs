@@ -46,7 +46,6 @@ fn every_way_to_be_wrong_is_refused_with_path_problem_and_hint() {
         (VIEW, r#"{ "roles": [] }"#.to_owned(), "rules[0].require.roles: is empty; ".to_owned()),
         // APIs, mappings, applications.
         (RULE, format!(r#"{RULE} "api": "x","#), "rules[0].api: there is no API `x`; name one of `apis`".to_owned()),
-        (RULE, format!(r#"{RULE} "application": "registered","#), "configuration: no application may use rule `View`; ".to_owned()),
         (RULE, format!(r#"{RULE} "authorization_server": ["main", "main"],"#), "rules[0].authorization_server: names an authorization server twice; name each once".to_owned()),
         (REALM, format!(r#"{REALM}, "scope_mappings": [ {{ "scope": "a", "opens": ["b"] }} ]"#), "scope_mappings: there is no API to map scopes to; name the APIs in `apis`".to_owned()),
         (REALM, format!(r#"{REALM}, "apis": [ {{ "name": "x" }} ], "scope_mappings": [ {{ "scope": "a", "opens": ["b"] }} ]"#), "scope_mappings[0].opens[0]: there is no API and no API scope `b`; ".to_owned()),

@@ -54,6 +54,7 @@ pub use denial::Denial;
 pub use exchange::{Answered, CacheResult, Call, Looked, Lookup};
 pub use forward::{Edit, Forward};
 pub use gate::Gate;
+pub use introspection::PRESETS;
 pub use json::Json;
 pub use reply::Reply;
 pub use request::{PathError, RawHead, TargetError};

@@ -9,6 +9,8 @@
     reason = "a test stops by panicking"
 )]
 
+#[path = "cli/docs.rs"]
+mod docs;
 #[path = "cli/presets.rs"]
 mod presets;
 

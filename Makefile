@@ -10,6 +10,9 @@ NODE_MODULES := $(IDENTITY)/node_modules/.package-lock.json
 PYTHON_SERVERS := $(patsubst %,$(TOOLS)/%/.installed,django-oauth-toolkit canaille)
 MODULE := dist/scopegate.wasm
 TARGET := wasm32-wasip1
+# What the last `make test` printed: docs/capabilities.md is written from it.
+TEST_LOG := target/test.log
+CAPABILITIES := cargo run --quiet --locked --features cli --example capabilities --
 
 # ENVOY=/path/to/envoy overrides the fetched binary.
 ifdef ENVOY
@@ -67,7 +70,15 @@ demo: prerequisites build envoy $(NODE_MODULES) ## start the Time Travels demo: 
 
 .PHONY: test
 test: prerequisites build envoy $(NODE_MODULES) $(PYTHON_SERVERS) ## run every test: unit, property, decision cases, end to end
-	ENVOY="$(abspath $(ENVOY_BINARY))" SCOPEGATE_MODULE="$(abspath $(MODULE))" cargo test --locked --features cli
+	@mkdir -p $(dir $(TEST_LOG))
+	ENVOY="$(abspath $(ENVOY_BINARY))" SCOPEGATE_MODULE="$(abspath $(MODULE))" cargo test --locked --features cli \
+		| tee $(TEST_LOG)
+	$(CAPABILITIES) check $(TEST_LOG)
+
+.PHONY: capabilities
+capabilities: ## write docs/capabilities.md, from the last `make test`
+	$(call need,$(RUST))
+	$(CAPABILITIES) write $(TEST_LOG)
 
 .PHONY: lint
 lint: ## rustfmt, clippy (native and wasm32) and rustdoc, warnings denied

@@ -22,8 +22,9 @@ use crate::json::Json;
 use crate::time::UnixTime;
 use crate::token::{AccessToken, Secret};
 
-/// The presets: what each kind of server differs in from `rfc7662`, in the form of a configuration.
-pub(crate) const PRESETS: &str = include_str!("introspection/presets.json");
+/// The presets: what each kind of server differs in from `rfc7662`, in the form of a configuration; a JSON object.
+/// `path_example` stands where the path depends on the server.
+pub const PRESETS: &str = include_str!("introspection/presets.json");
 
 /// The introspection endpoint of an authorization server, and how it is asked.
 #[derive(Debug)]

@@ -57,6 +57,7 @@ pub use denial::Denial;
 pub use exchange::{Answered, CacheResult, Call, HostVerdict, Looked, Lookup, Publish, Verification, Verified};
 pub use forward::{Edit, Forward};
 pub use gate::Gate;
+pub use introspection::PRESETS;
 pub use json::Json;
 pub use keys::KeysAnswered;
 pub use reply::Reply;

@@ -9,6 +9,11 @@
     reason = "a test stops by panicking"
 )]
 
+#[path = "cli/docs.rs"]
+mod docs;
+#[path = "cli/presets.rs"]
+mod presets;
+
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -357,6 +362,23 @@ fn yaml_is_read_as_envoy_reads_it() {
     check_text(&alias).says(0, &["-: ok: 1 configuration, 1 rule"]);
     let merge = format!("!ignore shared: &view {{ scope: view }}\n{}", with(&good, "scope: view", "<<: *view"));
     check_text(&merge).says(1, &["-: rules[0].require.<<: is no merge key: Envoy merges nothing; write the keys out"]);
+}
+
+#[test]
+fn any_kind_of_secret_may_come_from_the_environment() {
+    let good = fixture("string_value.yaml");
+    let key = r#""client_authentication": "private_key_jwt", "assertion_audience": "a", "private_key_env""#;
+    let text = with(
+        &with(&good, "\"client_secret_env\"", key),
+        "key_values: { GATEWAY_SECRET: tr0ub4dor-and-3 }",
+        "host_env_keys: [GATEWAY_SECRET]",
+    );
+    check_text(&text).says(0, &["-: ok: 1 configuration, 1 rule"]);
+    let istio = fixture("istio_broken.yaml").replace(
+        "client_secret_env:",
+        "client_authentication: private_key_jwt, assertion_audience: a, private_key_env:",
+    );
+    assert!(check_text(&istio).out.contains("name it in spec.vmConfig.env, with valueFrom: HOST"));
 }
 
 #[test]

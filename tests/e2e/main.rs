@@ -23,5 +23,6 @@ mod hostile;
 mod identity_servers;
 mod operation;
 mod outage;
+mod presets;
 mod protocols;
 mod support;

@@ -67,7 +67,7 @@ impl<'a> Check<'a> {
     fn document(&mut self, document: &'a Json) {
         if find::is_bare(document) {
             self.configurations = 1;
-            let result = Config::read(document, &|_| Some(find::STAND_IN.to_owned()));
+            let result = Config::read(document, &|_| Some(find::STAND_IN.clone()));
             self.configuration("", document, result, Kind::Envoy);
         } else {
             self.walk(&Path::Root, document, &[]);
@@ -191,7 +191,7 @@ fn reworded(found: &Problem, kind: Kind) -> (String, String) {
     if found.path.rsplit('.').next() == Some("<<") {
         return ("is no merge key: Envoy merges nothing".to_owned(), "write the keys out".to_owned());
     }
-    let of_environment = found.path.ends_with(".client_secret_env") && found.hint.contains("host_env_keys");
+    let of_environment = found.path.ends_with("_env") && found.hint.contains("host_env_keys");
     if kind == Kind::Istio && of_environment {
         return (found.problem.clone(), "name it in spec.vmConfig.env, with valueFrom: HOST".to_owned());
     }

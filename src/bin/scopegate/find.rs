@@ -2,9 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use p256::SecretKey;
+use p256::pkcs8::{EncodePrivateKey, LineEnding};
 use scopegate::Json;
 
 use crate::path::shown;
@@ -120,17 +123,18 @@ impl<'a> Plugin<'a> {
             Kind::Envoy => {
                 let variables = |key| at(self.members, &["vm_config", "environment_variables", key]);
                 for key in variables("host_env_keys").map(items).unwrap_or_default() {
-                    environment.extend(text(key).map(|key| (key, STAND_IN)));
+                    environment.extend(text(key).map(|key| (key, STAND_IN.as_str())));
                 }
                 for (key, value) in variables("key_values").and_then(members).unwrap_or_default() {
-                    environment.insert(key, text(value).unwrap_or(STAND_IN));
+                    environment.insert(key, text(value).unwrap_or(STAND_IN.as_str()));
                 }
             }
             Kind::Istio => {
                 for variable in at(self.members, &["vmConfig", "env"]).map(items).unwrap_or_default() {
                     let Some(variable) = members(variable) else { continue };
                     let of_the_host = field(variable, "valueFrom").and_then(text) == Some("HOST");
-                    let value = if of_the_host { Some(STAND_IN) } else { field(variable, "value").and_then(text) };
+                    let value =
+                        if of_the_host { Some(STAND_IN.as_str()) } else { field(variable, "value").and_then(text) };
                     environment.extend(field(variable, "name").and_then(text).zip(value));
                 }
             }
@@ -139,8 +143,12 @@ impl<'a> Plugin<'a> {
     }
 }
 
-/// What stands in for the value of an environment variable.
-pub(crate) const STAND_IN: &str = "set";
+/// What stands in for the value of an environment variable: a private key, which a secret may be as well. Nothing is
+/// signed with it.
+pub(crate) static STAND_IN: LazyLock<String> = LazyLock::new(|| {
+    let key = SecretKey::from_slice(&[1; 32]).ok().and_then(|key| key.to_pkcs8_pem(LineEnding::LF).ok());
+    key.map_or_else(|| "set".to_owned(), |pem| pem.to_string())
+});
 
 /// A configuration in its envelope, google.protobuf.Any as JSON.
 #[derive(Debug)]

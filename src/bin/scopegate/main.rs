@@ -1,9 +1,11 @@
-//! `scopegate`: checks configurations before Envoy loads them, with the code that the filter itself runs.
+//! `scopegate`: checks configurations before Envoy loads them, with the code that the filter itself runs, and
+//! shows the presets that they may name.
 
 mod check;
 mod find;
 mod input;
 mod path;
+mod presets;
 mod yaml;
 
 use std::io::{self, Write};
@@ -14,7 +16,7 @@ use clap::{Parser, Subcommand};
 
 use self::check::Findings;
 
-/// Checks Scopegate configurations.
+/// Checks Scopegate configurations and shows presets.
 #[derive(Debug, Parser)]
 #[command(name = "scopegate", version)]
 struct Arguments {
@@ -33,11 +35,24 @@ enum Command {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// List the presets for `introspection.preset`, or show one in full
+    ///
+    /// With a name, prints what may stand under `introspection`, ready to be changed. Exits with 1 if there is no such
+    /// preset.
+    Presets {
+        /// A preset
+        name: Option<String>,
+    },
 }
 
 fn main() -> ExitCode {
-    let Command::Check { files } = Arguments::parse().command;
-    match check_all(&files, &mut io::stdout().lock()) {
+    let out = &mut io::stdout().lock();
+    let done = match Arguments::parse().command {
+        Command::Check { files } => check_all(&files, out),
+        Command::Presets { name: None } => presets::list(out),
+        Command::Presets { name: Some(name) } => presets::show(&name, out),
+    };
+    match done {
         Ok(true) => ExitCode::SUCCESS,
         // An error: nobody is there to read what is printed.
         Ok(false) | Err(_) => ExitCode::from(1),

@@ -1,0 +1,118 @@
+//! The documents: their examples are configurations that pass, and what they link to is there.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+const IDENTITY_SERVERS: &str = "docs/identity-servers.md";
+
+fn read(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+fn blocks(markdown: &str) -> Vec<&str> {
+    markdown.split("```yaml\n").skip(1).map(|rest| rest.split("```\n").next().unwrap()).collect()
+}
+
+/// `text` with every line moved to the right.
+fn indented(text: &str, by: usize) -> String {
+    text.lines().map(|line| format!("{:by$}{line}\n", "")).collect()
+}
+
+/// An example as a whole configuration: what it leaves out is added.
+fn completed(example: &str) -> String {
+    let mut text = example.to_owned();
+    if !example.contains("authorization_servers:\n") {
+        text.push_str(&format!("{SERVERS}\n"));
+    }
+    if !example.contains("\nrules:") {
+        text.push_str("rules: [{ name: All, match: [{ path_prefix: / }], require: { authenticated: true } }]\n");
+    }
+    text
+}
+
+/// An Envoy file with these clusters and this configuration; the module sees every variable that it names.
+fn in_envoy(clusters: &str, configuration: &str) -> String {
+    let variables: Vec<&str> =
+        configuration.split("_env: ").skip(1).map(|rest| rest.split([' ', ',', '}', '\n']).next().unwrap()).collect();
+    format!(
+        "{clusters}typed_config:\n  config:\n    name: scopegate\n    vm_config: {{ environment_variables: {{ host_env_keys: [{}] }} }}\n    configuration:\n      \"@type\": {STRUCT}\n      value:\n{}",
+        variables.join(", "),
+        indented(configuration, 8)
+    )
+}
+
+#[test]
+fn every_example_for_an_identity_server_passes_behind_the_cluster_that_is_shown() {
+    let document = read(IDENTITY_SERVERS);
+    let (clusters, examples) = blocks(&document).split_first().map(|(first, rest)| (*first, rest.to_vec())).unwrap();
+    assert!(clusters.starts_with("static_resources:\n"), "{clusters}");
+    for example in examples {
+        let run = check_text(&in_envoy(clusters, &completed(example)));
+        assert_eq!(run.out, "-: ok: 1 configuration, 1 rule\n", "{example}");
+    }
+}
+
+#[test]
+fn every_preset_has_a_section_with_an_example_of_it() {
+    let document = read(IDENTITY_SERVERS);
+    let sections: Vec<&str> = document.split("\n## ").skip(1).collect();
+    let run = scopegate(&["presets"], b"");
+    let presets: Vec<&str> = run.out.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    assert!(presets.contains(&"rfc7662") && presets.contains(&"keycloak"), "{}", run.out);
+    for preset in &presets {
+        let title = format!("(`{preset}`)");
+        let section = sections.iter().find(|section| section.lines().next().unwrap().ends_with(&title));
+        let section = section.unwrap_or_else(|| panic!("no section {title}"));
+        let names =
+            |example: &&str| example.split("preset: ").nth(1).unwrap().split([',', '\n', ' ']).next() == Some(preset);
+        assert!(blocks(section).iter().all(names) && !blocks(section).is_empty(), "{section}");
+    }
+    let titled = sections.iter().filter(|section| section.lines().next().unwrap().ends_with("`)"));
+    assert_eq!(titled.count(), presets.len());
+}
+
+#[test]
+fn every_example_of_the_reference_and_of_the_readme_passes() {
+    for example in blocks(&read("docs/configuration.md")) {
+        let run = check_text(&completed(example));
+        assert_eq!(run.out, "-: ok: 1 configuration, 1 rule\n", "{example}");
+    }
+    for example in blocks(&read("README.md")) {
+        let run = check_text(example);
+        assert_eq!(run.out, "-: ok: 1 configuration, 2 rules\n", "{example}");
+    }
+}
+
+/// As GitHub makes them of headings.
+fn anchors(markdown: &str) -> BTreeSet<String> {
+    let slug = |title: &str| {
+        let kept = title.to_lowercase().replace(' ', "-");
+        kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect::<String>()
+    };
+    markdown
+        .lines()
+        .filter(|line| line.starts_with('#'))
+        .map(|line| slug(line.trim_start_matches(['#', ' '])))
+        .collect()
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    for (file, folder) in [
+        ("README.md", ""),
+        ("docs/configuration.md", "docs"),
+        (IDENTITY_SERVERS, "docs"),
+        ("docs/capabilities.md", "docs"),
+    ] {
+        let text = read(file);
+        for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if path.is_empty() { file.to_owned() } else { format!("{folder}/{path}") };
+            let target = Path::new(env!("CARGO_MANIFEST_DIR")).join(target.trim_start_matches('/'));
+            assert!(target.exists(), "{file}: {link}");
+            let there = anchor.is_empty() || anchors(&fs::read_to_string(&target).unwrap()).contains(anchor);
+            assert!(there, "{file}: {link}");
+        }
+    }
+}

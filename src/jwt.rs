@@ -154,27 +154,32 @@ impl Keys {
         self.usable(source, now).is_some_and(|set| set.holds(thumbprint))
     }
 
-    /// Whether it is time to fetch them again, and nobody is about to. Whoever is told so must try.
-    pub(crate) fn claims_refresh(&mut self, source: &KeySource, now: UnixTime) -> bool {
+    /// Whether it is time to fetch them again, and this worker is not about to.
+    pub(crate) fn are_due(&self, source: &KeySource, now: UnixTime) -> bool {
         let old = self.held.as_ref().is_none_or(|held| now.saturating_since(held.fetched_at) >= source.refresh);
-        old && self.claims_fetch(source, now, RETRY_INTERVAL)
+        old && self.may_ask(source, now, RETRY_INTERVAL)
+    }
+
+    /// Notes that they are being asked for.
+    pub(crate) fn ask(&mut self, now: UnixTime) {
+        self.asked_at = Some(now);
     }
 
     /// Whether they may be fetched for a token that none of them has signed. Whoever is told so must try.
     pub(crate) fn claims_fetch_for_unknown(&mut self, source: &KeySource, now: UnixTime) -> bool {
         let interval = if self.usable(source, now).is_some() { source.min_interval } else { RETRY_INTERVAL };
-        self.claims_fetch(source, now, interval)
+        let free = self.may_ask(source, now, interval);
+        if free {
+            self.ask(now);
+        }
+        free
     }
 
-    fn claims_fetch(&mut self, source: &KeySource, now: UnixTime, interval: Duration) -> bool {
+    fn may_ask(&self, source: &KeySource, now: UnixTime, interval: Duration) -> bool {
         let interval = interval.max(source.timeout);
         // A clock that stepped back must not stop fetches.
         let recent = |asked: UnixTime| asked <= now && now.saturating_since(asked) < interval;
-        let free = !self.asked_at.is_some_and(recent);
-        if free {
-            self.asked_at = Some(now);
-        }
-        free
+        !self.asked_at.is_some_and(recent)
     }
 
     /// Whether an answer may be on its way.

@@ -40,11 +40,20 @@ impl Gate {
         }
     }
 
-    /// The request for the keys of a server, if it is time to fetch them. Whoever asks must send it.
+    /// Whether it is time for this worker to fetch the keys of a server, unless another one does.
+    pub fn keys_are_due(&self, server: usize, now: UnixTime) -> bool {
+        let server = self.servers.get(server);
+        server.is_some_and(|server| {
+            server.config.jwt.as_ref().is_some_and(|jwt| server.keys.borrow().are_due(&jwt.keys, now))
+        })
+    }
+
+    /// The request for the keys of a server. Whoever asks for it must send it now.
     pub fn request_keys(&self, server: usize, now: UnixTime) -> Option<CalloutRequest<'_>> {
         let server = self.servers.get(server)?;
         let source = &server.config.jwt.as_ref()?.keys;
-        server.keys.borrow_mut().claims_refresh(source, now).then(|| source.request())
+        server.keys.borrow_mut().ask(now);
+        Some(source.request())
     }
 
     /// Takes the answer to such a request, which was sent at `asked_at`.

@@ -122,7 +122,7 @@ fn scopes_are_alternatives_where_a_choice_of_scopes_is_offered_and_not_one_of_ro
         (r#"{"any_scope":["a"]}"#, true),
         (r#"{"any_scope":["a","b"]}"#, true),
         (r#"{"scope":"a b","any_role":["m","n"]}"#, false),
-        (r#"{"scope":"a","any":[{"roles":["m"]},{"client_ids":["c"]}]}"#, false),
+        (r#"{"scope":"a","any":[{"roles":["m"]},{"audience":["c"]}]}"#, false),
         (r#"{"any":[{"scope":"a b"}]}"#, false),
         (r#"{"any":[{"scope":"a"},{"scope":"b","roles":["m"]}]}"#, true),
     ] {

@@ -4,6 +4,7 @@
 
 mod adapters;
 mod axway;
+mod local_jwt;
 mod netiq;
 mod webmethods;
 

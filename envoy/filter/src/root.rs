@@ -72,10 +72,10 @@ impl Root {
             if let Some(published) = host::shared_data(&key) {
                 gate.take_over_keys(server, &published, now);
             }
-            let Some(request) = gate.request_keys(server, now) else { continue };
-            if !host::claims_lease(&key, now, request.timeout) {
+            if !gate.keys_are_due(server, now) || !host::claims_lease(&key, now, LEASE) {
                 continue;
             }
+            let Some(request) = gate.request_keys(server, now) else { continue };
             match host::dispatch_from_root(&request) {
                 Ok(callout) => drop(self.fetches.insert(callout, (server, now))),
                 Err(_) => self.take_keys(gate, server, CalloutAnswer::NotSent, now),
@@ -94,6 +94,9 @@ impl Root {
         }
     }
 }
+
+/// How long a worker has to fetch keys before another one tries.
+const LEASE: Duration = Duration::from_secs(2);
 
 /// How often keys are looked after: often enough that a new configuration has them before anyone notices.
 const TICK: Duration = Duration::from_millis(500);

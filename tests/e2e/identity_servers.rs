@@ -77,9 +77,9 @@ mod glewlwyd {
         let id_token = tokens.id_token.expect("an ID token");
 
         // It calls both active as long as it is not told that an access token is meant.
-        let [caller, ..] = identity.gateways();
+        let caller = Glewlwyd::GATEWAY;
         for (token, kind) in [(&refresh_token, "refresh_token"), (&id_token, "id_token")] {
-            let request = caller.request(Glewlwyd::INTROSPECTION_PATH, &[("token", token)]);
+            let request = caller.form(Glewlwyd::INTROSPECTION_PATH, &[("token", token)]);
             let answer = send(identity.addr(), &request).json();
             assert_eq!((&answer["active"], &answer["token_type"]), (&json!(true), &json!(kind)));
         }
@@ -103,7 +103,7 @@ mod glewlwyd {
         let (identity, upstream) = (Glewlwyd::start(), Upstream::start());
         let envoy = gateway(with(&[("/audience", json!([AUDIENCE]))]), identity.addr(), &upstream).start();
         let form = [("grant_type", "client_credentials"), ("scope", "view"), ("resource", AUDIENCE)];
-        let for_bookings = identity.endpoints().tokens(&Glewlwyd::TRAVELLER, &form).access_token;
+        let for_bookings = identity.endpoints().tokens(Client::TRAVELLER, &form).access_token;
 
         assert_eq!(status(&envoy, &identity.client_credentials("view")), 401);
         assert_logged(&envoy, "refused with 401: wrong_audience");
@@ -125,16 +125,17 @@ mod glewlwyd {
         }
         // Each request asked: a refusal is not remembered.
         assert_eq!((identity.introspections(), upstream.request_count()), (6, 0));
-        let raw = Caller::RawBasic(odd, odd_secret);
-        assert_eq!(identity.endpoints().introspect(&raw, &token).json()["active"], true);
+        let raw = Client::RawBasic(odd, odd_secret);
+        assert_eq!(identity.endpoints().introspect(raw, &token).json()["active"], true);
     }
 
     #[test]
     fn the_gateway_may_ask_in_three_ways() {
         let identity = Glewlwyd::start();
         let token = identity.password("alice", "alice-pw", "view book").access_token;
-        for caller in identity.gateways() {
-            let ask = |token: &str| identity.endpoints().introspect(&caller, token).json();
+        let own = identity.gateway_token();
+        for caller in Glewlwyd::gateways(&own) {
+            let ask = |token: &str| identity.endpoints().introspect(caller, token).json();
             let mut answer = ask(&token);
             // No `iss`. The rest differs from token to token.
             let members = answer.as_object_mut().expect("an object");
@@ -153,8 +154,8 @@ mod glewlwyd {
             assert_eq!(ask("garbage"), json!({ "active": false }));
         }
         // A token without the scope `introspect` is not enough.
-        for caller in [Caller::Post(Glewlwyd::GATEWAY_ID, "wrong"), Caller::Bearer(token.clone())] {
-            let response = identity.endpoints().introspect(&caller, &token);
+        for caller in [Client::Post(Glewlwyd::GATEWAY_ID, "wrong"), Client::Bearer(&token)] {
+            let response = identity.endpoints().introspect(caller, &token);
             assert_eq!((response.status, response.text().as_str()), (401, ""));
         }
     }
@@ -253,19 +254,20 @@ mod django_oauth_toolkit {
     fn the_gateway_may_ask_in_three_ways() {
         let identity = DjangoOauthToolkit::start();
         let token = identity.password("alice", "alice-pw", "view book").access_token;
-        for caller in identity.gateways() {
-            let response = identity.endpoints().introspect(&caller, &token);
+        let own = identity.gateway_token();
+        for caller in DjangoOauthToolkit::gateways(&own) {
+            let response = identity.endpoints().introspect(caller, &token);
             assert_eq!(response.header("transfer-encoding").as_deref(), Some("chunked"));
             let mut answer = response.json();
             let members = answer.as_object_mut().expect("an object");
             assert!(members.remove("exp").is_some_and(|exp| exp.is_u64()), "no exp");
             let expected = json!({ "active": true, "client_id": "web", "scope": "view book", "username": "alice" });
             assert_eq!(answer, expected);
-            assert_eq!(identity.endpoints().introspect(&caller, "garbage").json(), json!({ "active": false }));
+            assert_eq!(identity.endpoints().introspect(caller, "garbage").json(), json!({ "active": false }));
         }
         // A token without the scope `introspection` is not enough.
-        for caller in [Caller::Post(DjangoOauthToolkit::GATEWAY_ID, "wrong"), Caller::Bearer(token.clone())] {
-            let response = identity.endpoints().introspect(&caller, &token);
+        for caller in [Client::Post(DjangoOauthToolkit::GATEWAY_ID, "wrong"), Client::Bearer(&token)] {
+            let response = identity.endpoints().introspect(caller, &token);
             assert_eq!((response.status, response.text().as_str()), (403, ""));
         }
     }
@@ -309,8 +311,7 @@ mod canaille {
         let id_token = tokens.id_token.expect("an ID token");
 
         // Without the hint it calls the refresh token active, and even a bearer token.
-        let caller = Caller::Basic(GATEWAY.0, GATEWAY.1);
-        let request = caller.request(Canaille::INTROSPECTION_PATH, &[("token", &refresh_token)]);
+        let request = Canaille::GATEWAY.form(Canaille::INTROSPECTION_PATH, &[("token", &refresh_token)]);
         let answer = send(identity.addr(), &request.host(identity.addr().to_string())).json();
         assert_eq!((&answer["active"], &answer["token_type"]), (&json!(true), &json!("Bearer")));
         assert_eq!(status(&envoy, &tokens.access_token), 200);
@@ -332,7 +333,7 @@ mod canaille {
     fn times_may_be_fractions_and_the_audience_a_list() {
         let (identity, upstream) = (Canaille::start(), Upstream::start());
         let token = identity.client_credentials("view");
-        let mut answer = identity.endpoints().introspect(&identity.gateways()[0], &token).json();
+        let mut answer = identity.endpoints().introspect(Canaille::GATEWAY, &token).json();
         for name in ["exp", "iat"] {
             let time = answer.as_object_mut().expect("an object").remove(name);
             assert!(time.is_some_and(|time| time.is_f64()), "{name} is no fraction");
@@ -365,7 +366,7 @@ mod canaille {
             assert_logged(&envoy, "answered 401: it refuses our client");
         }
         let (odd, odd_secret) = Canaille::ODD_GATEWAY;
-        let answer = identity.endpoints().introspect(&Caller::RawBasic(odd, odd_secret), &token).json();
+        let answer = identity.endpoints().introspect(Client::RawBasic(odd, odd_secret), &token).json();
         assert_eq!(answer["active"], true);
 
         // By a name that is not its own it does not want to be asked.

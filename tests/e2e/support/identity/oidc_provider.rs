@@ -191,6 +191,11 @@ impl OidcProvider {
         self.server.posts_to(Self::INTROSPECTION_PATH)
     }
 
+    /// How many requests for tokens it has finished, exactly.
+    pub fn token_requests(&self) -> usize {
+        self.server.posts_to("/token")
+    }
+
     pub fn endpoints(&self) -> Endpoints {
         Endpoints {
             addr: self.addr(),

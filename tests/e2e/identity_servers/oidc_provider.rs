@@ -36,7 +36,7 @@ fn the_preset_takes_access_tokens_and_nothing_else() {
     let jwt = identity.endpoints().tokens(Client::WEB, &form).access_token;
 
     // To the server a refresh token is as active as an access token, hint or not; it only leaves out what it is.
-    let answer = identity.endpoints().introspect(Client::Basic(GATEWAY.0, GATEWAY.1), tokens.refresh()).json();
+    let answer = identity.endpoints().introspect(OidcProvider::GATEWAY, tokens.refresh()).json();
     assert_eq!((&answer["active"], answer.get("token_type")), (&json!(true), None));
     let statuses = ["garbage", tokens.refresh(), tokens.id(), &jwt].map(|token| status(&envoy, token));
     assert_eq!(statuses, [401; 4]);

@@ -123,6 +123,7 @@ pub struct OidcProvider {
 impl OidcProvider {
     pub const GATEWAY_ID: &str = "gateway";
     pub const GATEWAY_SECRET: &str = "gate+way 100%/=secret";
+    pub const GATEWAY: Client<'static> = Client::Basic(Self::GATEWAY_ID, Self::GATEWAY_SECRET);
     pub const INTROSPECTION_PATH: &str = "/token/introspection";
     pub const VERIFIER: &str = VERIFIER;
     /// Who signs the assertions that it redeems.

@@ -94,7 +94,7 @@ impl Claims {
             scope: read::texts(first(&dialect.scope))
                 .map(|lists| Scope::from_lists(lists.iter().map(String::as_str), dialect.scope_commas))
                 .ok_or("the scope is neither a string nor a list of strings")?,
-            client_id: optional(first(&dialect.client_id), read::only_text).ok_or("the client id is not a string")?,
+            client_id: read::only_text(first(&dialect.client_id)).ok_or("the client id is not a string")?,
             owner: optional(first(&dialect.owner), read::text_or_number)
                 .ok_or("the owner is neither a string nor a number")?,
             roles: read::roles(dialect.roles.iter().filter_map(|path| path.find(members)))

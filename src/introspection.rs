@@ -180,8 +180,9 @@ fn blames_client(body: &[u8]) -> bool {
 /// The one 400 that is a verdict on the token at every server: it does not introspect tokens of this kind,
 /// such as ID tokens (error code of RFC 7009 §2.2.1).
 fn is_unsupported_token_type(body: &[u8]) -> bool {
-    matches!(Json::parse(body), Ok(Json::Object(members))
-        if members.iter().any(|(name, value)| name == "error" && *value == Json::String("unsupported_token_type".to_owned())))
+    Json::parse(body).is_ok_and(|json| {
+        !json.has_duplicate_names() && json.member("error").and_then(Json::as_str) == Some("unsupported_token_type")
+    })
 }
 
 #[cfg(test)]

@@ -13,10 +13,12 @@
 #[path = "cases/format.rs"]
 mod format;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use format::{Answer, Case, Expect, Suite};
-use scopegate::{Call, CalloutAnswer, Config, Edit, Gate, HostVerdict, Insert, RawHead, Reply, Step, UnixTime};
+use format::{Answer, Asked, Case, Expect, Suite};
+use scopegate::{
+    Call, CalloutAnswer, CalloutRequest, Config, Edit, Gate, HostVerdict, Insert, RawHead, Reply, Step, UnixTime,
+};
 
 const NOW: u64 = 1_800_000_000;
 
@@ -34,6 +36,8 @@ struct Run<'a> {
     gate: &'a Gate,
     data: SharedData,
     calls: usize,
+    /// How what was asked differs from what should have been.
+    wrong: Vec<String>,
 }
 
 impl Run<'_> {
@@ -82,8 +86,9 @@ impl Run<'_> {
 
     fn answer(&mut self, case: &Case, call: Call, token: &str, now: UnixTime) -> Step {
         let request = call.request(self.gate, now);
-        let form: Vec<_> = form_urlencoded::parse(request.body.as_bytes()).into_owned().collect();
-        assert!(form.contains(&("token".to_owned(), token.to_owned())), "{}: {form:?}", case.name);
+        let asked = asked(request);
+        assert!(asked.is_about(token), "{}", case.name);
+        self.wrong.extend(case.expect.callout.iter().flat_map(|callout| asked.differences(callout, token)));
         let answer =
             case.answer.clone().unwrap_or_else(|| panic!("{}: nobody said what the server answers", case.name));
         let body;
@@ -111,6 +116,18 @@ impl Run<'_> {
     }
 }
 
+fn asked(request: CalloutRequest<'_>) -> Asked {
+    let header = |name: &str| {
+        let found = request.headers.iter().find(|(held, _)| *held == name);
+        found.map(|(_, value)| value.clone().into_owned()).expect("a pseudo-header")
+    };
+    let headers = request.headers.iter().map(|(name, value)| {
+        let name = if *name == ":authority" { "host" } else { name };
+        (name.to_owned(), value.clone().into_owned())
+    });
+    Asked { method: header(":method"), path: header(":path"), headers: headers.collect(), body: request.body.clone() }
+}
+
 #[test]
 fn every_case_ends_as_it_must_in_the_core() {
     let mut failures = Vec::new();
@@ -122,8 +139,8 @@ fn every_case_ends_as_it_must_in_the_core() {
         let gate = Gate::new(config, [0; 32]);
         for (index, case) in suite.cases.iter().enumerate() {
             count += 1;
-            let token = format!("token-{}-{index}", suite.name);
-            let mut run = Run { gate: &gate, data: SharedData::default(), calls: 0 };
+            let token = format::token(&suite, index);
+            let mut run = Run { gate: &gate, data: SharedData::default(), calls: 0, wrong: Vec::new() };
             let end = run.request(&suite, case, &token, UnixTime::from_secs(NOW));
             let mut wrong = differences(case, &token, &end, run.calls);
             // The same request again: from the cache if the first answer was one, and never to another end.
@@ -134,10 +151,35 @@ fn every_case_ends_as_it_must_in_the_core() {
                 let cached = differences(&case, &token, &again, run.calls);
                 wrong.extend(cached.into_iter().map(|wrong| format!("from the cache: {wrong}")));
             }
+            wrong.append(&mut run.wrong);
             failures.extend(wrong.into_iter().map(|wrong| format!("{} / {}: {wrong}", suite.name, case.name)));
         }
     }
     assert!(failures.is_empty(), "{} of {count} cases:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// A preset whose cases nobody wrote is a guess at a server. Its cases ask for the path that is called like it.
+#[test]
+fn every_preset_has_a_case_of_a_good_token_a_bad_one_and_a_server_that_refuses_our_client() {
+    let presets: BTreeMap<String, serde_json::Value> =
+        serde_json::from_str(include_str!("../src/introspection/presets.json")).expect("the presets");
+    let suites = format::suites();
+    let cases: Vec<&Case> = suites.iter().flat_map(|suite| &suite.cases).collect();
+    for name in presets.keys() {
+        let path = format!("/{name}");
+        let of_preset: Vec<&&Case> = cases.iter().filter(|case| case.request.path == path).collect();
+        let ends = |status: u16, answered: &[u16]| {
+            of_preset.iter().any(|case| {
+                let Some(Answer::Response { status: found, .. }) = &case.answer else { return false };
+                case.expect.status == status && (answered.is_empty() || answered.contains(found))
+            })
+        };
+        // Where the token is its own credential, a 401 is about the token.
+        let itself = presets[name]["request"]["token_in"] == "authorization";
+        assert!(ends(200, &[200]) && ends(401, &[]), "{name}: no case of a good token, or of a bad one");
+        assert!(ends(503, &[401, 403]) || itself, "{name}: no case of a server that refuses our client");
+        assert!(of_preset.iter().any(|case| case.expect.callout.is_some()), "{name}: no case says what is asked");
+    }
 }
 
 fn differences(case: &Case, token: &str, end: &End, calls: usize) -> Vec<String> {

@@ -9,15 +9,11 @@ pub(super) fn text(value: &Json) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
 
-/// A string, or a list of just one.
-pub(super) fn only_text(value: &Json) -> Option<String> {
-    match value {
-        Json::Array(items) => match items.as_slice() {
-            [item] => text(item),
-            _ => None,
-        },
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Object(_) => text(value),
-    }
+/// A string, or a list of just one; a list of several names nobody.
+#[expect(clippy::option_option, reason = "one, none, or of another type")]
+pub(super) fn only_text(value: Option<&Json>) -> Option<Option<String>> {
+    let mut texts = texts(value)?;
+    Some(texts.pop().filter(|_| texts.is_empty()))
 }
 
 pub(super) fn text_or_number(value: &Json) -> Option<String> {

@@ -194,7 +194,12 @@ impl Asked {
             (Err(trouble @ Trouble::ClientRefused(_)), Some(own), ClientAuthentication::Bearer(issuer)) => {
                 self.server.own_token.borrow_mut().discard(&own);
                 let issuer = Rc::clone(issuer);
-                let step = self.call(Stage::OwnToken { endpoint, issuer, renewable: false });
+                // Another request may have obtained one meanwhile.
+                let newer = self.server.own_token.borrow().usable(self.now).cloned();
+                let step = self.call(match newer {
+                    Some(own) => Stage::Introspection { endpoint, own: Some(own), renewable: false },
+                    None => Stage::OwnToken { endpoint, issuer, renewable: false },
+                });
                 Answered { outcome: trouble.outcome(), trouble: None, insert: None, publish: None, step }
             }
             (Err(trouble), _, ClientAuthentication::Bearer(_)) if matches!(trouble, Trouble::ClientRefused(_)) => {

@@ -105,6 +105,8 @@ fn only_what_the_dialect_names_says_that_a_token_is_bad() {
     assert_eq!(understand(200, r#"{"scope":"view"}"#), Ok(Introspection::Inactive));
     assert!(matches!(understand(200, r#"{"active":true}"#), Ok(Introspection::Active(_))));
     assert_eq!(understand(400, r#"{"error":"unsupported_token_type"}"#), Ok(Introspection::Inactive));
+    let twice = r#"{"error":"unsupported_token_type","error":"invalid_client"}"#;
+    assert_eq!(understand(400, twice), Err(Trouble::Status(400)));
     for (status, trouble) in [
         (0, Trouble::Status(0)),
         (204, Trouble::Status(204)),

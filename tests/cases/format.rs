@@ -1,8 +1,9 @@
 //! Decision cases as data: a configuration, requests, what the authorization server answers, and what must
 //! happen. The core and a real Envoy run the same files.
 //!
-//! Strings stand for bytes: U+0000 to U+00FF are the bytes 0x00 to 0xFF. In header values `$token` becomes a
-//! token that is new in every case; in answers `"$now+60"` becomes the time in 60 seconds.
+//! Strings stand for bytes: U+0000 to U+00FF are the bytes 0x00 to 0xFF. In header values, and in what the
+//! authorization server is asked, `$token` becomes a token that is new in every case; in answers `"$now+60"` becomes
+//! the time in 60 seconds.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -119,6 +120,9 @@ pub struct Expect {
     /// How often the authorization server is asked.
     #[serde(default)]
     pub calls: usize,
+    /// What the authorization server is asked, if that matters.
+    #[serde(default)]
+    pub callout: Option<Callout>,
     /// Headers as the application gets them; `null` says that one is absent.
     #[serde(default)]
     pub upstream: BTreeMap<String, Option<String>>,
@@ -126,6 +130,65 @@ pub struct Expect {
     #[serde(default)]
     #[allow(dead_code, reason = "Envoy's executor needs it")]
     pub by_envoy: bool,
+}
+
+/// A request to the authorization server.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Callout {
+    #[serde(default = "post")]
+    pub method: String,
+    /// The whole target, query included.
+    pub path: String,
+    /// Some of its headers; `null` says that one is absent. The authority is called `host`.
+    #[serde(default)]
+    pub headers: BTreeMap<String, Option<String>>,
+    #[serde(default)]
+    pub body: String,
+}
+
+/// A request to the authorization server as an executor has seen it, to be compared with what was expected.
+pub struct Asked {
+    pub method: String,
+    pub path: String,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Asked {
+    /// Whether it is about this token, wherever that stands.
+    pub fn is_about(&self, token: &str) -> bool {
+        let values = self.headers.iter().map(|(_, value)| value);
+        values.chain([&self.path, &self.body]).any(|text| text.contains(token))
+    }
+
+    /// How it differs from what a case expects.
+    pub fn differences(&self, callout: &Callout, token: &str) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let mut compare = |what: &str, found: &str, expected: &str| {
+            let expected = expected.replace("$token", token);
+            if found != expected {
+                wrong.push(format!("{what} is {found:?}, not {expected:?}"));
+            }
+        };
+        compare("the method of the callout", &self.method, &callout.method);
+        compare("the path of the callout", &self.path, &callout.path);
+        compare("the body of the callout", &self.body, &callout.body);
+        for (name, value) in &callout.headers {
+            let found: Vec<&str> =
+                self.headers.iter().filter(|(held, _)| held == name).map(|(_, value)| value.as_str()).collect();
+            // Of each header there is one, or none.
+            let (found, expected) = (found.join(" and "), value.as_deref().unwrap_or_default());
+            compare(&format!("{name} of the callout"), &found, expected);
+        }
+        wrong
+    }
+}
+
+/// The token of a case. No other case has one that begins with it.
+pub fn token(suite: &Suite, index: usize) -> String {
+    format!("token-{}-{index:03}", suite.name)
 }
 
 impl Default for Request {
@@ -203,4 +266,8 @@ fn json_type() -> Option<String> {
 
 fn once() -> usize {
     1
+}
+
+fn post() -> String {
+    "POST".to_owned()
 }

@@ -1,25 +1,23 @@
 //! The decision cases, run through a real Envoy: the same files that the core is tested with.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use crate::format::{self, Answer, Case, Fault};
+use crate::format::{self, Answer, Asked, Case, Fault};
 use crate::support::*;
-
-type Answers = Arc<Mutex<HashMap<String, Answer>>>;
 
 #[test]
 fn every_case_ends_as_it_must_in_envoy() {
     let suites = format::suites();
-    let answers = Answers::default();
+    // The token of the case at hand, and what the server says of it.
+    let answer = Arc::new(Mutex::new((String::new(), None)));
     let server = ScriptedServer::start({
-        let answers = Arc::clone(&answers);
-        move |request| {
-            let token = request.form_value("token").unwrap_or_default();
-            answers.lock().unwrap().get(token).map_or(Script::status(500), script)
+        let answer = Arc::clone(&answer);
+        move |request| match &*answer.lock().unwrap() {
+            (token, Some(answer)) if asked(request).is_about(token) => script(answer),
+            _ => Script::status(500),
         }
     });
     let upstream = Upstream::start();
@@ -42,13 +40,17 @@ fn every_case_ends_as_it_must_in_envoy() {
     for suite in &suites {
         for (index, case) in suite.cases.iter().enumerate() {
             count += 1;
-            let token = format!("token-{}-{index}", suite.name);
-            answers.lock().unwrap().extend(case.answer.clone().map(|answer| (token.clone(), answer)));
+            let token = format::token(suite, index);
+            *answer.lock().unwrap() = (token.clone(), case.answer.clone());
             server.clear();
             upstream.clear();
             let logged = envoy.log().len();
             let response = send(envoy.addr(&suite.name), &request(case, &token));
             let mut wrong = differences(case, &token, &response, server.call_count(), &upstream);
+            if let Some(callout) = &case.expect.callout {
+                let calls = server.calls();
+                wrong.extend(calls.iter().flat_map(|call| asked(call).differences(callout, &token)));
+            }
             if let (Some(reason), false) = (&case.expect.reason, case.expect.by_envoy) {
                 let line = format!("refused with {}: {reason}", case.expect.status);
                 let found = try_wait(&line, Duration::from_secs(2), || {
@@ -63,8 +65,9 @@ fn every_case_ends_as_it_must_in_envoy() {
 
     // Whatever the cases held, no token and no secret of ours is in a log at trace level.
     let log = envoy.log();
-    for secret in ["token-tokens", "s3cret-of-the-gateway", "Basic "] {
-        assert!(!log.contains(secret), "the log contains {secret}");
+    let tokens = suites.iter().map(|suite| format!("token-{}-", suite.name));
+    for secret in tokens.chain(["s3cret-of-the-gateway", "Basic ", "never-kept"].map(str::to_owned)) {
+        assert!(!log.contains(&secret), "the log contains {secret}");
     }
     assert!(!log.contains("panicked"), "{log}");
 }
@@ -72,6 +75,16 @@ fn every_case_ends_as_it_must_in_envoy() {
 fn request(case: &Case, token: &str) -> Request {
     let request = Request::new(&case.request.method, format::bytes(&case.request.path)).host(&case.request.host);
     format::headers(&case.request, token).iter().fold(request, |request, (name, value)| request.header(name, value))
+}
+
+fn asked(call: &Recorded) -> Asked {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Asked {
+        method: call.method.clone(),
+        path: text(&call.path),
+        headers: call.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), text(value))).collect(),
+        body: text(&call.body),
+    }
 }
 
 fn script(answer: &Answer) -> Script {

@@ -181,12 +181,8 @@ fn a_stopped_server_refuses_connections_until_it_is_back() {
 }
 
 fn introspect(addr: SocketAddr, token: &str) -> serde_json::Value {
-    // The credentials of `gateway`, form-encoded first (RFC 6749, 2.3.1).
-    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    let pair = format!("{}:{}", encode(OidcProvider::GATEWAY_ID), encode(OidcProvider::GATEWAY_SECRET));
-    let basic = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, pair);
-    let request = Request::form(OidcProvider::INTROSPECTION_PATH, &[("token", token)]);
-    let response = send(addr, &request.header("authorization", format!("Basic {basic}")));
+    let request = OidcProvider::GATEWAY.form(OidcProvider::INTROSPECTION_PATH, &[("token", token)]);
+    let response = send(addr, &request);
     assert_eq!(response.status, 200, "{}", response.text());
     response.json()
 }

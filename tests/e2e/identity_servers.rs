@@ -1,5 +1,8 @@
-//! Identity servers other than the one of the demo. Each answers in a dialect of its own, which no scripted server
-//! shows as well as the real one.
+//! Real identity servers, each by its preset: none answers like the other, and no scripted server shows that as well.
+//! Here are the servers one by one; what the gateway has to do to be let in at all of them is in `own_token`.
+
+mod oidc_provider;
+mod own_token;
 
 use std::thread;
 use std::time::Duration;
@@ -12,11 +15,11 @@ use crate::support::*;
 const LIMIT: Duration = Duration::from_secs(10);
 const AUDIENCE: &str = "https://bookings.example.test/";
 
-/// GET `/bookings` takes scope `view`; this client introspects at this path, and these are further members of the
+/// GET `/bookings` takes scope `view`; this client introspects by this preset, and these are further members of the
 /// authorization server.
-fn bookings(path: &str, client_id: &str, client_secret: &str, members: &[(&str, Value)]) -> Value {
+fn bookings(preset: &str, (client_id, client_secret): (&str, &str), members: &[(&str, Value)]) -> Value {
     let introspection =
-        json!({ "path": path, "client_id": client_id, "client_secret": client_secret, "timeout": "5s" });
+        json!({ "preset": preset, "client_id": client_id, "client_secret": client_secret, "timeout": "5s" });
     let mut configuration = bookings_with("/authorization_servers/0/introspection", introspection);
     for (pointer, value) in members {
         let (parent, name) = pointer.rsplit_once('/').expect("a JSON pointer");
@@ -29,6 +32,15 @@ fn bookings(path: &str, client_id: &str, client_secret: &str, members: &[(&str, 
 #[track_caller]
 fn status(envoy: &Envoy, token: &str) -> u16 {
     send(envoy.addr("main"), &Request::get("/bookings").bearer(token)).status
+}
+
+/// Nothing of what is secret may be in a log, however much is logged; these logs are at trace level.
+#[track_caller]
+fn assert_not_logged(envoy: &Envoy, secrets: &[&str]) {
+    let log = envoy.log();
+    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+        assert!(!log.contains(secret), "the log contains {secret}");
+    }
 }
 
 #[track_caller]
@@ -44,8 +56,10 @@ fn client_ids(upstream: &Upstream) -> Vec<String> {
 mod glewlwyd {
     use super::*;
 
+    const GATEWAY: (&str, &str) = (Glewlwyd::GATEWAY_ID, Glewlwyd::GATEWAY_SECRET);
+
     fn with(members: &[(&str, Value)]) -> Value {
-        bookings(Glewlwyd::INTROSPECTION_PATH, Glewlwyd::GATEWAY_ID, Glewlwyd::GATEWAY_SECRET, members)
+        bookings("glewlwyd", GATEWAY, members)
     }
 
     #[test]
@@ -77,9 +91,9 @@ mod glewlwyd {
         let id_token = tokens.id_token.expect("an ID token");
 
         // It calls both active as long as it is not told that an access token is meant.
-        let [caller, ..] = identity.gateways();
+        let caller = Glewlwyd::GATEWAY;
         for (token, kind) in [(&refresh_token, "refresh_token"), (&id_token, "id_token")] {
-            let request = caller.request(Glewlwyd::INTROSPECTION_PATH, &[("token", token)]);
+            let request = caller.form(Glewlwyd::INTROSPECTION_PATH, &[("token", token)]);
             let answer = send(identity.addr(), &request).json();
             assert_eq!((&answer["active"], &answer["token_type"]), (&json!(true), &json!(kind)));
         }
@@ -103,7 +117,7 @@ mod glewlwyd {
         let (identity, upstream) = (Glewlwyd::start(), Upstream::start());
         let envoy = gateway(with(&[("/audience", json!([AUDIENCE]))]), identity.addr(), &upstream).start();
         let form = [("grant_type", "client_credentials"), ("scope", "view"), ("resource", AUDIENCE)];
-        let for_bookings = identity.endpoints().tokens(&Glewlwyd::TRAVELLER, &form).access_token;
+        let for_bookings = identity.endpoints().tokens(Client::TRAVELLER, &form).access_token;
 
         assert_eq!(status(&envoy, &identity.client_credentials("view")), 401);
         assert_logged(&envoy, "refused with 401: wrong_audience");
@@ -114,27 +128,38 @@ mod glewlwyd {
     fn its_refusal_of_the_gateway_is_no_verdict_on_the_token() {
         let (identity, upstream) = (Glewlwyd::start(), Upstream::start());
         let token = identity.client_credentials("view");
-        let path = Glewlwyd::INTROSPECTION_PATH;
-        // It does not undo the form encoding of a secret (RFC 6749, 2.3.1), so to it this one is wrong, too.
-        let (odd, odd_secret) = Glewlwyd::ODD_GATEWAY;
-        for (client_id, client_secret) in [(Glewlwyd::GATEWAY_ID, "wrong"), ("nobody", "wrong"), (odd, odd_secret)] {
-            let configuration = bookings(path, client_id, client_secret, &[]);
-            let envoy = gateway(configuration, identity.addr(), &upstream).start();
-            assert_eq!([status(&envoy, &token), status(&envoy, &token)], [503, 503], "{client_id}");
+        for client in [(GATEWAY.0, "wrong"), ("nobody", "wrong")] {
+            let envoy = gateway(bookings("glewlwyd", client, &[]), identity.addr(), &upstream).start();
+            assert_eq!([status(&envoy, &token), status(&envoy, &token)], [503, 503], "{client:?}");
             assert_logged(&envoy, "answered 401: it refuses our client");
         }
         // Each request asked: a refusal is not remembered.
-        assert_eq!((identity.introspections(), upstream.request_count()), (6, 0));
-        let raw = Caller::RawBasic(odd, odd_secret);
-        assert_eq!(identity.endpoints().introspect(&raw, &token).json()["active"], true);
+        assert_eq!((identity.introspections(), upstream.request_count()), (4, 0));
+    }
+
+    #[test]
+    fn a_secret_with_odd_characters_arrives_as_the_preset_sends_it() {
+        let (identity, upstream) = (Glewlwyd::start(), Upstream::start());
+        let token = identity.client_credentials("view");
+        let method = |name: &str| ("/introspection/client_authentication", json!(name));
+        // It does not undo the form encoding of a secret (RFC 6749, 2.3.1): so encoded, this one is wrong.
+        for (members, expected) in
+            [(vec![], 200), (vec![method("client_secret_post")], 200), (vec![method("client_secret_basic")], 503)]
+        {
+            let configuration = bookings("glewlwyd", Glewlwyd::ODD_GATEWAY, &members);
+            let envoy = gateway(configuration, identity.addr(), &upstream).start();
+            assert_eq!(status(&envoy, &token), expected, "{members:?}");
+            assert_not_logged(&envoy, &[&token, Glewlwyd::ODD_GATEWAY.1, "Basic "]);
+        }
     }
 
     #[test]
     fn the_gateway_may_ask_in_three_ways() {
         let identity = Glewlwyd::start();
         let token = identity.password("alice", "alice-pw", "view book").access_token;
-        for caller in identity.gateways() {
-            let ask = |token: &str| identity.endpoints().introspect(&caller, token).json();
+        let own = identity.gateway_token();
+        for caller in Glewlwyd::gateways(&own) {
+            let ask = |token: &str| identity.endpoints().introspect(caller, token).json();
             let mut answer = ask(&token);
             // No `iss`. The rest differs from token to token.
             let members = answer.as_object_mut().expect("an object");
@@ -153,8 +178,8 @@ mod glewlwyd {
             assert_eq!(ask("garbage"), json!({ "active": false }));
         }
         // A token without the scope `introspect` is not enough.
-        for caller in [Caller::Post(Glewlwyd::GATEWAY_ID, "wrong"), Caller::Bearer(token.clone())] {
-            let response = identity.endpoints().introspect(&caller, &token);
+        for caller in [Client::Post(Glewlwyd::GATEWAY_ID, "wrong"), Client::Bearer(&token)] {
+            let response = identity.endpoints().introspect(caller, &token);
             assert_eq!((response.status, response.text().as_str()), (401, ""));
         }
     }
@@ -169,7 +194,7 @@ mod django_oauth_toolkit {
     /// Basic, it finds that this is no name of its own.
     fn with(identity: &DjangoOauthToolkit, client: (&str, &str), members: &[(&str, Value)]) -> Value {
         let authority = ("/introspection/authority", json!(identity.addr().to_string()));
-        bookings(DjangoOauthToolkit::INTROSPECTION_PATH, client.0, client.1, &[&[authority], members].concat())
+        bookings("django-oauth-toolkit", client, &[&[authority], members].concat())
     }
 
     #[test]
@@ -242,7 +267,7 @@ mod django_oauth_toolkit {
             // Others say 401.
             assert_logged(&envoy, "answered 403: it refuses our client");
         }
-        let configuration = bookings(DjangoOauthToolkit::INTROSPECTION_PATH, GATEWAY.0, "wrong", &[]);
+        let configuration = bookings("django-oauth-toolkit", (GATEWAY.0, "wrong"), &[]);
         let envoy = gateway(configuration, identity.addr(), &upstream).start();
         assert_eq!(status(&envoy, &token), 503);
         assert_logged(&envoy, "answered 400, which says nothing about a token");
@@ -250,22 +275,37 @@ mod django_oauth_toolkit {
     }
 
     #[test]
+    fn a_secret_with_odd_characters_arrives_as_the_preset_sends_it() {
+        let (identity, upstream) = (DjangoOauthToolkit::start(), Upstream::start());
+        let token = identity.client_credentials("view");
+        let method = |name: &str| ("/introspection/client_authentication", json!(name));
+        for (members, expected) in
+            [(vec![], 200), (vec![method("client_secret_post")], 200), (vec![method("client_secret_basic_raw")], 503)]
+        {
+            let envoy = gateway(with(&identity, GATEWAY, &members), identity.addr(), &upstream).start();
+            assert_eq!(status(&envoy, &token), expected, "{members:?}");
+            assert_not_logged(&envoy, &[&token, GATEWAY.1, "Basic "]);
+        }
+    }
+
+    #[test]
     fn the_gateway_may_ask_in_three_ways() {
         let identity = DjangoOauthToolkit::start();
         let token = identity.password("alice", "alice-pw", "view book").access_token;
-        for caller in identity.gateways() {
-            let response = identity.endpoints().introspect(&caller, &token);
+        let own = identity.gateway_token();
+        for caller in DjangoOauthToolkit::gateways(&own) {
+            let response = identity.endpoints().introspect(caller, &token);
             assert_eq!(response.header("transfer-encoding").as_deref(), Some("chunked"));
             let mut answer = response.json();
             let members = answer.as_object_mut().expect("an object");
             assert!(members.remove("exp").is_some_and(|exp| exp.is_u64()), "no exp");
             let expected = json!({ "active": true, "client_id": "web", "scope": "view book", "username": "alice" });
             assert_eq!(answer, expected);
-            assert_eq!(identity.endpoints().introspect(&caller, "garbage").json(), json!({ "active": false }));
+            assert_eq!(identity.endpoints().introspect(caller, "garbage").json(), json!({ "active": false }));
         }
         // A token without the scope `introspection` is not enough.
-        for caller in [Caller::Post(DjangoOauthToolkit::GATEWAY_ID, "wrong"), Caller::Bearer(token.clone())] {
-            let response = identity.endpoints().introspect(&caller, &token);
+        for caller in [Client::Post(DjangoOauthToolkit::GATEWAY_ID, "wrong"), Client::Bearer(&token)] {
+            let response = identity.endpoints().introspect(caller, &token);
             assert_eq!((response.status, response.text().as_str()), (403, ""));
         }
     }
@@ -279,7 +319,7 @@ mod canaille {
     /// It answers only to its own name, which the module takes from the issuer.
     fn with(identity: &Canaille, client: (&str, &str), members: &[(&str, Value)]) -> Value {
         let issuer = ("/issuer", json!(identity.issuer()));
-        bookings(Canaille::INTROSPECTION_PATH, client.0, client.1, &[&[issuer], members].concat())
+        bookings("canaille", client, &[&[issuer], members].concat())
     }
 
     #[test]
@@ -309,8 +349,7 @@ mod canaille {
         let id_token = tokens.id_token.expect("an ID token");
 
         // Without the hint it calls the refresh token active, and even a bearer token.
-        let caller = Caller::Basic(GATEWAY.0, GATEWAY.1);
-        let request = caller.request(Canaille::INTROSPECTION_PATH, &[("token", &refresh_token)]);
+        let request = Canaille::GATEWAY.form(Canaille::INTROSPECTION_PATH, &[("token", &refresh_token)]);
         let answer = send(identity.addr(), &request.host(identity.addr().to_string())).json();
         assert_eq!((&answer["active"], &answer["token_type"]), (&json!(true), &json!("Bearer")));
         assert_eq!(status(&envoy, &tokens.access_token), 200);
@@ -332,7 +371,7 @@ mod canaille {
     fn times_may_be_fractions_and_the_audience_a_list() {
         let (identity, upstream) = (Canaille::start(), Upstream::start());
         let token = identity.client_credentials("view");
-        let mut answer = identity.endpoints().introspect(&identity.gateways()[0], &token).json();
+        let mut answer = identity.endpoints().introspect(Canaille::GATEWAY, &token).json();
         for name in ["exp", "iat"] {
             let time = answer.as_object_mut().expect("an object").remove(name);
             assert!(time.is_some_and(|time| time.is_f64()), "{name} is no fraction");
@@ -358,22 +397,32 @@ mod canaille {
     fn its_refusal_of_the_gateway_is_no_verdict_on_the_token() {
         let (identity, upstream) = (Canaille::start(), Upstream::start());
         let token = identity.client_credentials("view");
-        // It does not undo the form encoding of a secret (RFC 6749, 2.3.1), so to it this one is wrong, too.
-        for client in [(GATEWAY.0, "wrong"), ("nobody", "wrong"), Canaille::ODD_GATEWAY] {
+        for client in [(GATEWAY.0, "wrong"), ("nobody", "wrong")] {
             let envoy = gateway(with(&identity, client, &[]), identity.addr(), &upstream).start();
             assert_eq!([status(&envoy, &token), status(&envoy, &token)], [503, 503], "{client:?}");
             assert_logged(&envoy, "answered 401: it refuses our client");
         }
-        let (odd, odd_secret) = Canaille::ODD_GATEWAY;
-        let answer = identity.endpoints().introspect(&Caller::RawBasic(odd, odd_secret), &token).json();
-        assert_eq!(answer["active"], true);
 
         // By a name that is not its own it does not want to be asked.
-        let configuration = bookings(Canaille::INTROSPECTION_PATH, GATEWAY.0, GATEWAY.1, &[]);
+        let configuration = bookings("canaille", GATEWAY, &[]);
         let envoy = gateway(configuration, identity.addr(), &upstream).start();
         assert_eq!(status(&envoy, &token), 503);
         assert_logged(&envoy, "answered 400, which says nothing about a token");
-        assert_eq!((identity.introspections(), upstream.request_count()), (8, 0));
+        assert_eq!((identity.introspections(), upstream.request_count()), (5, 0));
+    }
+
+    #[test]
+    fn a_secret_with_odd_characters_arrives_as_the_preset_sends_it() {
+        let (identity, upstream) = (Canaille::start(), Upstream::start());
+        let token = identity.client_credentials("view");
+        // It does not undo the form encoding of a secret (RFC 6749, 2.3.1): so encoded, this one is wrong.
+        let encoded = ("/introspection/client_authentication", json!("client_secret_basic"));
+        for (members, expected) in [(vec![], 200), (vec![encoded], 503)] {
+            let configuration = with(&identity, Canaille::ODD_GATEWAY, &members);
+            let envoy = gateway(configuration, identity.addr(), &upstream).start();
+            assert_eq!(status(&envoy, &token), expected, "{members:?}");
+            assert_not_logged(&envoy, &[&token, Canaille::ODD_GATEWAY.1, "Basic "]);
+        }
     }
 
     #[test]

@@ -6,14 +6,9 @@
     reason = "the harness is a small library: a test run that leaves a helper unused is not a mistake"
 )]
 
-mod canaille;
-mod django_oauth_toolkit;
 mod envoy;
-mod glewlwyd;
 mod http;
 mod identity;
-mod oauth;
-mod python;
 mod scripted;
 mod upstream;
 mod wire;
@@ -22,16 +17,12 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-pub use canaille::Canaille;
-pub use django_oauth_toolkit::DjangoOauthToolkit;
 pub use envoy::{Envoy, EnvoyBuilder, ListenerSpec, RouteSpec, envoy_binary};
-pub use glewlwyd::Glewlwyd;
 pub use http::{Abort, Connection, Http2Client, Request, load, send, send_and_abort, try_send};
 pub use identity::{
-    Arrival, Browser, Client, Login, OidcProvider, ServerProcess, SigningKey, SimpleSamlPhp, Tokens, tokens_of,
-    unix_time,
+    Arrival, Browser, Canaille, Client, DjangoOauthToolkit, Endpoints, Glewlwyd, LoggingServer, Login, OidcProvider,
+    ServerProcess, SigningKey, SimpleSamlPhp, Tokens, tokens_of, unix_time,
 };
-pub use oauth::{Client as Caller, Endpoints};
 pub use scripted::{Script, ScriptedServer};
 pub use upstream::Upstream;
 pub use wire::{Headers, Recorded, Response};

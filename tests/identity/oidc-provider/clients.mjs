@@ -49,7 +49,7 @@ function applications(redirectUri) {
   ];
 }
 
-// They introspect and get no tokens.
+// They introspect and get no tokens, but for those that have a key.
 const GATEWAY = { grant_types: [], ...NO_REDIRECT };
 const GATEWAYS = [
   // Its secret survives HTTP Basic only if both sides form-encode it first (RFC 6749, 2.3.1).
@@ -70,6 +70,7 @@ function withKey(id, alg, publicKey) {
     token_endpoint_auth_signing_alg: alg,
     jwks: { keys: [{ ...key, use: 'sig', alg }] },
     ...GATEWAY,
+    grant_types: ['client_credentials'],
   };
 }
 

@@ -107,6 +107,7 @@ impl<'a> Browser<'a> {
         }
     }
 
+    #[track_caller]
     fn visit(&mut self, path: &str, form: Option<Vec<(String, String)>>) -> Response {
         let request = form.map_or_else(
             || Request::get(path),
@@ -115,6 +116,12 @@ impl<'a> Browser<'a> {
                 Request::form(path, &pairs)
             },
         );
+        self.send(request)
+    }
+
+    /// Sends one request with the cookies of the server, and keeps those that come back.
+    #[track_caller]
+    pub fn send(&mut self, request: Request) -> Response {
         let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let response = send(self.addr, &request.host(self.addr.to_string()).header("cookie", cookies.join("; ")));
         for cookie in response.headers_named("set-cookie") {

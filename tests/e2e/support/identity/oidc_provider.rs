@@ -7,20 +7,17 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Browser, ServerProcess, SigningKey, Tokens};
+use super::client::{REDIRECT_URI, VERIFIER, challenge, member};
+use super::{Browser, Client, Endpoints, LoggingServer, SigningKey, Tokens, tokens_of};
 use crate::support::http::{Request, send};
+use crate::support::in_repository;
 use crate::support::wire::Response;
-use crate::support::{in_repository, wait_until};
 
 const DIRECTORY: &str = "tests/identity/oidc-provider";
 const START_LIMIT: Duration = Duration::from_secs(15);
-/// Nobody listens here: the last redirect is read, not followed.
-const REDIRECT_URI: &str = "http://127.0.0.1:9500/callback";
 /// What its server.mjs reads; whatever the environment of the test run says of it is none of our business.
 const VARIABLES: [&str; 8] = [
     "ISSUER",
@@ -32,43 +29,6 @@ const VARIABLES: [&str; 8] = [
     "GATEWAY_ES256_KEY",
     "GATEWAY_RS256_KEY",
 ];
-
-/// An application at the token endpoint, and how it says who it is.
-#[derive(Clone, Copy, Debug)]
-pub enum Client<'a> {
-    Public(&'a str),
-    /// `client_secret_basic`
-    Basic(&'a str, &'a str),
-    /// `client_secret_post`
-    Post(&'a str, &'a str),
-}
-
-impl<'a> Client<'a> {
-    pub const WEB: Self = Self::Basic("web", "web-secret");
-    pub const SPA: Self = Self::Public("spa");
-    pub const KIOSK: Self = Self::Public("kiosk");
-    pub const ONCE: Self = Self::Basic("once", "once-secret");
-    /// Of the example in NetIQ's documentation.
-    pub const NETIQ: Self = Self::Post("557c9074-6a09-4f1a-83a6-0d3b442e1cc0", "he3Mmy3IGgL9dxhufNHo312DQqTJYI8mB6GHA");
-
-    pub fn id(self) -> &'a str {
-        match self {
-            Self::Public(id) | Self::Basic(id, _) | Self::Post(id, _) => id,
-        }
-    }
-
-    /// A form of this client.
-    pub fn form(self, path: &str, pairs: &[(&str, &str)]) -> Request {
-        match self {
-            Self::Public(id) => Request::form(path, &[pairs, &[("client_id", id)]].concat()),
-            Self::Basic(id, secret) => Request::form(path, pairs)
-                .header("authorization", format!("Basic {}", BASE64_STANDARD.encode(format!("{id}:{secret}")))),
-            Self::Post(id, secret) => {
-                Request::form(path, &[pairs, &[("client_id", id), ("client_secret", secret)]].concat())
-            }
-        }
-    }
-}
 
 /// What a user does at the pages of the server.
 #[derive(Clone, Copy, Debug)]
@@ -154,18 +114,18 @@ impl OidcProviderBuilder {
 }
 
 pub struct OidcProvider {
-    process: ServerProcess,
-    addr: SocketAddr,
+    server: LoggingServer,
     tls_addr: Option<SocketAddr>,
     files: TempDir,
-    barriers: AtomicUsize,
+    assertions: AtomicUsize,
 }
 
 impl OidcProvider {
     pub const GATEWAY_ID: &str = "gateway";
     pub const GATEWAY_SECRET: &str = "gate+way 100%/=secret";
+    pub const GATEWAY: Client<'static> = Client::Basic(Self::GATEWAY_ID, Self::GATEWAY_SECRET);
     pub const INTROSPECTION_PATH: &str = "/token/introspection";
-    pub const VERIFIER: &str = "a-verifier-of-at-least-forty-three-characters";
+    pub const VERIFIER: &str = VERIFIER;
     /// Who signs the assertions that it redeems.
     pub const TRUSTED_ISSUER: &str = "https://partner.example.test";
 
@@ -192,21 +152,15 @@ impl OidcProvider {
             command.env("TLS_PORT", "0").env("TLS_CA_FILE", ca_file(&files));
         }
         command.env("HOST", "127.0.0.1").env("PORT", "0").envs(&builder.env);
-        let mut process = ServerProcess::spawn(&mut command, "install Node.js 20 or later");
+        let server =
+            LoggingServer::start("the identity server", &mut command, "install Node.js 20 or later", START_LIMIT);
         // It says `ready` last.
-        let listening = |process: &ServerProcess, word: &str| -> Option<SocketAddr> {
-            let lines = process.lines();
-            let url = lines.iter().find_map(|line| line.strip_prefix(word))?;
-            Some(url.split_whitespace().next()?.parse().expect("the address it listens on"))
-        };
-        let addr = process
-            .wait_for("the identity server to be ready", START_LIMIT, |process| listening(process, "ready http://"));
-        let tls_addr = listening(&process, "tls https://");
-        Self { process, addr, tls_addr, files, barriers: AtomicUsize::new(0) }
+        let tls_addr = server.listening("tls https://");
+        Self { server, tls_addr, files, assertions: AtomicUsize::new(0) }
     }
 
     pub fn addr(&self) -> SocketAddr {
-        self.addr
+        self.server.addr()
     }
 
     /// Where it listens with TLS.
@@ -221,7 +175,7 @@ impl OidcProvider {
     }
 
     pub fn issuer(&self) -> String {
-        format!("http://{}", self.addr)
+        self.server.url()
     }
 
     pub fn token_endpoint(&self) -> String {
@@ -230,27 +184,33 @@ impl OidcProvider {
 
     /// What it wrote: `ready URL`, then `METHOD PATH STATUS` for each finished request.
     pub fn log(&self) -> Vec<String> {
-        self.process.lines()
+        self.server.log()
     }
 
     /// How many introspections it has finished, exactly.
     pub fn introspections(&self) -> usize {
-        // The lines arrive a moment after the answers. They keep their order, so what came before is there when a
-        // request made now is.
-        let path = format!("/barrier-{}", self.barriers.fetch_add(1, Ordering::Relaxed));
-        send(self.addr, &Request::get(&path));
-        let barrier = format!("GET {path} ");
-        let seen = || self.log().iter().any(|line| line.starts_with(&barrier));
-        wait_until("the identity server to log a request", Duration::from_secs(5), seen);
-        let introspection = format!("POST {} ", Self::INTROSPECTION_PATH);
-        self.log().iter().filter(|line| line.starts_with(&introspection)).count()
+        self.server.posts_to(Self::INTROSPECTION_PATH)
+    }
+
+    /// How many requests for tokens it has finished, exactly.
+    pub fn token_requests(&self) -> usize {
+        self.server.posts_to("/token")
+    }
+
+    pub fn endpoints(&self) -> Endpoints {
+        Endpoints {
+            addr: self.addr(),
+            authorization: "/auth",
+            token: "/token",
+            introspection: Self::INTROSPECTION_PATH,
+            revocation: "/token/revocation",
+        }
     }
 
     /// An access token of the client `traveller`, which has no user.
     #[track_caller]
     pub fn client_credentials(&self, scope: &str) -> String {
-        let form = [("grant_type", "client_credentials"), ("scope", scope)];
-        self.tokens(Client::Basic("traveller", "traveller-secret"), &form).access_token
+        self.endpoints().client_credentials(Client::TRAVELLER, scope)
     }
 
     /// Tokens of a user, for the client `web`.
@@ -261,8 +221,7 @@ impl OidcProvider {
 
     #[track_caller]
     pub fn password_for(&self, client: Client, user: &str, password: &str, scope: &str) -> Tokens {
-        let form = [("grant_type", "password"), ("username", user), ("password", password), ("scope", scope)];
-        self.tokens(client, &form)
+        self.endpoints().password(client, user, password, scope)
     }
 
     /// Tokens for the refresh token of the client `web`.
@@ -273,13 +232,13 @@ impl OidcProvider {
 
     #[track_caller]
     pub fn refresh_for(&self, client: Client, refresh_token: &str) -> Tokens {
-        self.tokens(client, &refresh_form(refresh_token))
+        tokens_of(&self.try_refresh_for(client, refresh_token))
     }
 
     /// What it answers to a refresh token that it may not take.
     #[track_caller]
     pub fn try_refresh_for(&self, client: Client, refresh_token: &str) -> Response {
-        self.token_request(client, &refresh_form(refresh_token))
+        self.token_request(client, &[("grant_type", "refresh_token"), ("refresh_token", refresh_token)])
     }
 
     /// Revokes a token of the client `web`.
@@ -291,26 +250,25 @@ impl OidcProvider {
     /// Revokes a token of any client: the server lets a client revoke only its own.
     #[track_caller]
     pub fn revoke_as(&self, (id, secret): (&str, &str), token: &str) {
-        let response = self.try_revoke(Client::Basic(id, secret), token);
-        assert_eq!(response.status, 200, "revocation: {}", response.text());
+        self.endpoints().revoke(Client::Basic(id, secret), token);
     }
 
     #[track_caller]
     pub fn try_revoke(&self, client: Client, token: &str) -> Response {
-        send(self.addr, &client.form("/token/revocation", &[("token", token)]))
+        self.endpoints().try_revoke(client, token)
     }
 
     /// Revokes any token, as an administrator does.
     #[track_caller]
     pub fn admin_revoke(&self, token: &str) {
-        let response = send(self.addr, &Request::form("/admin/revoke", &[("token", token)]));
+        let response = send(self.addr(), &Request::form("/admin/revoke", &[("token", token)]));
         assert_eq!(response.status, 204, "revocation by the administrator");
     }
 
     /// Removes what has expired, as its schedule does; says how much that was since the start.
     #[track_caller]
     pub fn admin_purge(&self) -> u64 {
-        send(self.addr, &Request::post("/admin/purge", "")).json()["purged"].as_u64().expect("a number")
+        send(self.addr(), &Request::post("/admin/purge", "")).json()["purged"].as_u64().expect("a number")
     }
 
     /// What a browser and the public client `spa` do together: log in, approve some of the scopes asked for, redeem the
@@ -334,15 +292,13 @@ impl OidcProvider {
     /// What the token endpoint answers to an authorization code.
     #[track_caller]
     pub fn redeem_code(&self, client: Client, code: &str, parameters: &[(&str, &str)]) -> Response {
-        let form = [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", REDIRECT_URI)];
-        self.token_request(client, &[&form[..], parameters].concat())
+        self.endpoints().redeem_code(client, code, parameters)
     }
 
     /// An authorization code, to be redeemed with `VERIFIER` (RFC 7636).
     #[track_caller]
     pub fn code_with_pkce(&self, client: Client, login: &Login) -> String {
-        let challenge = BASE64_URL_SAFE_NO_PAD.encode(hmac_sha256::Hash::hash(Self::VERIFIER.as_bytes()));
-        self.code(client, login, &[("code_challenge", &challenge), ("code_challenge_method", "S256")])
+        self.code(client, login, &[("code_challenge", &challenge()), ("code_challenge_method", "S256")])
     }
 
     /// An authorization code, for a client to redeem.
@@ -371,14 +327,14 @@ impl OidcProvider {
             [("client_id", client.id()), ("redirect_uri", REDIRECT_URI), ("scope", &scope), ("state", "a-state")];
         let query =
             form_urlencoded::Serializer::new(String::new()).extend_pairs(shared).extend_pairs(parameters).finish();
-        login.browser(self.addr).walk(&format!("/auth?{query}")).redirect_to(REDIRECT_URI)
+        login.browser(self.addr()).walk(&format!("/auth?{query}")).redirect_to(REDIRECT_URI)
     }
 
     /// The device grant: `kiosk` shows a code, a user types it and approves, the device asks again.
     #[track_caller]
     pub fn device(&self, login: &Login) -> Tokens {
         let scope = login.asked.join(" ");
-        let response = send(self.addr, &Client::KIOSK.form("/device/auth", &[("scope", &scope)]));
+        let response = send(self.addr(), &Client::KIOSK.form("/device/auth", &[("scope", &scope)]));
         assert_eq!(response.status, 200, "device authorization: {}", response.text());
         let answer = response.json();
         let text = |name: &str| answer[name].as_str().unwrap_or_else(|| panic!("no {name}: {answer}")).to_owned();
@@ -387,14 +343,14 @@ impl OidcProvider {
         let early = self.token_request(Client::KIOSK, &form);
         assert_eq!((early.status, &early.json()["error"]), (400, &json!("authorization_pending")));
 
-        let arrival = login.browser(self.addr).types("user_code", &user_code).walk("/device");
+        let arrival = login.browser(self.addr()).types("user_code", &user_code).walk("/device");
         assert!(arrival.page().contains("Go on at the device."), "{arrival:?}");
-        self.tokens(Client::KIOSK, &form)
+        tokens_of(&self.token_request(Client::KIOSK, &form))
     }
 
     /// The claims of an assertion that it redeems, for a user; each call has another `jti`.
     pub fn jwt_claims(&self, user: &str) -> Value {
-        let number = self.barriers.fetch_add(1, Ordering::Relaxed);
+        let number = self.assertions.fetch_add(1, Ordering::Relaxed);
         json!({
             "iss": Self::TRUSTED_ISSUER,
             "sub": user,
@@ -424,32 +380,10 @@ impl OidcProvider {
     /// What the token endpoint answers, whatever it is.
     #[track_caller]
     pub fn token_request(&self, client: Client, form: &[(&str, &str)]) -> Response {
-        send(self.addr, &client.form("/token", form))
+        self.endpoints().token(client, form)
     }
-
-    #[track_caller]
-    fn tokens(&self, client: Client, form: &[(&str, &str)]) -> Tokens {
-        tokens_of(&self.token_request(client, form))
-    }
-}
-
-/// The tokens of an answer of the token endpoint; a refusal fails the test.
-#[track_caller]
-pub fn tokens_of(response: &Response) -> Tokens {
-    assert_eq!(response.status, 200, "token: {}", response.text());
-    let json = response.json();
-    Tokens::from_members(|name| json[name].as_str().map(str::to_owned))
 }
 
 fn ca_file(files: &TempDir) -> PathBuf {
     files.path().join("ca.pem")
-}
-
-fn refresh_form(refresh_token: &str) -> [(&str, &str); 2] {
-    [("grant_type", "refresh_token"), ("refresh_token", refresh_token)]
-}
-
-/// A value of a query or a fragment.
-fn member(pairs: &str, name: &str) -> Option<String> {
-    form_urlencoded::parse(pairs.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }

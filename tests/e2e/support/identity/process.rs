@@ -1,13 +1,18 @@
 //! A server that is a process of its own, and says on its standard output how it is.
 
 use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
-use crate::support::try_wait;
+use crate::support::http::{Request, send};
+use crate::support::{try_wait, wait_until};
+
+const LIMIT: Duration = Duration::from_secs(5);
 
 /// The process ends with this value.
 pub struct ServerProcess {
@@ -62,4 +67,56 @@ impl Drop for ServerProcess {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// A server that says `ready http://ADDRESS` when it is, then `METHOD PATH STATUS` for each finished request.
+pub struct LoggingServer {
+    process: ServerProcess,
+    addr: SocketAddr,
+    barriers: AtomicUsize,
+}
+
+impl LoggingServer {
+    /// Starts it and waits until it is ready; `name` and `remedy` are for messages.
+    #[track_caller]
+    pub fn start(name: &str, command: &mut Command, remedy: &str, limit: Duration) -> Self {
+        let mut process = ServerProcess::spawn(command, remedy);
+        let addr = process
+            .wait_for(&format!("{name} to be ready"), limit, |process| listening(&process.lines(), "ready http://"));
+        Self { process, addr, barriers: AtomicUsize::new(0) }
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// The address that it wrote after `word`.
+    pub fn listening(&self, word: &str) -> Option<SocketAddr> {
+        listening(&self.log(), word)
+    }
+
+    pub fn log(&self) -> Vec<String> {
+        self.process.lines()
+    }
+
+    /// How many POSTs to a path it has finished, exactly.
+    pub fn posts_to(&self, path: &str) -> usize {
+        // The lines arrive a moment after the answers. They keep their order, so what came before is there when a
+        // request made now is.
+        let barrier = format!("/barrier-{}", self.barriers.fetch_add(1, Ordering::Relaxed));
+        send(self.addr, &Request::get(&barrier).host(self.addr.to_string()));
+        let line = format!("GET {barrier} ");
+        wait_until(&line, LIMIT, || self.log().iter().any(|other| other.starts_with(&line)));
+        let line = format!("POST {path} ");
+        self.log().iter().filter(|other| other.starts_with(&line)).count()
+    }
+}
+
+fn listening(lines: &[String], word: &str) -> Option<SocketAddr> {
+    let url = lines.iter().find_map(|line| line.strip_prefix(word))?;
+    Some(url.split_whitespace().next()?.parse().expect("the address it listens on"))
 }

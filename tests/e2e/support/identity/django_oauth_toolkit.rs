@@ -3,19 +3,17 @@
 
 use std::net::SocketAddr;
 
-use super::http::Request;
-use super::identity::Tokens;
-use super::oauth::{Browser, Client, Endpoints};
 use super::python::PythonServer;
+use super::{Browser, Client, Endpoints, Tokens};
+use crate::support::http::Request;
 
 pub struct DjangoOauthToolkit(PythonServer);
 
 impl DjangoOauthToolkit {
     pub const GATEWAY_ID: &str = "gateway";
     pub const GATEWAY_SECRET: &str = "gate+way 100%/=secret";
+    pub const GATEWAY: Client<'static> = Client::Basic(Self::GATEWAY_ID, Self::GATEWAY_SECRET);
     pub const INTROSPECTION_PATH: &str = "/o/introspect/";
-    /// Each client has one grant; this one's is the password.
-    pub const WEB: Client = Client::Basic("web", "web-secret");
 
     #[track_caller]
     pub fn start() -> Self {
@@ -28,7 +26,7 @@ impl DjangoOauthToolkit {
     }
 
     pub fn addr(&self) -> SocketAddr {
-        self.0.addr()
+        self.0.server.addr()
     }
 
     pub fn endpoints(&self) -> Endpoints {
@@ -43,28 +41,31 @@ impl DjangoOauthToolkit {
 
     /// How many introspections it has answered, exactly.
     pub fn introspections(&self) -> usize {
-        self.0.posts_to(Self::INTROSPECTION_PATH)
+        self.0.server.posts_to(Self::INTROSPECTION_PATH)
+    }
+
+    /// A token of the gateway that lets it ask.
+    #[track_caller]
+    pub fn gateway_token(&self) -> String {
+        self.endpoints().client_credentials(Self::GATEWAY, "introspection")
     }
 
     /// The gateway in every way in which it may ask here: by its secret in the header or in the form, or by a token of
-    /// the scope `introspection`.
-    #[track_caller]
-    pub fn gateways(&self) -> [Client; 3] {
-        let basic = Client::Basic(Self::GATEWAY_ID, Self::GATEWAY_SECRET);
-        let token = self.endpoints().client_credentials(&basic, "introspection");
-        [basic, Client::Post(Self::GATEWAY_ID, Self::GATEWAY_SECRET), Client::Bearer(token)]
+    /// its own.
+    pub fn gateways(token: &str) -> [Client<'_>; 3] {
+        [Self::GATEWAY, Client::Post(Self::GATEWAY_ID, Self::GATEWAY_SECRET), Client::Bearer(token)]
     }
 
     /// An access token of the client `traveller`, which has no user.
     #[track_caller]
     pub fn client_credentials(&self, scope: &str) -> String {
-        self.endpoints().client_credentials(&Client::Basic("traveller", "traveller-secret"), scope)
+        self.endpoints().client_credentials(Client::TRAVELLER, scope)
     }
 
     /// Tokens of a user, for the client `web`.
     #[track_caller]
     pub fn password(&self, user: &str, password: &str, scope: &str) -> Tokens {
-        self.endpoints().password(&Self::WEB, user, password, scope)
+        self.endpoints().password(Client::WEB, user, password, scope)
     }
 
     /// What a browser and the public client `spa` do together: log in, redeem the code. The user is not asked to
@@ -75,12 +76,12 @@ impl DjangoOauthToolkit {
         let login = browser.send(Request::form("/login/", &[("username", user), ("password", password)]));
         assert_eq!(login.status, 204, "login: {}", login.text());
         let redirect = browser.send(Request::get(self.endpoints().authorization_path("spa", scope)));
-        self.endpoints().redeem(&Client::Public("spa"), &redirect)
+        self.endpoints().redeem(Client::SPA, &redirect)
     }
 
     /// Revokes a token of the client `web`.
     #[track_caller]
     pub fn revoke(&self, token: &str) {
-        self.endpoints().revoke(&Self::WEB, token);
+        self.endpoints().revoke(Client::WEB, token);
     }
 }

@@ -4,20 +4,20 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::http::Request;
-use super::identity::Tokens;
-use super::oauth::{Browser, Client, Endpoints};
 use super::python::PythonServer;
+use super::{Browser, Client, Endpoints, Tokens};
+use crate::support::http::Request;
 
 pub struct Canaille(PythonServer);
 
 impl Canaille {
     pub const GATEWAY_ID: &str = "gateway";
     pub const GATEWAY_SECRET: &str = "gateway-secret";
+    /// A client has one way to ask; this one's is its secret in the header.
+    pub const GATEWAY: Client<'static> = Client::Basic(Self::GATEWAY_ID, Self::GATEWAY_SECRET);
     pub const INTROSPECTION_PATH: &str = "/oauth/introspect";
     /// Another gateway, whose secret only `Client::RawBasic` gets across.
     pub const ODD_GATEWAY: (&str, &str) = ("odd-gateway", "gate+way 100%/=secret");
-    pub const WEB: Client = Client::Basic("web", "web-secret");
 
     #[track_caller]
     pub fn start() -> Self {
@@ -30,11 +30,11 @@ impl Canaille {
     }
 
     pub fn addr(&self) -> SocketAddr {
-        self.0.addr()
+        self.0.server.addr()
     }
 
     pub fn issuer(&self) -> String {
-        self.0.url()
+        self.0.server.url()
     }
 
     pub fn endpoints(&self) -> Endpoints {
@@ -49,25 +49,20 @@ impl Canaille {
 
     /// How many introspections it has answered, exactly.
     pub fn introspections(&self) -> usize {
-        self.0.posts_to(Self::INTROSPECTION_PATH)
-    }
-
-    /// The gateway in every way in which it may ask here: a client has one, this one its secret in the header.
-    pub fn gateways(&self) -> [Client; 1] {
-        [Client::Basic(Self::GATEWAY_ID, Self::GATEWAY_SECRET)]
+        self.0.server.posts_to(Self::INTROSPECTION_PATH)
     }
 
     /// An access token of the client `traveller`, which has no user.
     #[track_caller]
     pub fn client_credentials(&self, scope: &str) -> String {
-        self.endpoints().client_credentials(&Client::Basic("traveller", "traveller-secret"), scope)
+        self.endpoints().client_credentials(Client::TRAVELLER, scope)
     }
 
     /// Tokens of a user, for the client `web`.
     #[track_caller]
     pub fn password(&self, user: &str, password: &str, scope: &str) -> Tokens {
         wait_for_the_next_second();
-        self.endpoints().password(&Self::WEB, user, password, scope)
+        self.endpoints().password(Client::WEB, user, password, scope)
     }
 
     /// What a browser and the public client `spa` do together: log in, redeem the code. The user is not asked to
@@ -85,13 +80,13 @@ impl Canaille {
         }
         let redirect = browser.send(Request::get(self.endpoints().authorization_path("spa", scope)));
         wait_for_the_next_second();
-        self.endpoints().redeem(&Client::Public("spa"), &redirect)
+        self.endpoints().redeem(Client::SPA, &redirect)
     }
 
     /// Revokes a token of the client `web`.
     #[track_caller]
     pub fn revoke(&self, token: &str) {
-        self.endpoints().revoke(&Self::WEB, token);
+        self.endpoints().revoke(Client::WEB, token);
     }
 }
 

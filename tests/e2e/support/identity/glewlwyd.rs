@@ -3,42 +3,40 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpSocket;
 
-use super::http::{Request, try_send};
-use super::identity::Tokens;
-use super::oauth::{Browser, Client, Endpoints};
-use super::scripted::ScriptedServer;
-use super::{in_repository, try_wait};
+use super::{Browser, Client, Endpoints, ServerProcess, Tokens};
+use crate::support::http::{Request, try_send};
+use crate::support::in_repository;
+use crate::support::scripted::ScriptedServer;
 
 const DIRECTORY: &str = "tests/identity/glewlwyd";
 /// Of the Debian package; the copy in its documentation is missing where documentation is not installed.
 const SCHEMA: &str = "/usr/share/dbconfig-common/data/glewlwyd/install/sqlite3";
 const INSTALL: &str = "install it by `make identity`, on Debian";
 const START_LIMIT: Duration = Duration::from_secs(15);
-const WEB: Client = Client::Basic("web", "web-secret");
 
 pub struct Glewlwyd {
-    child: Child,
+    process: ServerProcess,
     own: SocketAddr,
     /// It writes no access log, so others come by this server, which counts them.
     front: ScriptedServer,
-    dir: TempDir,
+    /// Its database; removed after it has ended.
+    _directory: TempDir,
 }
 
 impl Glewlwyd {
     pub const GATEWAY_ID: &str = "gateway";
     pub const GATEWAY_SECRET: &str = "gateway-secret";
+    pub const GATEWAY: Client<'static> = Client::Basic(Self::GATEWAY_ID, Self::GATEWAY_SECRET);
     pub const INTROSPECTION_PATH: &str = "/api/oidc/introspect";
     /// Another gateway, whose secret only `Client::RawBasic` gets across.
     pub const ODD_GATEWAY: (&str, &str) = ("odd-gateway", "gate+way 100%/=secret");
-    /// It has no user.
-    pub const TRAVELLER: Client = Client::Basic("traveller", "traveller-secret");
 
     #[track_caller]
     pub fn start() -> Self {
@@ -63,21 +61,11 @@ impl Glewlwyd {
             .replace("@PORT@", &own.port().to_string())
             .replace("@DIRECTORY@", &dir.path().to_string_lossy());
         std::fs::write(file("glewlwyd.conf"), configuration).expect("the configuration");
-        let log = std::fs::File::create(file("log")).expect("the log");
-        let child = Command::new("glewlwyd")
-            .arg("--config-file")
-            .arg(file("glewlwyd.conf"))
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("the log"))
-            .stderr(log)
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot run `glewlwyd` ({error}): {INSTALL}"));
-        // From here on, dropping the server ends the process.
-        let server = Self { child, own, front: ScriptedServer::in_front_of(own, |json| json), dir };
-        let up = || try_send(own, &Request::get("/api/")).ok();
-        if let Err(error) = try_wait("Glewlwyd to listen", START_LIMIT, up) {
-            panic!("{error}; it said: {}", server.log());
-        }
+        let mut command = Command::new("glewlwyd");
+        let mut process = ServerProcess::spawn(command.arg("--config-file").arg(file("glewlwyd.conf")), INSTALL);
+        process.wait_for("Glewlwyd to listen", START_LIMIT, |_| try_send(own, &Request::get("/api/")).ok());
+        let front = ScriptedServer::in_front_of(own, |json| json);
+        let server = Self { process, own, front, _directory: dir };
         server.set_up(seconds);
         server
     }
@@ -98,7 +86,7 @@ impl Glewlwyd {
     }
 
     #[track_caller]
-    fn logged_in(&self, user: &str, password: &str) -> Browser {
+    fn logged_in(&self, user: &str, password: &str) -> Browser<'static> {
         let mut browser = Browser::new(self.own);
         let credentials = json!({ "username": user, "password": password });
         let response = browser.send(as_json(Request::post("/api/auth/", credentials.to_string())));
@@ -127,7 +115,7 @@ impl Glewlwyd {
     }
 
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+        self.process.lines().join("\n") + &self.process.errors()
     }
 
     /// How many introspections were asked of `addr`, exactly.
@@ -135,25 +123,28 @@ impl Glewlwyd {
         self.front.call_count()
     }
 
-    /// The gateway in every way in which it may ask here: by its secret in the header or in the form, or by a token of
-    /// the scope `introspect`.
+    /// A token of the gateway that lets it ask.
     #[track_caller]
-    pub fn gateways(&self) -> [Client; 3] {
-        let basic = Client::Basic(Self::GATEWAY_ID, Self::GATEWAY_SECRET);
-        let token = self.endpoints().client_credentials(&basic, "introspect");
-        [basic, Client::Post(Self::GATEWAY_ID, Self::GATEWAY_SECRET), Client::Bearer(token)]
+    pub fn gateway_token(&self) -> String {
+        self.endpoints().client_credentials(Self::GATEWAY, "introspect")
+    }
+
+    /// The gateway in every way in which it may ask here: by its secret in the header or in the form, or by a token of
+    /// its own.
+    pub fn gateways(token: &str) -> [Client<'_>; 3] {
+        [Self::GATEWAY, Client::Post(Self::GATEWAY_ID, Self::GATEWAY_SECRET), Client::Bearer(token)]
     }
 
     /// An access token of the client `traveller`.
     #[track_caller]
     pub fn client_credentials(&self, scope: &str) -> String {
-        self.endpoints().client_credentials(&Self::TRAVELLER, scope)
+        self.endpoints().client_credentials(Client::TRAVELLER, scope)
     }
 
     /// Tokens of a user, for the client `web`.
     #[track_caller]
     pub fn password(&self, user: &str, password: &str, scope: &str) -> Tokens {
-        self.endpoints().password(&WEB, user, password, scope)
+        self.endpoints().password(Client::WEB, user, password, scope)
     }
 
     /// What a browser and the public client `spa` do together: log in, approve some of the scopes asked for, redeem the
@@ -167,21 +158,13 @@ impl Glewlwyd {
         assert_eq!(response.status, 200, "approval: {}", response.text());
         // The login page comes back with `g_continue`, when the user is done there.
         let path = self.endpoints().authorization_path("spa", &asked.join(" ")) + "&g_continue";
-        self.endpoints().redeem(&Client::Public("spa"), &browser.send(Request::get(path)))
+        self.endpoints().redeem(Client::SPA, &browser.send(Request::get(path)))
     }
 
     /// Revokes a token of the client `web`.
     #[track_caller]
     pub fn revoke(&self, token: &str) {
-        self.endpoints().revoke(&WEB, token);
-    }
-}
-
-impl Drop for Glewlwyd {
-    fn drop(&mut self) {
-        // Both fail only when the process is gone already.
-        drop(self.child.kill());
-        drop(self.child.wait());
+        self.endpoints().revoke(Client::WEB, token);
     }
 }
 

@@ -1,0 +1,330 @@
+//! An access token of the gateway's own, with which it asks the servers that take one of their callers (RFC 7662,
+//! 2.1): how it comes by it, how long it uses it, and what becomes of a request when it has none.
+
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use super::*;
+
+/// A server that takes the token, and who counts what it is asked.
+struct Server {
+    endpoints: Endpoints,
+    front: ScriptedServer,
+    upstream: Upstream,
+    preset: &'static str,
+    /// The scope that lets the gateway ask.
+    scope: &'static str,
+    gateway: (&'static str, &'static str),
+    /// How the gateway proves who it is at the token endpoint.
+    method: &'static str,
+    /// What the server answers to a token that does not do.
+    refusal: u16,
+}
+
+/// The same test at each of them.
+fn at_each(access_token_ttl: u64, test: impl Fn(&Server)) {
+    let glewlwyd = Glewlwyd::with_access_token_ttl(access_token_ttl);
+    test(&Server {
+        endpoints: glewlwyd.endpoints(),
+        front: ScriptedServer::in_front_of(glewlwyd.endpoints().addr, |json| json),
+        upstream: Upstream::start(),
+        preset: "glewlwyd",
+        scope: "introspect",
+        gateway: Glewlwyd::ODD_GATEWAY,
+        method: "client_secret_basic_raw",
+        refusal: 401,
+    });
+    let django = DjangoOauthToolkit::with_access_token_ttl(access_token_ttl);
+    test(&Server {
+        endpoints: django.endpoints(),
+        front: ScriptedServer::in_front_of(django.addr(), |json| json),
+        upstream: Upstream::start(),
+        preset: "django-oauth-toolkit",
+        scope: "introspection",
+        gateway: (DjangoOauthToolkit::GATEWAY_ID, DjangoOauthToolkit::GATEWAY_SECRET),
+        method: "client_secret_basic",
+        refusal: 403,
+    });
+}
+
+impl Server {
+    /// With other values at some places of `token`.
+    fn configuration(&self, client: (&str, &str), token: &[(&str, Value)]) -> Value {
+        let mut endpoint =
+            json!({ "path": self.endpoints.token, "scope": self.scope, "client_authentication": self.method });
+        for (name, value) in token {
+            endpoint[*name] = value.clone();
+        }
+        let members = [
+            ("/introspection/authority", json!(self.endpoints.addr.to_string())),
+            ("/introspection/client_authentication", json!("bearer")),
+            ("/introspection/token", endpoint),
+        ];
+        bookings(self.preset, client, &members)
+    }
+
+    /// The gateway, when the test does in its name what the module cannot.
+    fn client(&self) -> Client<'static> {
+        let (id, secret) = self.gateway;
+        if self.method == "client_secret_basic_raw" { Client::RawBasic(id, secret) } else { Client::Basic(id, secret) }
+    }
+
+    /// With one worker, since each has a token of its own.
+    fn envoy(&self, configuration: Value) -> EnvoyBuilder {
+        gateway(configuration, self.front.addr(), &self.upstream).concurrency(1)
+    }
+
+    /// A new token of somebody who wants in.
+    fn token(&self) -> String {
+        self.endpoints.client_credentials(Client::TRAVELLER, "view")
+    }
+
+    /// The newest token that the gateway has shown.
+    fn shown(&self) -> String {
+        let asked = self.front.calls().into_iter().rfind(|call| call.path == self.endpoints.introspection.as_bytes());
+        let header = asked.and_then(|call| call.header("authorization")).expect("a token of the gateway");
+        header.strip_prefix("Bearer ").expect("a bearer token").to_owned()
+    }
+
+    /// How often the token endpoint and the introspection endpoint were asked since the last time.
+    fn asked(&self) -> (usize, usize) {
+        let calls = self.front.calls();
+        self.front.clear();
+        let count = |path: &str| calls.iter().filter(|call| call.path == path.as_bytes()).count();
+        (count(self.endpoints.token), count(self.endpoints.introspection))
+    }
+
+    #[track_caller]
+    fn assert_not_logged(&self, envoy: &Envoy, tokens: &[&str]) {
+        assert_not_logged(envoy, tokens);
+        assert_not_logged(envoy, &[self.gateway.1, "Basic ", "client_secret="]);
+    }
+}
+
+#[test]
+fn one_token_serves_many_introspections() {
+    at_each(3600, |server| {
+        let envoy = server.envoy(server.configuration(server.gateway, &[])).start();
+        for _ in 0..8 {
+            assert_eq!(status(&envoy, &server.token()), 200);
+        }
+        assert_eq!(status(&envoy, "garbage"), 401);
+        let own = server.shown();
+        assert_eq!(server.asked(), (1, 9));
+
+        // Whoever shows the token of the gateway to the gateway has stolen it.
+        assert_eq!(status(&envoy, &own), 401);
+        assert_eq!((server.asked(), server.upstream.request_count()), ((0, 0), 8));
+        server.assert_not_logged(&envoy, &[&own]);
+    });
+}
+
+#[test]
+fn the_token_may_be_had_with_the_secret_in_the_form() {
+    at_each(3600, |server| {
+        let post = [("client_authentication", json!("client_secret_post"))];
+        let envoy = server.envoy(server.configuration(server.gateway, &post)).start();
+        assert_eq!((status(&envoy, &server.token()), server.asked()), (200, (1, 1)));
+        server.assert_not_logged(&envoy, &[]);
+    });
+}
+
+#[test]
+fn each_worker_keeps_a_token_of_its_own() {
+    at_each(3600, |server| {
+        let envoy = server.envoy(server.configuration(server.gateway, &[])).concurrency(2).start();
+        let tokens: Vec<String> = (0..40).map(|_| server.token()).collect();
+        for token in &tokens {
+            // Each on a connection of its own, which Envoy gives to either worker.
+            assert_eq!(status(&envoy, token), 200);
+        }
+        let (obtained, introspections) = server.asked();
+        assert!((1..=2).contains(&obtained), "{obtained} tokens for two workers");
+        assert_eq!(introspections, tokens.len());
+    });
+}
+
+#[test]
+fn the_token_is_renewed_before_it_ends() {
+    // A fifth of it is more than the second that Glewlwyd may round off.
+    const LIFETIME: u64 = 6;
+    at_each(LIFETIME, |server| {
+        let envoy = server.envoy(server.configuration(server.gateway, &[])).start();
+        let start = Instant::now();
+        let mut requests = 0;
+        while start.elapsed() < Duration::from_secs(11) {
+            assert_eq!(status(&envoy, &server.token()), 200, "after {:?}", start.elapsed());
+            requests += 1;
+            thread::sleep(Duration::from_millis(100));
+        }
+        // At once, and whenever four fifths of a life are over. A token that had ended would have been refused, and
+        // asked with twice.
+        assert_eq!(server.asked(), (3, requests));
+    });
+}
+
+#[test]
+fn a_token_that_the_server_has_revoked_is_replaced_within_the_request() {
+    at_each(3600, |server| {
+        let envoy = server.envoy(server.configuration(server.gateway, &[])).start();
+        assert_eq!((status(&envoy, &server.token()), server.asked().0), (200, 1));
+        assert_eq!(status(&envoy, &server.token()), 200);
+        let revoked = server.shown();
+        assert_eq!(server.asked(), (0, 1));
+        server.endpoints.revoke(server.client(), &revoked);
+        let refused = server.endpoints.introspect(Client::Bearer(&revoked), "garbage").status;
+        assert_eq!(refused, server.refusal, "{}", server.preset);
+
+        // Refused, a new token, asked again.
+        assert_eq!((status(&envoy, &server.token()), server.asked()), (200, (1, 2)));
+        assert_eq!((status(&envoy, &server.token()), server.asked()), (200, (0, 1)));
+        server.assert_not_logged(&envoy, &[&revoked]);
+    });
+}
+
+#[test]
+fn a_second_refusal_is_final_and_no_verdict_on_the_token() {
+    at_each(3600, |server| {
+        // Its tokens are good, but not for asking.
+        let configuration = server.configuration(("traveller", "traveller-secret"), &[("scope", json!("view"))]);
+        let envoy = server.envoy(configuration).start();
+        assert_eq!((status(&envoy, &server.token()), server.asked()), (503, (2, 2)));
+        // The next finds the token that was refused last, and does not know.
+        for token in [server.token().as_str(), "garbage"] {
+            assert_eq!((status(&envoy, token), server.asked()), (503, (1, 2)));
+        }
+        assert_logged(&envoy, &format!("answered {}: it refuses our client", server.refusal));
+        assert_eq!(server.upstream.request_count(), 0);
+    });
+}
+
+#[test]
+fn what_the_token_endpoint_refuses_is_no_verdict_on_the_token() {
+    at_each(3600, |server| {
+        let wrong = [
+            ("secret", server.configuration((server.gateway.0, "wr0ng-secret"), &[])),
+            ("client", server.configuration(("nobody", "wr0ng-secret"), &[])),
+            ("scope", server.configuration(server.gateway, &[("scope", json!("no-such-scope"))])),
+            ("path", server.configuration(server.gateway, &[("path", json!("/no/such/path"))])),
+        ];
+        let builder = Envoy::builder().cluster("identity_server", server.front.addr()).concurrency(1);
+        let envoy = wrong
+            .iter()
+            .fold(builder.upstream(server.upstream.addr()), |builder, (name, configuration)| {
+                builder.listener(name, ListenerSpec::new().plugin(configuration.clone()))
+            })
+            .start();
+        for (name, _) in &wrong {
+            for token in [server.token().as_str(), "garbage"] {
+                let response = send(envoy.addr(name), &Request::get("/bookings").bearer(token));
+                assert_eq!(response.status, 503, "{}: {name}", server.preset);
+                assert!(response.header("www-authenticate").is_none(), "{response:?}");
+            }
+        }
+        assert_eq!((server.asked().1, server.upstream.request_count()), (0, 0));
+        assert_logged(&envoy, "it refuses our client");
+        server.assert_not_logged(&envoy, &["wr0ng-secret"]);
+    });
+}
+
+#[test]
+fn while_the_token_endpoint_is_in_trouble_nobody_knows_what_a_token_is_worth() {
+    at_each(3600, |server| {
+        let trouble = Arc::new(Mutex::new(Script::Close));
+        let tokens = ScriptedServer::start({
+            let trouble = Arc::clone(&trouble);
+            move |_| trouble.lock().unwrap().clone()
+        });
+        let mut configuration = server.configuration(server.gateway, &[("cluster", json!("token_server"))]);
+        configuration["authorization_servers"][0]["introspection"]["timeout"] = json!("500ms");
+        let envoy = server.envoy(configuration).cluster("token_server", tokens.addr()).start();
+
+        let own = server.endpoints.client_credentials(server.client(), server.scope);
+        let answer = |changes: Value| {
+            let mut answer = json!({ "access_token": own, "token_type": "Bearer", "expires_in": 3600 });
+            for (name, value) in changes.as_object().expect("an object") {
+                answer[name] = value.clone();
+            }
+            Script::json(answer)
+        };
+        for script in [
+            Script::Close,
+            Script::Hang,
+            Script::status(500),
+            Script::status(200),
+            Script::json_text("{"),
+            Script::json(json!({ "active": true })),
+            answer(json!({ "token_type": "DPoP" })),
+            answer(json!({ "access_token": "in two\r\nlines" })),
+            answer(json!({ "expires_in": "soon" })),
+        ] {
+            *trouble.lock().unwrap() = script.clone();
+            assert_eq!(status(&envoy, &server.token()), 503, "{script:?}");
+        }
+        tokens.stop();
+        assert_eq!((status(&envoy, &server.token()), server.asked()), (503, (0, 0)));
+
+        *trouble.lock().unwrap() = answer(json!({ "expires_in": "3600" }));
+        tokens.restart();
+        wait_until("Envoy to find the token endpoint again", LIMIT, || status(&envoy, &server.token()) == 200);
+        server.assert_not_logged(&envoy, &[&own]);
+    });
+}
+
+#[test]
+fn a_renewal_that_fails_does_no_harm_while_the_old_token_lives() {
+    const LIFETIME: Duration = Duration::from_secs(10);
+    at_each(LIFETIME.as_secs(), |server| {
+        let tokens = ScriptedServer::in_front_of(server.endpoints.addr, |json| json);
+        let configuration = server.configuration(server.gateway, &[("cluster", json!("token_server"))]);
+        let envoy = server.envoy(configuration).cluster("token_server", tokens.addr()).start();
+        let start = Instant::now();
+        assert_eq!(status(&envoy, &server.token()), 200);
+        tokens.stop();
+
+        // Due after four fifths of its life, and no longer used after nine tenths.
+        thread::sleep(LIFETIME.mul_f64(0.83).saturating_sub(start.elapsed()));
+        assert_eq!(status(&envoy, &server.token()), 200, "after {:?}", start.elapsed());
+        assert_eq!(server.asked(), (0, 2));
+        thread::sleep(LIFETIME.mul_f64(0.93).saturating_sub(start.elapsed()));
+        assert_eq!(status(&envoy, &server.token()), 503, "after {:?}", start.elapsed());
+        assert_eq!(server.asked(), (0, 0));
+    });
+}
+
+/// oidc-provider issues the token to a client that has a key; it takes no token of its callers, so another server
+/// answers the introspections.
+#[test]
+fn the_token_may_be_had_with_a_key() {
+    let (es256, rs256) = (SigningKey::es256(), SigningKey::rs256());
+    let identity = OidcProvider::builder().gateway_es256(&es256).gateway_rs256(&rs256).start();
+    let upstream = Upstream::start();
+    let introspection = ScriptedServer::start(|_| Script::json(json!({ "active": true, "scope": "view" })));
+    for (client_id, key) in [("gateway-key", &es256), ("gateway-key-rsa", &rs256)] {
+        let pem = std::fs::read_to_string(key.private_pem()).expect("the key");
+        let token = json!({
+            "path": "/token", "cluster": "token_server", "client_authentication": "private_key_jwt", "scope": "view",
+        });
+        let mut configuration = bookings("rfc7662", (client_id, ""), &[("/issuer", json!(identity.issuer()))]);
+        configuration["authorization_servers"][0]["introspection"] = json!({
+            "path": "/introspect", "client_authentication": "bearer", "client_id": client_id,
+            "private_key_env": "GATEWAY_KEY", "token": token, "timeout": "5s",
+        });
+        let envoy = gateway(configuration, introspection.addr(), &upstream)
+            .cluster("token_server", identity.addr())
+            .env("GATEWAY_KEY", &pem)
+            .concurrency(1)
+            .start();
+
+        assert_eq!([status(&envoy, "one"), status(&envoy, "another")], [200, 200], "{client_id}");
+        let shown: Vec<_> = introspection.calls().iter().filter_map(|call| call.header("authorization")).collect();
+        let own = shown[0].strip_prefix("Bearer ").expect("a bearer token");
+        assert_eq!(shown, vec![format!("Bearer {own}"); 2]);
+        let answer = identity.endpoints().introspect(OidcProvider::GATEWAY, own).json();
+        assert_eq!((&answer["active"], &answer["client_id"]), (&json!(true), &json!(client_id)));
+        let lines: Vec<&str> = pem.lines().collect();
+        assert_not_logged(&envoy, &[&lines[..], &[own, "client_assertion"]].concat());
+        introspection.clear();
+    }
+    assert_eq!(identity.token_requests(), 2);
+}

@@ -94,7 +94,7 @@ impl Claims {
             scope: read::texts(first(&dialect.scope))
                 .map(|lists| Scope::from_lists(lists.iter().map(String::as_str), dialect.scope_commas))
                 .ok_or("the scope is neither a string nor a list of strings")?,
-            client_id: read::only_text(first(&dialect.client_id)).ok_or("the client id is not a string")?,
+            client_id: client_id(members, &dialect.client_id).ok_or("the client id is not a string")?,
             owner: optional(first(&dialect.owner), read::text_or_number)
                 .ok_or("the owner is neither a string nor a number")?,
             roles: read::roles(dialect.roles.iter().filter_map(|path| path.find(members)))
@@ -124,6 +124,17 @@ fn optional<T>(value: Option<&Json>, read: impl FnOnce(&Json) -> Option<T>) -> O
     match value {
         None => Some(None),
         Some(value) => read(value).map(Some),
+    }
+}
+
+/// The client id. What stands in for it elsewhere, an audience, may name several: then it names nobody.
+#[expect(clippy::option_option, reason = "absent, there, or of another type")]
+fn client_id(members: &[(String, Json)], paths: &[ClaimPath]) -> Option<Option<String>> {
+    let mut found = paths.iter().enumerate().filter_map(|(index, path)| Some((index, path.find(members)?)));
+    match found.next() {
+        None => Some(None),
+        Some((0, value)) => read::only_text(value).map(Some),
+        Some((_, value)) => read::texts(Some(value)).map(|_| read::only_text(value)),
     }
 }
 

@@ -128,7 +128,8 @@ impl Gate {
             return self.refuse(Denial::Target(TargetError::Path(PathError::OtherSpelling)), Some(rule));
         }
         // Likewise for credentials that nobody looks at here.
-        if self.needs_route && rule.access == Access::Public && self.removes_credentials(head) {
+        let reroutes = || self.policy.follows_route(&target) && self.removes_credentials(head);
+        if self.needs_route && rule.access == Access::Public && reroutes() {
             return self.refuse(Denial::Target(TargetError::Route), Some(rule));
         }
         if let Some(permit) = authorize_anonymous(rule, preflight.is_some()) {
@@ -136,7 +137,7 @@ impl Gate {
         }
         let token = match self.locations.find(head) {
             Ok(Some(token)) => token,
-            Ok(None) if self.needs_route && self.removes_credentials(head) => {
+            Ok(None) if self.needs_route && reroutes() => {
                 return self.refuse(Denial::Target(TargetError::Route), Some(rule));
             }
             Ok(None) => return self.refuse(Denial::NoCredentials, Some(rule)),

@@ -72,6 +72,15 @@ impl Policy {
         self.rules.iter().find(|rule| rule.matches.iter().any(|entry| entry.matches_but_for_ports(target)))
     }
 
+    /// Whether another route could bring the request under another rule.
+    pub(crate) fn follows_route(&self, target: &Target<'_>) -> bool {
+        let any_route = |rule: &&Arc<Rule>| rule.matches.iter().any(|entry| entry.matches_but_for_route(target));
+        let first = self.rules.iter().find(any_route);
+        first.is_some_and(|rule| {
+            !rule.matches.iter().any(|entry| entry.route.is_none() && entry.matches_but_for_route(target))
+        })
+    }
+
     pub(crate) fn uses_hosts(&self) -> bool {
         self.rules.iter().flat_map(|rule| &rule.matches).any(|entry| !entry.hosts.is_empty())
     }
@@ -124,8 +133,12 @@ impl Rule {
 
 impl RequestMatch {
     fn matches(&self, target: &Target<'_>) -> bool {
+        self.matches_but_for_route(target) && self.matches_route(target)
+    }
+
+    fn matches_but_for_route(&self, target: &Target<'_>) -> bool {
         (self.hosts.is_empty() || self.hosts.iter().any(|h| h.matches(&target.host)))
-            && self.matches_but_for_host(target)
+            && self.matches_method_and_path(target)
     }
 
     /// Whether it matches, and the path is spelled as in the pattern.
@@ -135,13 +148,17 @@ impl RequestMatch {
 
     fn matches_but_for_ports(&self, target: &Target<'_>) -> bool {
         (self.hosts.is_empty() || self.hosts.iter().any(|h| h.matches_name(&target.host)))
-            && self.matches_but_for_host(target)
+            && self.matches_method_and_path(target)
+            && self.matches_route(target)
     }
 
-    fn matches_but_for_host(&self, target: &Target<'_>) -> bool {
+    fn matches_method_and_path(&self, target: &Target<'_>) -> bool {
         (self.methods.is_empty() || self.methods.iter().any(|m| m.matches(target.method)))
             && self.path.as_ref().is_none_or(|p| p.matches(&target.path))
-            && self.route.as_ref().is_none_or(|route| target.route == Some(route.as_bytes()))
+    }
+
+    fn matches_route(&self, target: &Target<'_>) -> bool {
+        self.route.as_ref().is_none_or(|route| target.route == Some(route.as_bytes()))
     }
 
     /// The same requests as entries of one method and one host each, so that several earlier entries

@@ -158,7 +158,7 @@ proptest! {
     ) {
         let mut headers = head(&path, &[("authorization".to_owned(), authorization), (name, vec![0xff])]);
         headers[1].1 = authority;
-        let _ = gate().begin(RawHead { headers: &headers, route: Some(b"\xff") });
+        let _ = gate().begin(RawHead { headers: &headers, route: Some(b"\xff"), has_body: true });
     }
 
     #[test]

@@ -9,11 +9,10 @@ pub(super) fn text(value: &Json) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
 
-/// A string, or a list of just one; a list of several names nobody.
-#[expect(clippy::option_option, reason = "one, none, or of another type")]
-pub(super) fn only_text(value: Option<&Json>) -> Option<Option<String>> {
-    let mut texts = texts(value)?;
-    Some(texts.pop().filter(|_| texts.is_empty()))
+/// A string, or a list of just one.
+pub(super) fn only_text(value: &Json) -> Option<String> {
+    let mut texts = texts(Some(value))?;
+    texts.pop().filter(|_| texts.is_empty())
 }
 
 pub(super) fn text_or_number(value: &Json) -> Option<String> {

@@ -1,12 +1,25 @@
 //! S2: webMethods API Gateway.
 //!
-//! The statuses are those of RFC 6750. The product's own texts are the error profile `webmethods` of S2.1 and S2.13,
-//! and its applications are S2.7; neither exists yet.
+//! The statuses are those of RFC 6750, unless a test is about the error profile `webmethods`.
+
+mod applications;
+mod mapping;
 
 use std::thread;
 use std::time::Instant;
 
 use super::*;
+
+/// The profile `webmethods` tells nobody what is wrong with a token, nor that its scope is.
+#[track_caller]
+fn assert_refused_as_the_product_does(response: &Response) {
+    let text = "Token is invalid or expired";
+    assert_eq!(response.status, 401, "{response:?}");
+    assert_eq!(response.text(), format!(r#"{{"error":"invalid_token","error_description":"{text}"}}"#));
+    let challenge = format!(r#"Bearer realm="bookings", error="invalid_token", error_description="{text}""#);
+    assert_eq!(response.headers_named("www-authenticate"), [challenge]);
+    assert_eq!(response.headers_named("cache-control"), ["no-store"]);
+}
 
 #[test]
 fn s2_1_none_garbage_and_expired_tokens_are_answered_with_401() {

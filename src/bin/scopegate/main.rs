@@ -1,7 +1,9 @@
-//! `scopegate`: checks configurations before Envoy loads them, with the code that the filter itself runs.
+//! `scopegate`: checks configurations before Envoy loads them, with the code that the filter itself runs, and makes
+//! them out of the settings of other gateways.
 
 mod check;
 mod find;
+mod import;
 mod input;
 mod path;
 mod yaml;
@@ -13,8 +15,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use self::check::Findings;
+use self::import::Import;
 
-/// Checks Scopegate configurations.
+/// Checks Scopegate configurations, and imports them.
 #[derive(Debug, Parser)]
 #[command(name = "scopegate", version)]
 struct Arguments {
@@ -33,11 +36,38 @@ enum Command {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Make a configuration out of the settings of another gateway
+    ///
+    /// Prints the configuration on the standard output, and on the standard error what is left to do. Exits with 0 if
+    /// all of the file was understood, with 1 if something is missing on that account, with 2 if the arguments are
+    /// wrong.
+    Import {
+        #[command(subcommand)]
+        source: Source,
+    },
+}
+
+/// Whose settings they are.
+#[derive(Debug, Subcommand)]
+enum Source {
+    /// The auth servers of a webMethods Microgateway
+    Webmethods {
+        /// A YAML file with security_settings.auth_servers, or with an authServerAlias in each document; - is the
+        /// standard input
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
-    let Command::Check { files } = Arguments::parse().command;
-    match check_all(&files, &mut io::stdout().lock()) {
+    let done = match Arguments::parse().command {
+        Command::Check { files } => check_all(&files, &mut io::stdout().lock()),
+        Command::Import { source: Source::Webmethods { file } } => {
+            let import = Import::webmethods(&input::read(&file));
+            import.print(&file, &mut io::stdout().lock(), &mut io::stderr().lock())
+        }
+    };
+    match done {
         Ok(true) => ExitCode::SUCCESS,
         // An error: nobody is there to read what is printed.
         Ok(false) | Err(_) => ExitCode::from(1),

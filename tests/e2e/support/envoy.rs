@@ -282,14 +282,15 @@ impl EnvoyBuilder {
 
         let dir = tempfile::tempdir().expect("a temporary directory");
         let file = |name: &str| dir.path().join(name);
-        std::fs::write(file("bootstrap.yaml"), self.bootstrap_yaml(dir.path())).expect("the bootstrap");
+        let (bootstrap, text) = self.bootstrap_file(dir.path());
+        std::fs::write(file(bootstrap), text).expect("the bootstrap");
         if self.dynamic {
             self.write_listeners(dir.path());
         }
         let log = std::fs::File::create(file("log")).expect("the log");
         let child = Command::new(binary)
             .arg("--config-path")
-            .arg(file("bootstrap.yaml"))
+            .arg(file(bootstrap))
             .arg("--admin-address-path")
             .arg(file("admin"))
             .args(["--use-dynamic-base-id", "--concurrency", &self.concurrency.to_string()])
@@ -309,11 +310,12 @@ impl EnvoyBuilder {
         }
     }
 
-    /// JSON, which is YAML as well, unless there is a block of YAML to refer to.
-    fn bootstrap_yaml(&self, dir: &Path) -> String {
+    /// The name of the bootstrap, by which Envoy tells how to read it, and its text: JSON, unless there is a block of
+    /// YAML to refer to.
+    fn bootstrap_file(&self, dir: &Path) -> (&'static str, String) {
         let bootstrap = self.bootstrap(dir);
         let Some(plugin) = &self.plugin_yaml else {
-            return bootstrap.to_string();
+            return ("bootstrap.json", bootstrap.to_string());
         };
         // Envoy leaves out what is tagged so, but knows its anchor.
         let mut yaml = String::from("!ignore plugin: &plugin\n");
@@ -322,7 +324,7 @@ impl EnvoyBuilder {
             let value = value.to_string().replace(&format!("\"{PLUGIN_ALIAS}\""), &format!("{PLUGIN_ALIAS} "));
             yaml.push_str(&format!("{key}: {value}\n"));
         }
-        yaml
+        ("bootstrap.yaml", yaml)
     }
 
     fn bootstrap(&self, dir: &Path) -> Value {

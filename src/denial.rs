@@ -170,7 +170,7 @@ impl Denial {
             Self::Target(TargetError::Path(error)) => error.reason(),
             Self::Target(TargetError::Host) => "bad_authority",
             Self::Target(TargetError::HostPort) => "host_port_decides",
-            Self::Target(TargetError::Route) => "identity_header_before_route",
+            Self::Target(TargetError::Route) => "removed_header_before_route",
             Self::NoRule => "no_rule",
             Self::NoCredentials => "no_credentials",
             Self::Credentials(error) => error.reason(),

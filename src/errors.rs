@@ -168,6 +168,8 @@ impl ErrorProfile {
             Challenge::None => None,
             Challenge::Realm => Some(format!("Bearer realm=\"{realm}\"")),
             Challenge::Error => Some(full()),
+            // No scope would help, and an empty list of them has no spelling (RFC 6750 §3).
+            Challenge::Scope if scope.tokens.is_empty() => Some(full()),
             Challenge::Scope if self.base == Base::Axway => {
                 let quantifier = if scope.any { "Any" } else { "All" };
                 let prose = format!("Scopes must match {quantifier} of these scopes:{}", scope.tokens);

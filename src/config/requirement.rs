@@ -163,7 +163,7 @@ fn read_claims(node: &Node<'_>, scene: Scene<'_>) -> Option<Requirement> {
     let mut members = node.map(MAX_CLAIMS)?;
     // Facts keep the values in the order in which they are first asked for; two documents that differ in the
     // order of keys alone mean the same.
-    members.sort_by(|(a, _), (b, _)| a.cmp(b));
+    members.sort_by_key(|(name, _)| *name);
     members.into_iter().map(read).collect::<Option<Vec<_>>>().map(Requirement::All)
 }
 

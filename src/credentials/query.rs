@@ -38,7 +38,7 @@ fn pieces(query: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// What follows each piece.
 fn separators(query: &[u8]) -> impl Iterator<Item = u8> {
-    query.iter().copied().filter(|b| is_separator(b)).chain([b'&'])
+    query.iter().copied().filter(is_separator).chain([b'&'])
 }
 
 fn is_separator(b: &u8) -> bool {

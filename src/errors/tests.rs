@@ -64,6 +64,14 @@ fn axway_answers_as_its_manual_prints_it() {
 }
 
 #[test]
+fn where_no_scope_would_help_a_challenge_names_none() {
+    for (_, base) in Base::WORDS {
+        let rendered = profile(base).render(Denial::InsufficientScope, &DemandedScope::default());
+        assert!(!rendered.challenge.is_some_and(|challenge| challenge.contains("scope=")), "{base:?}");
+    }
+}
+
+#[test]
 fn netiq_tells_nothing_apart_and_hides_even_what_is_not_there() {
     for base in [Base::Netiq, Base::NetiqHide] {
         let answers: Vec<_> = TOKEN_DENIALS

@@ -1,8 +1,9 @@
-//! `scopegate`: checks configurations before Envoy loads them, with the code that the filter itself runs, and
-//! shows the presets that they may name.
+//! `scopegate`: checks configurations before Envoy loads them, with the code that the filter itself runs, shows the
+//! presets that they may name, and makes them out of the settings of other gateways.
 
 mod check;
 mod find;
+mod import;
 mod input;
 mod path;
 mod presets;
@@ -15,8 +16,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use self::check::Findings;
+use self::import::Import;
 
-/// Checks Scopegate configurations and shows presets.
+/// Checks and imports Scopegate configurations, and shows presets.
 #[derive(Debug, Parser)]
 #[command(name = "scopegate", version)]
 struct Arguments {
@@ -43,6 +45,27 @@ enum Command {
         /// A preset
         name: Option<String>,
     },
+    /// Make a configuration out of the settings of another gateway
+    ///
+    /// Prints the configuration on the standard output, and on the standard error what is left to do. Exits with 0 if
+    /// all of the file was understood, with 1 if something is missing on that account, with 2 if the arguments are
+    /// wrong.
+    Import {
+        #[command(subcommand)]
+        source: Source,
+    },
+}
+
+/// Whose settings they are.
+#[derive(Debug, Subcommand)]
+enum Source {
+    /// The auth servers of a webMethods Microgateway
+    Webmethods {
+        /// A YAML file with security_settings.auth_servers, or with an authServerAlias in each document; - is the
+        /// standard input
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -51,6 +74,9 @@ fn main() -> ExitCode {
         Command::Check { files } => check_all(&files, out),
         Command::Presets { name: None } => presets::list(out),
         Command::Presets { name: Some(name) } => presets::show(&name, out),
+        Command::Import { source: Source::Webmethods { file } } => {
+            Import::webmethods(&input::read(&file)).print(&file, out, &mut io::stderr().lock())
+        }
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -15,8 +15,8 @@ pub const AXWAY_LEAK: &str = "leaked-client-secret";
 
 /// What the identity server at `addr` says of a token that it calls active.
 fn introspect(addr: SocketAddr, token: &str) -> Option<Map<String, Value>> {
-    let gateway = Caller::Basic(OidcProvider::GATEWAY_ID, OidcProvider::GATEWAY_SECRET);
-    let answer = send(addr, &gateway.request(OidcProvider::INTROSPECTION_PATH, &[("token", token)]));
+    let gateway = Client::Basic(OidcProvider::GATEWAY_ID, OidcProvider::GATEWAY_SECRET);
+    let answer = send(addr, &gateway.form(OidcProvider::INTROSPECTION_PATH, &[("token", token)]));
     // It does not introspect ID tokens, which is a 400.
     let members = (answer.status == 200).then(|| answer.json().as_object().expect("an object").clone())?;
     (members["active"] == true).then_some(members)

@@ -187,10 +187,6 @@ fn s2_21_a_good_signature_can_be_asked_about_too_and_a_bad_one_never_reaches_the
     let payload = token.split('.').nth(1).expect("a JWT");
     let claims: Value =
         serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).expect("base64url")).expect("JSON");
-    println!(
-        "{claims} {}",
-        String::from_utf8_lossy(&BASE64_URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap())
-    );
     let configuration = json!({
         "authorization_servers": [{
             "name": "identity",

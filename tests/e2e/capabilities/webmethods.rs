@@ -1,12 +1,29 @@
 //! S2: webMethods API Gateway.
 //!
-//! The statuses are those of RFC 6750. The product's own texts are the error profile `webmethods` of S2.1 and S2.13,
-//! and its applications are S2.7; neither exists yet.
+//! The statuses are those of RFC 6750, unless a test is about the error profile `webmethods`.
 
+mod applications;
+mod import;
+mod introspection;
+mod mapping;
+mod servers;
+
+use std::collections::BTreeMap;
 use std::thread;
 use std::time::Instant;
 
 use super::*;
+
+/// The profile `webmethods` tells nobody what is wrong with a token, nor that its scope is.
+#[track_caller]
+fn assert_refused_as_the_product_does(response: &Response) {
+    let text = "Token is invalid or expired";
+    assert_eq!(response.status, 401, "{response:?}");
+    assert_eq!(response.text(), format!(r#"{{"error":"invalid_token","error_description":"{text}"}}"#));
+    let challenge = format!(r#"Bearer realm="bookings", error="invalid_token", error_description="{text}""#);
+    assert_eq!(response.headers_named("www-authenticate"), [challenge]);
+    assert_eq!(response.headers_named("cache-control"), ["no-store"]);
+}
 
 #[test]
 fn s2_1_none_garbage_and_expired_tokens_are_answered_with_401() {
@@ -20,6 +37,27 @@ fn s2_1_none_garbage_and_expired_tokens_are_answered_with_401() {
     assert_refused(&send(envoy.addr("main"), &list().bearer("garbage")), Refusal::BadToken);
     assert_refused(&send(envoy.addr("main"), &list().bearer(&expired)), Refusal::BadToken);
     assert_eq!((identity.introspections(), upstream.request_count()), (2, 0));
+}
+
+#[test]
+fn s2_1_in_the_profile_garbage_and_expired_tokens_and_bad_credentials_look_alike() {
+    let identity = OidcProvider::builder().access_token_ttl(1).start();
+    let upstream = Upstream::start();
+    let configuration = with(bookings(&identity), &[("/errors", json!("webmethods"))]);
+    let envoy = gateway(&identity, &upstream).plugin(configuration).start();
+    let expired = identity.client_credentials("view");
+    thread::sleep(Duration::from_secs(1));
+
+    assert_refused(&send(envoy.addr("main"), &list()), Refusal::NoToken);
+    for credentials in ["Bearer garbage", &format!("Bearer {expired}"), "Bearer", "Bearer two tokens"] {
+        let response = send(envoy.addr("main"), &list().header("authorization", credentials));
+        assert_refused_as_the_product_does(&response);
+    }
+    // What is not about a token is told as ever.
+    assert_refused(&send(envoy.addr("main"), &Request::get("/admin").bearer("garbage")), Refusal::NoRule);
+    assert_refused(&send(envoy.addr("main"), &Request::get("/%2e%2e/bookings")), Refusal::Ambiguous);
+    assert_eq!(send(envoy.addr("main"), &Request::get("/healthz")).status, 200);
+    assert_eq!((identity.introspections(), upstream.request_count()), (2, 1));
 }
 
 #[test]
@@ -207,7 +245,7 @@ fn s2_6_each_api_is_closed_or_open_as_it_is_told() {
 }
 
 #[test]
-fn s2_8_public_and_confidential_clients_are_honoured_alike() {
+fn s2_8_public_and_confidential_clients_are_honoured_alike_also_when_an_adapter_names_none() {
     let (identity, upstream) = (OidcProvider::start(), Upstream::start());
     // The product's own introspection may leave the client out: an adapter in front of the real server does.
     let adapter = ScriptedServer::in_front_of(identity.addr(), |mut answer| {
@@ -241,7 +279,7 @@ fn s2_8_public_and_confidential_clients_are_honoured_alike() {
 }
 
 #[test]
-fn s2_9_a_token_that_never_expires_is_asked_about_again_after_max_ttl() {
+fn s2_9_a_token_that_an_adapter_says_never_expires_is_asked_about_again_after_max_ttl() {
     const MAX_TTL: Duration = Duration::from_secs(2);
     let (identity, upstream) = (OidcProvider::start(), Upstream::start());
     // oidc-provider gives every token an end. An adapter takes it off as webMethods says "never", or puts it where WSO2
@@ -352,13 +390,48 @@ fn s2_13_a_call_out_of_scope_is_told_the_scope_and_an_invalid_token_is_not() {
     let envoy = gateway(&identity, &upstream).plugin(with(bookings(&identity), &changes)).start();
     let view = identity.client_credentials("view");
 
-    // The product answers both with "Token is invalid or expired": profile `webmethods`, still to come in this row.
     let response = send(envoy.addr("main"), &book().bearer(&view));
     assert_refused(&response, Refusal::LacksScope("book"));
     let response = send(envoy.addr("main"), &cancel().bearer(&view));
     assert_refused(&response, Refusal::LacksScope("book cancel admin"));
     let response = send(envoy.addr("main"), &cancel().bearer("garbage"));
     assert_refused(&response, Refusal::BadToken);
+    assert_eq!(upstream.request_count(), 0);
+}
+
+#[test]
+fn s2_13_the_profile_says_401_for_both_or_403_where_a_response_is_overridden() {
+    let (identity, upstream) = (OidcProvider::start(), Upstream::start());
+    let by = |errors: Value| with(bookings(&identity), &[("/errors", errors)]);
+    let status = json!({ "insufficient_scope": { "status": 403 } });
+    let text = json!({
+        "insufficient_scope": {
+            "status": 403,
+            "content_type": "text/plain",
+            "body": "{status}: {error_description} ({scope})",
+            "challenge": false,
+        },
+    });
+    let envoy = gateway(&identity, &upstream)
+        .plugin(by(json!("webmethods")))
+        .listener("status", ListenerSpec::new().plugin(by(json!({ "profile": "webmethods", "responses": status }))))
+        .listener("text", ListenerSpec::new().plugin(by(json!({ "profile": "webmethods", "responses": text }))))
+        .start();
+    let view = identity.client_credentials("view");
+    let answer = |listener: &str, token: &str| send(envoy.addr(listener), &book().bearer(token));
+
+    assert_refused_as_the_product_does(&answer("main", &view));
+    let overridden = answer("status", &view);
+    assert_eq!(overridden.status, 403, "{overridden:?}");
+    assert_refused_as_the_product_does(&Response { status: 401, ..overridden });
+    let overridden = answer("text", &view);
+    assert_eq!((overridden.status, overridden.text()), (403, "403: Token is invalid or expired (book)".to_owned()));
+    assert_eq!(overridden.headers_named("content-type"), ["text/plain; charset=utf-8"]);
+    assert!(overridden.headers_named("www-authenticate").is_empty(), "{overridden:?}");
+    // Only calls out of scope are told otherwise.
+    for listener in ["main", "status", "text"] {
+        assert_refused_as_the_product_does(&answer(listener, "garbage"));
+    }
     assert_eq!(upstream.request_count(), 0);
 }
 
@@ -405,6 +478,57 @@ fn s2_14_the_application_learns_who_called() {
         let left = upstream.requests().remove(0).headers;
         let named = |name: &str| left.iter().any(|(other, _)| other == name);
         assert!(!named("x-owner") && !named("x-department"), "{left:?}");
+    }
+}
+
+#[test]
+fn s2_14_every_property_and_any_claim_can_be_forwarded_and_what_is_missing_leaves_no_header() {
+    let (identity, upstream) = (OidcProvider::start(), Upstream::start());
+    let headers = json!({
+        "x-client": "client_id",
+        "x-owner": "owner",
+        "x-issuer": "issuer",
+        "x-audience": "audience",
+        "x-server": "authorization_server",
+        "x-department": "claims.department",
+        // Words for properties are claims with `claims.` in front, and claims lie at any depth.
+        "x-raw-client": "claims.client_id",
+        "x-realm-roles": "claims.realm_access.roles",
+        "x-realm": "claims.realm_access",
+        "x-nothing": "claims.nothing.at.all",
+        "x-application": "application",
+    });
+    let configuration = with(bookings(&identity), &[("/upstream", json!({ "headers": headers }))]);
+    let envoy = gateway(&identity, &upstream).plugin(configuration).start();
+    let names = headers.as_object().expect("an object").keys();
+    let forged = names.fold(list(), |request, name| request.header(name, "${request.authorization.clientId}"));
+    let seen = |token: &str| {
+        upstream.clear();
+        assert_eq!(status(&envoy, forged.clone(), token), 200);
+        let passed = upstream.requests().remove(0).headers.into_iter().filter(|(name, _)| headers.get(name).is_some());
+        passed.map(|(name, value)| (name, String::from_utf8(value).expect("ASCII"))).collect::<BTreeMap<_, _>>()
+    };
+    let expected = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<BTreeMap<_, _>>()
+    };
+    let issuer = identity.issuer();
+    let alice = identity.password("alice", "alice-pw", "view").access_token;
+    let alone = identity.client_credentials("view");
+
+    // The second time from the cache.
+    for _ in 0..2 {
+        let shared = [("x-issuer", &*issuer), ("x-audience", AUDIENCE), ("x-server", "identity")];
+        let of_alice = [
+            ("x-client", "web"),
+            ("x-raw-client", "web"),
+            ("x-owner", "alice"),
+            ("x-department", "time travel"),
+            ("x-realm-roles", "admin"),
+        ];
+        assert_eq!(seen(&alice), expected(&[&shared[..], &of_alice].concat()));
+        // A client alone: what the answer lacks is absent, and nobody sees a template.
+        let of_client = [("x-client", "traveller"), ("x-raw-client", "traveller")];
+        assert_eq!(seen(&alone), expected(&[&shared[..], &of_client].concat()));
     }
 }
 

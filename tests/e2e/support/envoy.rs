@@ -136,6 +136,9 @@ fn cluster(name: &str, addr: SocketAddr) -> Value {
     })
 }
 
+/// Stands where `plugin_yaml` puts its alias.
+const PLUGIN_ALIAS: &str = "*plugin";
+
 #[derive(Clone, Debug)]
 pub struct EnvoyBuilder {
     listeners: Vec<(String, ListenerSpec)>,
@@ -148,6 +151,7 @@ pub struct EnvoyBuilder {
     wasm_log_level: String,
     filter: bool,
     dynamic: bool,
+    plugin_yaml: Option<String>,
 }
 
 impl EnvoyBuilder {
@@ -170,6 +174,12 @@ impl EnvoyBuilder {
 
     pub fn plugin_json(self, text: &str) -> Self {
         self.main(|spec| spec.plugin_json(text))
+    }
+
+    /// The configuration as YAML, which Envoy itself reads and makes a Struct of.
+    pub fn plugin_yaml(mut self, yaml: &str) -> Self {
+        self.plugin_yaml = Some(yaml.to_owned());
+        self.main(|spec| spec.plugin_any("google.protobuf.Struct", json!(PLUGIN_ALIAS)))
     }
 
     pub fn route(self, route: RouteSpec) -> Self {
@@ -287,14 +297,15 @@ impl EnvoyBuilder {
 
         let dir = tempfile::tempdir().expect("a temporary directory");
         let file = |name: &str| dir.path().join(name);
-        std::fs::write(file("bootstrap.json"), self.bootstrap(dir.path()).to_string()).expect("the bootstrap");
+        let (bootstrap, text) = self.bootstrap_file(dir.path());
+        std::fs::write(file(bootstrap), text).expect("the bootstrap");
         if self.dynamic {
             self.write_listeners(dir.path());
         }
         let log = std::fs::File::create(file("log")).expect("the log");
         let child = Command::new(binary)
             .arg("--config-path")
-            .arg(file("bootstrap.json"))
+            .arg(file(bootstrap))
             .arg("--admin-address-path")
             .arg(file("admin"))
             .args(["--use-dynamic-base-id", "--concurrency", &self.concurrency.to_string()])
@@ -313,6 +324,23 @@ impl EnvoyBuilder {
             Ok(()) => Ok(envoy),
             Err(error) => Err(format!("{error}; the log ends with:\n{}", envoy.log_tail())),
         }
+    }
+
+    /// The name of the bootstrap, by which Envoy tells how to read it, and its text: JSON, unless there is a block of
+    /// YAML to refer to.
+    fn bootstrap_file(&self, dir: &Path) -> (&'static str, String) {
+        let bootstrap = self.bootstrap(dir);
+        let Some(plugin) = &self.plugin_yaml else {
+            return ("bootstrap.json", bootstrap.to_string());
+        };
+        // Envoy leaves out what is tagged so, but knows its anchor.
+        let mut yaml = String::from("!ignore plugin: &plugin\n");
+        yaml.extend(plugin.lines().map(|line| format!("  {line}\n")));
+        for (key, value) in bootstrap.as_object().expect("an object") {
+            let value = value.to_string().replace(&format!("\"{PLUGIN_ALIAS}\""), &format!("{PLUGIN_ALIAS} "));
+            yaml.push_str(&format!("{key}: {value}\n"));
+        }
+        ("bootstrap.yaml", yaml)
     }
 
     fn bootstrap(&self, dir: &Path) -> Value {
@@ -443,6 +471,7 @@ impl Envoy {
             wasm_log_level: "trace".to_owned(),
             filter: true,
             dynamic: false,
+            plugin_yaml: None,
         }
     }
 

@@ -2,7 +2,7 @@
 //! Its access tokens are JWTs that can be introspected, and the `aud` of its answers is the scope.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpSocket;
 
-use super::{Browser, Client, Endpoints, ServerProcess, Tokens};
+use super::{Browser, Client, Endpoints, ServerProcess, SigningKey, Tokens};
 use crate::support::http::{Request, try_send};
 use crate::support::in_repository;
 use crate::support::scripted::ScriptedServer;
@@ -74,8 +74,13 @@ impl Glewlwyd {
     #[track_caller]
     fn set_up(&self, access_token_ttl: u64) {
         let mut admin = self.logged_in("admin", "password");
+        let key = SigningKey::rs256();
+        // As it stands inside a JSON string.
+        let pem = |path: PathBuf| std::fs::read_to_string(path).expect("a key").replace('\n', "\\n");
         let text = template("setup.json")
             .replace("@ISSUER@", &self.issuer())
+            .replace("@PRIVATE_KEY@", &pem(key.private_pem()))
+            .replace("@PUBLIC_KEY@", &pem(key.public_pem()))
             .replace("\"@ACCESS_TOKEN_TTL@\"", &access_token_ttl.to_string());
         let steps: Value = serde_json::from_str(&text).expect("setup.json");
         for step in steps.as_array().expect("a list of steps") {

@@ -1,0 +1,432 @@
+//! The settings of a Microgateway as they are written: `security_settings.auth_servers`, or the serialized
+//! authServerAlias and gateway scopes by themselves, a document each.
+
+use std::collections::BTreeSet;
+
+use scopegate::{Json, Problem};
+
+use super::Remark;
+use crate::find::{Members, items, members};
+use crate::input::Input;
+use crate::path::{Path, shown};
+use crate::yaml;
+
+/// Everything of a file that was understood, and remarks on the rest.
+#[derive(Debug, Default)]
+pub(super) struct Settings {
+    pub(super) aliases: Vec<Alias>,
+    pub(super) gateway_scopes: Vec<GatewayScope>,
+    pub(super) remarks: Vec<Remark>,
+    document: Option<usize>,
+}
+
+/// A place in the file that later remarks may be about.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    document: Option<usize>,
+    path: String,
+}
+
+/// A serialized authServerAlias. What it leaves out, or says to be null, is `None`.
+#[derive(Debug)]
+pub(super) struct Alias {
+    pub(super) place: Place,
+    pub(super) id: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) description: Option<String>,
+    pub(super) owner: Option<String>,
+    pub(super) scopes: Vec<Described>,
+    pub(super) local: Option<LocalIntrospection>,
+    pub(super) remote: Option<RemoteIntrospection>,
+}
+
+/// A name and what it means.
+#[derive(Debug)]
+pub(super) struct Described {
+    pub(super) name: String,
+    pub(super) description: Option<String>,
+}
+
+/// How the gateway verifies JWTs by itself.
+#[derive(Debug)]
+pub(super) struct LocalIntrospection {
+    pub(super) place: Place,
+    pub(super) issuer: Option<String>,
+    pub(super) trust_store: Option<String>,
+    /// Where its keys come from. With none, the rest is a form that nobody filled in.
+    pub(super) keys: Vec<String>,
+    pub(super) description: Option<String>,
+}
+
+/// Where the gateway asks about tokens.
+#[derive(Debug)]
+pub(super) struct RemoteIntrospection {
+    pub(super) place: Place,
+    pub(super) endpoint: Option<String>,
+    pub(super) client_id: Option<String>,
+    pub(super) secret: Secret,
+    pub(super) user: Option<String>,
+}
+
+/// What the file says of a secret. The secret itself goes no further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Secret {
+    Absent,
+    Masked,
+    Present,
+}
+
+/// Scopes of authorization servers and the APIs or API scopes that they open.
+#[derive(Debug)]
+pub(super) struct GatewayScope {
+    pub(super) place: Place,
+    pub(super) id: Option<String>,
+    pub(super) owner: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) description: Option<String>,
+    pub(super) audience: Option<String>,
+    pub(super) opens: Vec<String>,
+    pub(super) required: Vec<RequiredScope>,
+}
+
+#[derive(Debug)]
+pub(super) struct RequiredScope {
+    pub(super) place: Place,
+    pub(super) alias: String,
+    pub(super) scope: String,
+}
+
+/// What issues tokens or talks to those who do; nothing of it is about a request to an API.
+const OF_ISSUING: &[&str] =
+    &["authServerType", "discoveryURL", "supportedGrantTypes", "metadata", "tokenGeneratorConfig"];
+const SCOPE_LISTS: &[&str] = &["gatewayScopes", "gateway_scopes"];
+
+impl Settings {
+    pub(super) fn read(input: &Input) -> Self {
+        let mut settings = Self::default();
+        let several = input.documents.len() > 1;
+        for (number, document) in (1_usize..).zip(&input.documents) {
+            settings.document = several.then_some(number);
+            settings.read_document(document);
+        }
+        settings.document = None;
+        settings.remarks.extend(input.problem.clone().map(|problem| Remark { document: None, problem, serious: true }));
+        settings
+    }
+
+    /// Says that something is missing from the configuration, and what to do about it.
+    pub(super) fn problem(&mut self, place: &Place, problem: impl Into<String>, hint: impl Into<String>) {
+        self.remark(place, problem.into(), hint.into(), true);
+    }
+
+    /// Says what the operator should know though all is well.
+    pub(super) fn note(&mut self, place: &Place, problem: impl Into<String>, hint: impl Into<String>) {
+        self.remark(place, problem.into(), hint.into(), false);
+    }
+
+    fn remark(&mut self, place: &Place, problem: String, hint: String, serious: bool) {
+        let problem = Problem { path: place.path.clone(), problem, hint };
+        self.remarks.push(Remark { document: place.document, problem, serious });
+    }
+
+    fn place(&self, path: &Path<'_>) -> Place {
+        Place { document: self.document, path: path.to_string() }
+    }
+
+    fn wrong(&mut self, path: &Path<'_>, problem: &str, hint: &str) {
+        self.problem(&self.place(path), problem, hint);
+    }
+
+    fn not_understood(&mut self, path: &Path<'_>) {
+        self.wrong(path, "is not understood, so it is left out", "see whether Scopegate needs to know of it");
+    }
+
+    fn read_document(&mut self, document: &Json) {
+        let root = Path::Root;
+        let has = |names: &[&str]| {
+            members(document).is_some_and(|members| members.iter().any(|(key, _)| names.contains(&key.as_str())))
+        };
+        if *document == Json::Null {
+            // Nothing stands between two separators.
+        } else if has(&["requiredAuthScopes", "apiScopes", "scopeName"]) {
+            self.read_gateway_scope(&root, document);
+        } else if has(&["remoteIntrospectionConfig", "localIntrospectionConfig", "type"]) {
+            self.read_alias(&root, document);
+        } else {
+            for (key, value) in self.object(&root, document) {
+                let path = root.key(key);
+                match key.as_str() {
+                    "security_settings" => {
+                        for (key, value) in self.object(&path, value) {
+                            self.read_section(&path.key(key), key, value);
+                        }
+                    }
+                    _ => self.read_section(&path, key, value),
+                }
+            }
+        }
+    }
+
+    fn read_section(&mut self, path: &Path<'_>, key: &str, value: &Json) {
+        if key == "auth_servers" {
+            self.each(path, value, Self::read_serialized_alias);
+        } else if SCOPE_LISTS.contains(&key) {
+            self.each(path, value, Self::read_gateway_scope);
+        } else {
+            self.not_understood(path);
+        }
+    }
+
+    /// An alias, or the text of one.
+    fn read_serialized_alias(&mut self, path: &Path<'_>, value: &Json) {
+        let Json::String(text) = value else {
+            return self.read_alias(path, value);
+        };
+        let (documents, problem) = yaml::read(text);
+        if let Some(problem) = problem {
+            self.wrong(
+                path,
+                &format!("holds YAML that cannot be read: {}: {}", problem.path, problem.problem),
+                "mend it",
+            );
+        }
+        if documents.len() > 1 {
+            self.wrong(path, "holds several documents", "write an item for each");
+        }
+        for document in &documents {
+            self.read_alias(path, document);
+        }
+    }
+
+    fn read_alias(&mut self, path: &Path<'_>, value: &Json) {
+        let mut alias = Alias {
+            place: self.place(path),
+            id: None,
+            name: None,
+            description: None,
+            owner: None,
+            scopes: Vec::new(),
+            local: None,
+            remote: None,
+        };
+        let members = self.object(path, value);
+        if members.is_empty() {
+            return;
+        }
+        for (key, value) in members {
+            let path = path.key(key);
+            match key.as_str() {
+                "id" => alias.id = self.text(&path, value),
+                "name" => alias.name = self.text(&path, value),
+                "description" => alias.description = self.text(&path, value),
+                "owner" => alias.owner = self.text(&path, value),
+                "type" => {
+                    if self.text(&path, value).is_some_and(|found| found != "authServerAlias") {
+                        self.wrong(
+                            &path,
+                            "is not authServerAlias",
+                            "give aliases of other types to whoever needs them",
+                        );
+                        return;
+                    }
+                }
+                "scopes" => self.each(&path, value, |this, path, value| {
+                    alias.scopes.extend(this.read_described(path, value));
+                }),
+                "localIntrospectionConfig" => alias.local = self.read_local(&path, value),
+                "remoteIntrospectionConfig" => alias.remote = self.read_remote(&path, value),
+                "sslConfig" => self.note(
+                    &self.place(&path),
+                    "is not imported",
+                    "put the key and the trusted certificates into the TLS context of the Envoy cluster",
+                ),
+                key if SCOPE_LISTS.contains(&key) => self.each(&path, value, Self::read_gateway_scope),
+                key if OF_ISSUING.contains(&key) => {
+                    self.note(
+                        &self.place(&path),
+                        "is not imported",
+                        "leave issuing tokens to the authorization server",
+                    );
+                }
+                _ => self.not_understood(&path),
+            }
+        }
+        self.aliases.push(alias);
+    }
+
+    fn read_local(&mut self, path: &Path<'_>, value: &Json) -> Option<LocalIntrospection> {
+        let mut local = LocalIntrospection {
+            place: self.place(path),
+            issuer: None,
+            trust_store: None,
+            keys: Vec::new(),
+            description: None,
+        };
+        for (key, value) in self.object(path, value) {
+            let path = path.key(key);
+            match key.as_str() {
+                "issuer" => local.issuer = self.text(&path, value),
+                "trustStoreAlias" => local.trust_store = self.text(&path, value),
+                "jwksuri" | "certificateAlias" => local.keys.extend(self.text(&path, value)),
+                "description" => local.description = self.text(&path, value),
+                "useLocalClockSkew" => {
+                    let hint = "keep the clocks right: an expired token is refused to the second";
+                    self.note(&self.place(&path), "is not imported", hint);
+                }
+                _ => self.not_understood(&path),
+            }
+        }
+        let is_empty = local.issuer.is_none() && local.trust_store.is_none() && local.keys.is_empty();
+        (!is_empty || local.description.is_some()).then_some(local)
+    }
+
+    fn read_remote(&mut self, path: &Path<'_>, value: &Json) -> Option<RemoteIntrospection> {
+        let mut remote = RemoteIntrospection {
+            place: self.place(path),
+            endpoint: None,
+            client_id: None,
+            secret: Secret::Absent,
+            user: None,
+        };
+        for (key, value) in self.object(path, value) {
+            let path = path.key(key);
+            match key.as_str() {
+                "introspectionEndpoint" => remote.endpoint = self.text(&path, value),
+                "clientId" => remote.client_id = self.text(&path, value),
+                "clientSecret" => {
+                    remote.secret = match self.text(&path, value) {
+                        None => Secret::Absent,
+                        Some(secret) if secret.chars().all(|c| c == '*') => Secret::Masked,
+                        Some(_) => Secret::Present,
+                    };
+                }
+                "user" => remote.user = self.text(&path, value),
+                _ => self.not_understood(&path),
+            }
+        }
+        (remote.endpoint.is_some() || remote.client_id.is_some()).then_some(remote)
+    }
+
+    fn read_described(&mut self, path: &Path<'_>, value: &Json) -> Option<Described> {
+        let (mut name, mut description) = (None, None);
+        for (key, value) in self.object(path, value) {
+            let path = path.key(key);
+            match key.as_str() {
+                "name" => name = self.text(&path, value),
+                "description" => description = self.text(&path, value),
+                _ => self.not_understood(&path),
+            }
+        }
+        if name.is_none() {
+            self.wrong(path, "has no `name`", "name the scope");
+        }
+        Some(Described { name: name?, description })
+    }
+
+    fn read_gateway_scope(&mut self, path: &Path<'_>, value: &Json) {
+        let mut scope = GatewayScope {
+            place: self.place(path),
+            id: None,
+            owner: None,
+            name: None,
+            description: None,
+            audience: None,
+            opens: Vec::new(),
+            required: Vec::new(),
+        };
+        for (key, value) in self.object(path, value) {
+            let path = path.key(key);
+            match key.as_str() {
+                "scopeName" => scope.name = self.text(&path, value),
+                "scopeDescription" => scope.description = self.text(&path, value),
+                "audience" => scope.audience = self.text(&path, value),
+                "apiScopes" => self.each(&path, value, |this, path, value| {
+                    scope.opens.extend(this.text(path, value));
+                }),
+                "requiredAuthScopes" => self.each(&path, value, |this, path, value| {
+                    scope.required.extend(this.read_required(path, value));
+                }),
+                "id" => scope.id = self.text(&path, value),
+                "owner" => scope.owner = self.text(&path, value),
+                // It says what the members have said already.
+                "type" => {}
+                _ => self.not_understood(&path),
+            }
+        }
+        self.gateway_scopes.push(scope);
+    }
+
+    fn read_required(&mut self, path: &Path<'_>, value: &Json) -> Option<RequiredScope> {
+        let (mut alias, mut scope) = (None, None);
+        for (key, value) in self.object(path, value) {
+            let path = path.key(key);
+            match key.as_str() {
+                "authServerAlias" => alias = self.text(&path, value),
+                "scopeName" => scope = self.text(&path, value),
+                _ => self.not_understood(&path),
+            }
+        }
+        if alias.is_none() || scope.is_none() {
+            self.wrong(path, "lacks `authServerAlias` or `scopeName`, so it is left out", "write both");
+        }
+        Some(RequiredScope { place: self.place(path), alias: alias?, scope: scope? })
+    }
+
+    /// The members of an object, none of null or of anything else.
+    fn object<'j>(&mut self, path: &Path<'_>, value: &'j Json) -> &'j Members {
+        let Some(members) = members(value) else {
+            if *value != Json::Null {
+                self.wrong(path, "is no object, so it is left out", "indent its members below it");
+            }
+            return &[];
+        };
+        let mut seen = BTreeSet::new();
+        for (key, _) in members {
+            if !seen.insert(key) {
+                self.wrong(&path.key(key), "duplicate key", "keep one of them");
+            }
+        }
+        members
+    }
+
+    fn each(&mut self, path: &Path<'_>, value: &Json, mut read: impl FnMut(&mut Self, &Path<'_>, &Json)) {
+        if !matches!(value, Json::Array(_) | Json::Null) {
+            self.wrong(path, "is no list, so it is left out", "write - before each of its items");
+        }
+        for (index, item) in items(value).iter().enumerate() {
+            read(self, &path.index(index), item);
+        }
+    }
+
+    /// A text that says something.
+    fn text(&mut self, path: &Path<'_>, value: &Json) -> Option<String> {
+        match value {
+            Json::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
+            Json::Null => None,
+            Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => {
+                self.wrong(path, "is no string, so it is left out", "put the text in quotes");
+                None
+            }
+        }
+    }
+}
+
+impl Place {
+    /// The member `key` of what stands there.
+    pub(super) fn key(&self, key: &str) -> Self {
+        let dot = if self.path.is_empty() { "" } else { "." };
+        Self { document: self.document, path: format!("{}{dot}{key}", self.path) }
+    }
+
+    /// The file as a whole.
+    pub(super) fn file() -> Self {
+        Self { document: None, path: String::new() }
+    }
+}
+
+impl Alias {
+    /// What others call it.
+    pub(super) fn label(&self) -> String {
+        shown(self.name.as_deref().or(self.id.as_deref()).unwrap_or_default())
+    }
+}

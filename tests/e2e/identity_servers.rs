@@ -115,7 +115,9 @@ mod glewlwyd {
     #[test]
     fn the_audience_is_the_scope_unless_the_client_names_a_resource() {
         let (identity, upstream) = (Glewlwyd::start(), Upstream::start());
-        let envoy = gateway(with(&[("/audience", json!([AUDIENCE]))]), identity.addr(), &upstream).start();
+        // So the preset does not take it for one; where every client names its resource, it can be told to.
+        let changes = [("/audience", json!([AUDIENCE])), ("/introspection/answer", json!({ "audience": ["aud"] }))];
+        let envoy = gateway(with(&changes), identity.addr(), &upstream).start();
         let form = [("grant_type", "client_credentials"), ("scope", "view"), ("resource", AUDIENCE)];
         let for_bookings = identity.endpoints().tokens(Client::TRAVELLER, &form).access_token;
 

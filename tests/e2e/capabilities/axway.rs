@@ -460,9 +460,9 @@ fn s1_8_adapter_token_information_is_asked_for_by_post_and_get_and_counts() {
         assert_eq!(call.headers_named("authorization"), [""; 0]);
         assert_eq!(send(envoy.addr(listener), &book().bearer(&alice)).status, 200);
         assert_refused(&send(envoy.addr(listener), &cancel().bearer(&alice)), Refusal::LacksScope("cancel"));
-        // A client alone owns its token.
+        // A client that acts for itself is no user, whatever the answer calls it.
         let alone = identity.client_credentials("view");
-        assert_eq!(told(&alone), ["traveller", "traveller", "view", "", "Bearer"]);
+        assert_eq!(told(&alone), ["traveller", "", "view", "", "Bearer"]);
 
         // All of these it answers with 400 and not a word.
         upstream.clear();

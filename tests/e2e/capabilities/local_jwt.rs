@@ -214,7 +214,7 @@ fn s2_21_a_good_signature_can_be_asked_about_too_and_a_bad_one_never_reaches_the
     assert_refused(&send(envoy.addr("main"), &list().bearer(&tampered)), Refusal::BadToken);
     assert_eq!(glewlwyd.introspections(), asked);
     // Revoked, and seen to be.
-    let web = glewlwyd.password("alice", "alice-password", "view").access_token;
+    let web = glewlwyd.password("alice", "alice-pw", "view").access_token;
     assert_eq!(status(&envoy, list(), &web), 200);
     glewlwyd.revoke(&web);
     assert_eq!(status(&envoy, list(), &web), 401);

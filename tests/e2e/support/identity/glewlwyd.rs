@@ -125,7 +125,7 @@ impl Glewlwyd {
 
     /// How many introspections were asked of `addr`, exactly.
     pub fn introspections(&self) -> usize {
-        self.front.call_count()
+        self.front.calls().iter().filter(|call| call.path.starts_with(Self::INTROSPECTION_PATH.as_bytes())).count()
     }
 
     /// A token of the gateway that lets it ask.

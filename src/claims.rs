@@ -118,6 +118,30 @@ impl Claims {
     }
 }
 
+impl Claims {
+    /// These claims, within what a token says of itself whose signature is good: it ends no later, begins no
+    /// sooner, is meant for nobody else, and is bound to what it is bound to.
+    pub(crate) fn confined_by(self, signed: &Self) -> Self {
+        let audience = match (self.audience.is_empty(), signed.audience.is_empty()) {
+            (true, _) => signed.audience.clone(),
+            (false, true) => self.audience,
+            (false, false) => self.audience.into_iter().filter(|one| signed.audience.contains(one)).collect(),
+        };
+        Self {
+            expires_at: match (self.expires_at, signed.expires_at) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            },
+            not_before: self.not_before.max(signed.not_before),
+            issuer: self.issuer.or_else(|| signed.issuer.clone()),
+            audience,
+            kind: if self.kind == TokenKind::Bearer { signed.kind } else { self.kind },
+            vouched_by: signed.vouched_by,
+            ..self
+        }
+    }
+}
+
 /// No value, the value as `read` takes it, or `None` if it is of another type.
 #[expect(clippy::option_option, reason = "absent, there, or of another type")]
 fn optional<T>(value: Option<&Json>, read: impl FnOnce(&Json) -> Option<T>) -> Option<Option<T>> {

@@ -30,7 +30,7 @@ use crate::credentials::Locations;
 use crate::errors::ErrorProfile;
 use crate::forward::HeaderName;
 use crate::json::Json;
-use crate::policy::Policy;
+use crate::policy::{Access, Policy};
 use crate::property::Property;
 use crate::request::PathOptions;
 use crate::requirement::Requirement;
@@ -195,6 +195,7 @@ fn read(root: &Node<'_>, document: &Json, environment: &dyn Fn(&str) -> Option<S
     }
 
     let (servers, upstream) = (servers?, upstream?);
+    note_same_issuers(&object, &policy, &servers);
     let fingerprint = fingerprint(document, &servers);
     let (_, _, _) = (apis?, requirement?, realm?);
     Some(Config {
@@ -210,6 +211,28 @@ fn read(root: &Node<'_>, document: &Json, environment: &dyn Fn(&str) -> Option<S
         policy,
         fingerprint,
     })
+}
+
+/// Notes every rule that takes tokens of one issuer from two entries of which one asks about them and the other
+/// does not: what the first calls revoked the second would honour.
+fn note_same_issuers(root: &Object<'_>, policy: &Policy, servers: &[AuthorizationServer]) {
+    let asks = |server: &AuthorizationServer| server.jwt.as_ref().is_none_or(|jwt| jwt.introspects);
+    for rule in &policy.rules {
+        let Access::Protected { servers: indices, .. } = &rule.access else { continue };
+        let of_rule: Vec<&AuthorizationServer> = indices.iter().filter_map(|index| servers.get(*index)).collect();
+        let contradicts = |a: &AuthorizationServer, b: &AuthorizationServer| {
+            a.issuer.is_some() && a.issuer == b.issuer && asks(a) != asks(b)
+        };
+        if of_rule.iter().any(|a| of_rule.iter().any(|b| contradicts(a, b))) {
+            root.note(
+                format!(
+                    "rule `{}` takes tokens of one issuer both with and without asking about them",
+                    shown(&rule.name)
+                ),
+                "write jwt.introspect: true in both entries, or name one of them",
+            );
+        }
+    }
 }
 
 /// Notes what would have Envoy route anew after the decision: credentials that are taken out of where Envoy may

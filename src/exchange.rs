@@ -136,8 +136,8 @@ impl Exchange {
                 verification::begin(self, candidate, server, jwt, false, gate, now)
             }
             (_, Some(endpoint)) => {
-                let endpoint = Rc::clone(endpoint);
-                call::introspect(self, candidate, server, endpoint, gate, now)
+                let question = call::Question { endpoint: Rc::clone(endpoint), signed: None };
+                call::introspect(self, candidate, server, question, gate, now)
             }
             (Some(_), None) => self.reject(candidate, Denial::MalformedJwt, gate),
             (None, None) => self.try_next(candidate, gate),

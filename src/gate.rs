@@ -129,7 +129,8 @@ impl Gate {
         }
         // Likewise for credentials that nobody looks at here.
         let reroutes = || self.policy.follows_route(&target) && self.removes_credentials(head);
-        if self.needs_route && rule.access == Access::Public && reroutes() {
+        let is_anonymous = rule.access == Access::Public || preflight.is_some() && rule.cors_preflight;
+        if self.needs_route && is_anonymous && reroutes() {
             return self.refuse(Denial::Target(TargetError::Route), Some(rule));
         }
         if let Some(permit) = authorize_anonymous(rule, preflight.is_some()) {

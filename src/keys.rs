@@ -33,10 +33,10 @@ impl Gate {
         };
         let time = UnixTime::from_millis(u64::from_le_bytes(*time));
         if time <= now
-            && server.keys.borrow().are_older_than(time)
+            && server.keys.borrow().are_older_than(time, now)
             && let Ok(set) = KeySet::parse(json)
         {
-            server.keys.borrow_mut().keep(set, time);
+            server.keys.borrow_mut().keep(set, time, now);
         }
     }
 
@@ -57,12 +57,18 @@ impl Gate {
     }
 
     /// Takes the answer to such a request, which was sent at `asked_at`.
-    pub fn answer_keys(&self, server: usize, answer: CalloutAnswer<'_>, asked_at: UnixTime) -> Option<KeysAnswered> {
+    pub fn answer_keys(
+        &self,
+        server: usize,
+        answer: CalloutAnswer<'_>,
+        asked_at: UnixTime,
+        now: UnixTime,
+    ) -> Option<KeysAnswered> {
         let server = self.servers.get(server)?;
         let understood = server.config.jwt.as_ref()?.keys.understand(answer);
         Some(match understood {
             Ok(set) => {
-                server.keys.borrow_mut().keep(set, asked_at);
+                server.keys.borrow_mut().keep(set, asked_at, now);
                 let publish = server.publish_keys(answer, asked_at);
                 KeysAnswered { outcome: crate::exchange::KEYS, trouble: None, publish }
             }

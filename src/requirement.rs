@@ -318,7 +318,16 @@ impl ScopeTemplate {
             Part::Text(text) => text.is_empty() || ScopeToken::parse(text).is_ok(),
             Part::Place(_) => true,
         });
-        texts_are_sound && self.0.iter().any(|part| matches!(part, Part::Place(_)))
+        let apart = |text: &str| text.contains(|c: char| !c.is_alphanumeric());
+        // Between two places something must stand that neither can hold.
+        let inner = self.0.iter().skip(1).take(self.0.len().saturating_sub(2));
+        let places_are_apart = inner.filter_map(|part| match part {
+            Part::Text(text) => Some(text),
+            Part::Place(_) => None,
+        });
+        texts_are_sound
+            && places_are_apart.clone().all(|text| apart(text))
+            && self.0.iter().any(|part| matches!(part, Part::Place(_)))
     }
 
     /// Whether a segment of the path stays within its place: with a `.` or `*` it would reach other places in the

@@ -124,3 +124,24 @@ fn tokens_that_are_no_bearer_access_tokens_are_recognised() {
     }
     assert_eq!(claims(r#"{"token_type":"Bearer"}"#).unwrap().kind, TokenKind::NotAccess);
 }
+
+#[test]
+fn an_answer_says_no_more_than_the_signed_token_does() {
+    let time = |seconds| Some(UnixTime::from_secs(seconds));
+    let signed = Claims {
+        expires_at: time(50),
+        not_before: time(20),
+        audience: vec!["a".to_owned(), "b".to_owned()],
+        kind: TokenKind::SenderConstrained,
+        vouched_by: Some([7; 16]),
+        ..Claims::default()
+    };
+    let answer = Claims { expires_at: time(90), scope: Scope::from_lists(["x"], false), ..Claims::default() };
+    let both = answer.clone().confined_by(&signed);
+    assert_eq!((both.expires_at, both.not_before, both.kind), (time(50), time(20), TokenKind::SenderConstrained));
+    assert_eq!((both.audience, both.vouched_by), (signed.audience.clone(), Some([7; 16])));
+    assert_eq!(both.scope.as_str(), "x");
+    let narrow = Claims { expires_at: time(30), audience: vec!["b".to_owned(), "c".to_owned()], ..answer };
+    let both = narrow.confined_by(&signed);
+    assert_eq!((both.expires_at, both.audience), (time(30), vec!["b".to_owned()]));
+}

@@ -93,6 +93,14 @@ fn read_server(node: &Node<'_>, environment: Environment<'_>) -> Option<Authoriz
         }
         (Some(_), _) | (None, Some(_)) => {}
     }
+    let tolerant = jwt.as_ref().is_some_and(|jwt| jwt.types.iter().any(|kind| kind == "jwt"));
+    if tolerant && audience == Audience::Any {
+        object.note(
+            "with jwt.types: JWT and `audience: any`, an ID token of any client would do",
+            "list the audiences of access tokens, or leave JWT out of jwt.types",
+        );
+        return None;
+    }
     let audience_required = introspection.as_ref().is_some_and(|introspection| introspection.audience_required);
     let nameless = introspection.as_ref().is_some_and(|read| read.endpoint.answer.audience.is_empty());
     match (&audience, nameless) {

@@ -32,5 +32,5 @@ fn value<'a>(pair: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let found = parts.next()?.trim_ascii();
     let value = parts.next().unwrap_or_default().trim_ascii();
     let unquoted = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
-    std::str::from_utf8(found).is_ok_and(|found| is_alias(name, found)).then(|| unquoted.unwrap_or(value))
+    form_urlencoded::parse(found).any(|(found, _)| is_alias(name, &found)).then(|| unquoted.unwrap_or(value))
 }

@@ -31,6 +31,11 @@ fn one_token_is_found_wherever_it_may_stand() {
         &[(":path", "/a?access%5Ftoken=%74")],
         &[("cookie", "a=b; session=t"), ("cookie", "c=d")],
         &[("cookie", "session=\"t\"")],
+        &[("cookie", "a=b; Session=t")],
+        &[("cookie", "%73ession=t")],
+        &[(":path", "/a?ACCESS_TOKEN=t")],
+        &[(":path", "/a?access[token=t")],
+        &[(":path", "/a?access_token%00x=t")],
         &[("x_token", "t")],
         &[(":path", "/a?b;access.token=t")],
         &[(":path", "/a?access_token[]=t")],
@@ -40,8 +45,8 @@ fn one_token_is_found_wherever_it_may_stand() {
     }
     for head in [
         &[(":path", "/access_token=t")][..],
-        &[(":path", "/a?xaccess_token=t&token=t&ACCESS_TOKEN=t")],
-        &[("cookie", "xsession=t; Session=t")],
+        &[(":path", "/a?xaccess_token=t&token=t")],
+        &[("cookie", "xsession=t; sessions=t")],
         &[("x-token-2", "t")],
     ] {
         assert_eq!(find(&locations(), head), Ok(None), "{head:?}");

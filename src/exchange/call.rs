@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Exchange, verification};
 use crate::cache::Insert;
 use crate::callout::{CalloutAnswer, CalloutRequest, Trouble};
+use crate::claims::Claims;
 use crate::denial::Denial;
 use crate::gate::{Gate, Server};
 use crate::introspection::{ClientAuthentication, Endpoint, Introspection, TokenEndpoint};
@@ -24,14 +25,33 @@ pub struct Call {
     stage: Stage,
 }
 
+/// What a token is worth: where that is asked, and what the token has shown to be by its signature.
+#[derive(Debug)]
+pub(super) struct Question {
+    pub(super) endpoint: Rc<Endpoint>,
+    pub(super) signed: Option<Box<Claims>>,
+}
+
+impl Question {
+    /// What is known after the answer: no more than either the answer or the signed token says.
+    fn settle(&self, facts: Introspection) -> Introspection {
+        match (facts, &self.signed) {
+            (Introspection::Active(claims), Some(signed)) => {
+                Introspection::Active(Box::new(claims.confined_by(signed)))
+            }
+            (facts, _) => facts,
+        }
+    }
+}
+
 /// What is asked for.
 #[derive(Debug)]
 enum Stage {
     /// What the token is worth. `own` is our own token, where the endpoint takes one. If it is refused, another
     /// is obtained, unless this one was so already: a second refusal is final.
-    Introspection { endpoint: Rc<Endpoint>, own: Option<Secret>, renewable: bool },
+    Introspection { question: Question, own: Option<Secret>, renewable: bool },
     /// Our own token first.
-    OwnToken { endpoint: Rc<Endpoint>, issuer: Rc<TokenEndpoint>, renewable: bool },
+    OwnToken { question: Question, issuer: Rc<TokenEndpoint>, renewable: bool },
     /// The keys that the token may be verified with.
     Keys { jwt: Rc<JwtConfig> },
 }
@@ -65,28 +85,33 @@ pub(super) fn introspect(
     exchange: Exchange,
     candidate: usize,
     server: Rc<Server>,
-    endpoint: Rc<Endpoint>,
+    question: Question,
     gate: &Gate,
     now: UnixTime,
 ) -> Step {
-    let ClientAuthentication::Bearer(issuer) = &endpoint.authentication else {
-        let stage = Stage::Introspection { endpoint, own: None, renewable: false };
+    let ClientAuthentication::Bearer(issuer) = &question.endpoint.authentication else {
+        let stage = Stage::Introspection { question, own: None, renewable: false };
         return Step::Call(Call { exchange, candidate, server, stage });
     };
     let issuer = Rc::clone(issuer);
-    if let Some(trouble) = server.own_token.borrow().trouble(now) {
-        return exchange.give_up(candidate, trouble, gate);
-    }
-    let own = server.own_token.borrow().usable(now).cloned();
+    let (own, trouble) = {
+        let own_token = server.own_token.borrow();
+        (own_token.usable(now).cloned(), own_token.trouble(now))
+    };
     let stage = match own {
         // Some servers do not answer a caller who asks about its own token, and nobody else has it.
         Some(own) if own.reveal() == exchange.token.reveal() => {
             return exchange.reject(candidate, Denial::NotAnAccessToken, gate);
         }
+        // What was refused a moment ago, perhaps on account of the token that was asked about, is not replaced again.
+        Some(own) if trouble.is_some() => Stage::Introspection { question, own: Some(own), renewable: false },
         Some(own) if !server.own_token.borrow_mut().claims_renewal(now, issuer.timeout) => {
-            Stage::Introspection { endpoint, own: Some(own), renewable: true }
+            Stage::Introspection { question, own: Some(own), renewable: true }
         }
-        Some(_) | None => Stage::OwnToken { endpoint, issuer, renewable: true },
+        Some(_) | None => match trouble {
+            Some(trouble) => return exchange.give_up(candidate, trouble, gate),
+            None => Stage::OwnToken { question, issuer, renewable: true },
+        },
     };
     Step::Call(Call { exchange, candidate, server, stage })
 }
@@ -123,11 +148,18 @@ impl Call {
     pub fn request(&self, gate: &Gate, now: UnixTime) -> CalloutRequest<'_> {
         let mut chance = gate.chance.borrow_mut();
         match &self.stage {
-            Stage::Introspection { endpoint, own, .. } => {
-                endpoint.request(&self.exchange.token, own.as_ref(), now, &mut chance)
+            Stage::Introspection { question, own, .. } => {
+                question.endpoint.request(&self.exchange.token, own.as_ref(), now, &mut chance)
             }
             Stage::OwnToken { issuer, .. } => issuer.request(now, &mut chance),
             Stage::Keys { jwt } => jwt.keys.request(),
+        }
+    }
+
+    /// Notes that nobody waits for the answer any more, and that it will be lost.
+    pub fn abandon(self) {
+        if let Stage::Keys { .. } = self.stage {
+            self.server.keys.borrow_mut().want();
         }
     }
 
@@ -141,13 +173,13 @@ impl Call {
         let Self { exchange, candidate, server, stage } = self;
         let asked = Asked { exchange, candidate, server, asked_at, now };
         match stage {
-            Stage::Introspection { endpoint, own, renewable } => {
-                let understood = endpoint.understand(answer, &gate.interest, asked_at);
-                asked.resume_with_facts(gate, understood, endpoint, own.filter(|_| renewable))
+            Stage::Introspection { question, own, renewable } => {
+                let understood = question.endpoint.understand(answer, &gate.interest, asked_at);
+                asked.resume_with_facts(gate, understood, question, own.filter(|_| renewable))
             }
-            Stage::OwnToken { endpoint, issuer, renewable } => {
+            Stage::OwnToken { question, issuer, renewable } => {
                 let understood = issuer.understand(answer);
-                asked.resume_with_own_token(gate, understood, endpoint, renewable)
+                asked.resume_with_own_token(gate, understood, question, renewable)
             }
             Stage::Keys { jwt } => {
                 let understood = jwt.keys.understand(answer);
@@ -176,20 +208,23 @@ impl Asked {
         self,
         gate: &Gate,
         understood: Result<Introspection, Trouble>,
-        endpoint: Rc<Endpoint>,
+        question: Question,
         own: Option<Secret>,
     ) -> Answered {
-        match (understood, own, &endpoint.authentication) {
-            (Ok(facts), _, _) => Answered {
-                outcome: match facts {
-                    Introspection::Active(_) => "active",
-                    Introspection::Inactive => "inactive",
-                },
-                trouble: None,
-                insert: self.exchange.insert(self.candidate, &facts, gate, self.now),
-                publish: None,
-                step: self.exchange.decide(self.candidate, gate, facts, self.now),
-            },
+        match (understood, own, &question.endpoint.authentication) {
+            (Ok(facts), _, _) => {
+                let facts = question.settle(facts);
+                Answered {
+                    outcome: match facts {
+                        Introspection::Active(_) => "active",
+                        Introspection::Inactive => "inactive",
+                    },
+                    trouble: None,
+                    insert: self.exchange.insert(self.candidate, &facts, gate, self.now),
+                    publish: None,
+                    step: self.exchange.decide(self.candidate, gate, facts, self.now),
+                }
+            }
             // Our own token may have been revoked, or have lived shorter than it was said to.
             (Err(trouble @ Trouble::ClientRefused(_)), Some(own), ClientAuthentication::Bearer(issuer)) => {
                 self.server.own_token.borrow_mut().discard(&own);
@@ -197,8 +232,8 @@ impl Asked {
                 // Another request may have obtained one meanwhile.
                 let newer = self.server.own_token.borrow().usable(self.now).cloned();
                 let step = self.call(match newer {
-                    Some(own) => Stage::Introspection { endpoint, own: Some(own), renewable: false },
-                    None => Stage::OwnToken { endpoint, issuer, renewable: false },
+                    Some(own) => Stage::Introspection { question, own: Some(own), renewable: false },
+                    None => Stage::OwnToken { question, issuer, renewable: false },
                 });
                 Answered { outcome: trouble.outcome(), trouble: None, insert: None, publish: None, step }
             }
@@ -214,7 +249,7 @@ impl Asked {
         self,
         gate: &Gate,
         understood: Result<(Secret, Duration), Trouble>,
-        endpoint: Rc<Endpoint>,
+        question: Question,
         renewable: bool,
     ) -> Answered {
         let (outcome, trouble, own) = match understood {
@@ -232,7 +267,7 @@ impl Asked {
             }
         };
         let renewable = renewable && trouble.is_none();
-        let step = self.call(Stage::Introspection { endpoint, own: Some(own), renewable });
+        let step = self.call(Stage::Introspection { question, own: Some(own), renewable });
         Answered { outcome, trouble, insert: None, publish: None, step }
     }
 
@@ -246,7 +281,7 @@ impl Asked {
         let Self { exchange, candidate, server, asked_at, now } = self;
         let (outcome, trouble, publish) = match understood {
             Ok(set) => {
-                server.keys.borrow_mut().keep(set, asked_at);
+                server.keys.borrow_mut().keep(set, asked_at, now);
                 (KEYS, None, server.publish_keys(answer, asked_at))
             }
             Err(trouble) => (trouble.outcome(), Some(trouble), None),

@@ -1,5 +1,6 @@
 //! A JWT whose signature is to be verified: by the host, or here if it cannot.
 
+use std::fmt;
 use std::rc::Rc;
 
 use prost::Message;
@@ -17,7 +18,6 @@ use crate::step::Step;
 use crate::time::UnixTime;
 
 /// Waits for the verdict on a signature.
-#[derive(Debug)]
 pub struct Verification {
     exchange: Exchange,
     candidate: usize,
@@ -30,6 +30,14 @@ pub struct Verification {
     keys: Vec<(PublicKey, Thumbprint)>,
     /// What the token says, and nobody believes yet.
     claims: Claims,
+    /// Whether the keys have just been fetched for it.
+    fetched: bool,
+}
+
+impl fmt::Debug for Verification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verification").field("algorithm", &self.algorithm).finish_non_exhaustive()
+    }
 }
 
 /// What the host says of a signature.
@@ -113,14 +121,14 @@ pub(super) fn begin(
     match keys {
         None => exchange.give_up(candidate, Trouble::NoKeys, gate),
         // The key may be among those that are on their way.
-        Some(keys) if keys.is_empty() && server.keys.borrow().are_coming(&jwt.keys, now) => {
+        Some(keys) if keys.is_empty() && server.keys.borrow().are_coming() => {
             exchange.give_up(candidate, Trouble::NoKeys, gate)
         }
         Some(keys) if keys.is_empty() => exchange.reject(candidate, Denial::UnknownKey, gate),
         Some(keys) => {
             let (algorithm, text, signature) = (jws.algorithm, jws.signing_input.to_owned(), jws.signature);
             let verification =
-                Verification { exchange, candidate, server, jwt, algorithm, text, signature, keys, claims };
+                Verification { exchange, candidate, server, jwt, algorithm, text, signature, keys, claims, fetched };
             Step::Verify(Box::new(verification))
         }
     }
@@ -162,19 +170,25 @@ impl Verification {
     /// The signature is good.
     fn believe(self, gate: &Gate, thumbprint: Thumbprint, now: UnixTime) -> Verified {
         let Self { exchange, candidate, server, jwt, claims, .. } = self;
+        let claims = Box::new(Claims { vouched_by: Some(thumbprint), ..claims });
         if let (true, Some(endpoint)) = (jwt.introspects, &server.config.introspection) {
-            let endpoint = Rc::clone(endpoint);
-            let step = call::introspect(exchange, candidate, server, endpoint, gate, now);
+            let question = call::Question { endpoint: Rc::clone(endpoint), signed: Some(claims) };
+            let step = call::introspect(exchange, candidate, server, question, gate, now);
             return Verified { insert: None, step };
         }
-        let facts = Introspection::Active(Box::new(Claims { vouched_by: Some(thumbprint), ..claims }));
+        let facts = Introspection::Active(claims);
         let insert = exchange.insert(candidate, &facts, gate, now);
         Verified { insert, step: exchange.decide(candidate, gate, facts, now) }
     }
 
-    /// It is not: as bad the next time.
+    /// It is not, unless the server has other keys by now. By those that have just come it is as bad the next
+    /// time.
     fn refuse(self, gate: &Gate, now: UnixTime) -> Verified {
-        let insert = self.exchange.insert(self.candidate, &Introspection::Inactive, gate, now);
-        Verified { insert, step: self.exchange.reject(self.candidate, Denial::BadSignature, gate) }
+        let Self { exchange, candidate, server, jwt, fetched, .. } = self;
+        if !fetched && server.keys.borrow_mut().claims_fetch_for_unknown(&jwt.keys, now) {
+            return Verified { insert: None, step: call::fetch_keys(exchange, candidate, server, jwt) };
+        }
+        let insert = if fetched { exchange.insert(candidate, &Introspection::Inactive, gate, now) } else { None };
+        Verified { insert, step: exchange.reject(candidate, Denial::BadSignature, gate) }
     }
 }

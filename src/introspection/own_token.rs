@@ -103,7 +103,9 @@ impl OwnToken {
     /// Why it makes no sense to ask at the moment: a token that is refused for good must not have every request
     /// obtain another.
     pub(crate) fn trouble(&self, now: UnixTime) -> Option<Trouble> {
-        self.trouble.filter(|(_, until)| now < *until).map(|(trouble, _)| trouble)
+        // A clock that stepped back must not make it last.
+        let lasts = |until: UnixTime| now < until && until <= now.saturating_add(RETRY_AFTER);
+        self.trouble.filter(|(_, until)| lasts(*until)).map(|(trouble, _)| trouble)
     }
 
     /// Notes that there is no token to be had, or none that is taken.
@@ -136,6 +138,7 @@ impl OwnToken {
         let expires_at = asked_at.saturating_add(lifetime.saturating_sub(margin));
         self.held = Some(Held { token, renew_at: asked_at.saturating_add(lifetime.mul_f64(0.8)), expires_at });
         self.renewing_until = None;
+        self.trouble = None;
     }
 
     /// Forgets the token, if it is still this one.

@@ -40,11 +40,12 @@ impl KeySet {
         if keys.len() > MAX_KEYS {
             return Err("it has too many keys");
         }
-        let keys: Vec<Jwk> = keys.iter().filter_map(Jwk::read).collect();
-        if keys.is_empty() { Err("none of its keys can verify signatures") } else { Ok(Self(keys)) }
+        // None at all is a statement, too: the server has withdrawn them.
+        Ok(Self(keys.iter().filter_map(Jwk::read).collect()))
     }
 
-    /// The keys that may have signed with this algorithm: of the name, if the token gives one, else all.
+    /// The keys that may have signed with this algorithm: of the name, if the token gives one, or without a name;
+    /// else all.
     pub(crate) fn candidates(
         &self,
         algorithm: Algorithm,
@@ -53,7 +54,10 @@ impl KeySet {
         self.0
             .iter()
             .filter(move |jwk| jwk.algorithm.is_none_or(|only| only == algorithm) && jwk.key.fits(algorithm))
-            .filter(move |jwk| key_id.is_none_or(|key_id| jwk.key_id.as_deref() == Some(key_id)))
+            .filter(move |jwk| match (key_id, &jwk.key_id) {
+                (Some(wanted), Some(name)) => wanted == name,
+                (None, _) | (_, None) => true,
+            })
             .map(|jwk| (&jwk.key, jwk.thumbprint))
     }
 

@@ -7,7 +7,6 @@ use super::Algorithm;
 use crate::json::Json;
 
 /// A token whose parts can be read.
-#[derive(Debug)]
 pub(crate) struct Jws<'t> {
     pub(crate) algorithm: Algorithm,
     /// Which key is said to have signed it.

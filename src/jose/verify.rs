@@ -269,8 +269,10 @@ mod tests {
                 assert_eq!(set.candidates(algorithm, Some(kid)).count(), 0, "{kid}");
             }
         }
-        for bad in ["", "[]", "{}", r#"{"keys":{}}"#, r#"{"keys":[]}"#, r#"{"keys":[],"keys":[]}"#] {
+        for bad in ["", "[]", "{}", r#"{"keys":{}}"#, r#"{"keys":[],"keys":[]}"#] {
             assert!(KeySet::parse(bad.as_bytes()).is_err(), "{bad}");
         }
+        // A server that has withdrawn every key has none.
+        assert_eq!(KeySet::parse(br#"{"keys":[]}"#).unwrap().candidates(Algorithm::Es256, None).count(), 0);
     }
 }

@@ -161,6 +161,9 @@ fn a_scope_template_is_filled_by_the_request_and_by_nothing_that_is_no_scope_tok
     let apart = ScopeTemplate::parse("{a}:{b}").unwrap();
     assert!(apart.keeps_apart("x-y") && !apart.keeps_apart("x:y"));
     assert!(ScopeTemplate::parse("x:{a}").unwrap().keeps_apart("x:y"));
+    for run_together in ["{a}{b}", "t{a}u{b}", "{method}{a}"] {
+        assert!(!ScopeTemplate::parse(run_together).unwrap().is_sound(), "{run_together}");
+    }
     for bad in ["{", "}", "a{b", "{}", "{a b}", "a}{b}"] {
         assert_eq!(ScopeTemplate::parse(bad), None, "{bad}");
     }

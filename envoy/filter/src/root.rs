@@ -85,7 +85,7 @@ impl Root {
 
     fn take_keys(&self, gate: &Gate, server: usize, answer: CalloutAnswer<'_>, since: UnixTime) {
         let now = host::now();
-        let Some(answered) = gate.answer_keys(server, answer, since) else { return };
+        let Some(answered) = gate.answer_keys(server, answer, since, now) else { return };
         let millis = u64::try_from(now.saturating_since(since).as_millis()).unwrap_or(u64::MAX);
         self.shared.metrics.count_callout(answered.outcome, millis);
         answered.publish.iter().for_each(host::publish);
@@ -123,6 +123,7 @@ impl RootContext for Root {
                     self.set_tick_period(TICK);
                 }
                 self.gate = Some(gate);
+                self.fetches.clear();
                 host::mark_configured();
                 true
             }

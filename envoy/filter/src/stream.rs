@@ -157,7 +157,8 @@ impl HttpContext for Stream {
 
 impl Context for Stream {
     fn on_done(&mut self) -> bool {
-        if self.waiting.take().is_some() {
+        if let Some(waiting) = self.waiting.take() {
+            waiting.call.abandon();
             self.shared.metrics.count_abandoned_callout();
         }
         true

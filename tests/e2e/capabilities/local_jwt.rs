@@ -52,6 +52,8 @@ fn s2_21_a_jwt_is_honoured_without_asking_and_only_for_its_scope() {
     let envoy = gateway(&identity, &upstream).plugin(jwt_bookings(&identity)).start();
     wait_until("the keys to be fetched before anyone needs them", LIMIT, || keys_fetched(&identity) > 0);
     let token = jwt(&identity, "view", JWT_AUDIENCE);
+    wait_until("every worker to have them", LIMIT, || (0..8).all(|_| status(&envoy, list(), &token) == 200));
+    upstream.clear();
 
     for _ in 0..3 {
         assert_eq!(status(&envoy, list(), &token), 200);
@@ -81,7 +83,8 @@ fn s2_21_whatever_is_wrong_with_a_jwt_it_is_refused() {
         .start();
     let good = jwt(&identity, "view", JWT_AUDIENCE);
     let answer = |token: &str| send(envoy.addr("main"), &list().bearer(token));
-    assert_eq!(answer(&good).status, 200);
+    wait_until("the keys to be there", LIMIT, || (0..8).all(|_| answer(&good).status == 200));
+    upstream.clear();
 
     let header = |alg: &str| Some(json!({ "alg": alg, "typ": "at+jwt" }));
     let unsigned = forged(&good, header("none"), |_| ());
@@ -111,7 +114,7 @@ fn s2_21_whatever_is_wrong_with_a_jwt_it_is_refused() {
     assert_refused(&answer(login.id()), Refusal::BadToken);
     assert_refused(&send(envoy.addr("narrow"), &list().bearer(&good)), Refusal::BadToken);
     assert_reason(&envoy, "wrong_audience");
-    assert_eq!((identity.introspections(), upstream.request_count()), (0, 1));
+    assert_eq!((identity.introspections(), upstream.request_count()), (0, 0));
     assert_eq!(answer(&good).status, 200);
 }
 
@@ -122,7 +125,8 @@ fn s2_21_after_a_key_rotation_the_next_token_is_good_and_the_old_key_vouches_for
     let configuration = with(jwt_bookings(&first), &[("/authorization_servers/0/jwt/refresh", json!("1s"))]);
     let envoy = gateway(&first, &upstream).plugin(configuration).start();
     let old = jwt(&first, "view", JWT_AUDIENCE);
-    assert_eq!([status(&envoy, list(), &old), status(&envoy, list(), &old)], [200, 200]);
+    // A worker whose keys are on their way says 503.
+    wait_until("the keys to be there", LIMIT, || (0..8).all(|_| status(&envoy, list(), &old) == 200));
 
     // The same server with another key.
     let port = first.addr().port();
@@ -130,8 +134,9 @@ fn s2_21_after_a_key_rotation_the_next_token_is_good_and_the_old_key_vouches_for
     let second = OidcProvider::builder().port(port).start();
     let new = jwt(&second, "view", JWT_AUDIENCE);
     wait_until("a token of the new key to be good", LIMIT, || status(&envoy, list(), &new) == 200);
-    // Cached or not.
-    wait_until("the token of the old key to be refused", LIMIT, || status(&envoy, list(), &old) == 401);
+    // Cached or not, by every worker.
+    let refused = || (0..8).all(|_| status(&envoy, list(), &old) == 401);
+    wait_until("the token of the old key to be refused", LIMIT, refused);
     assert_refused(&send(envoy.addr("main"), &list().bearer(&old)), Refusal::BadToken);
     assert_reason(&envoy, "unknown_key");
     assert_eq!(second.introspections(), 0);
@@ -165,7 +170,7 @@ fn s2_21_tokens_with_unknown_keys_do_not_become_a_flood_of_fetches() {
     let envoy = gateway(&identity, &upstream).plugin(with(jwt_bookings(&identity), &slow)).start();
     wait_until("the keys", LIMIT, || keys_fetched(&identity) > 0);
     let good = jwt(&identity, "view", JWT_AUDIENCE);
-    assert_eq!(status(&envoy, list(), &good), 200);
+    wait_until("the keys to be there", LIMIT, || (0..8).all(|_| status(&envoy, list(), &good) == 200));
     let before = keys_fetched(&identity);
     for n in 0..TOKENS {
         let token = forged(&good, Some(json!({ "alg": "RS256", "typ": "at+jwt", "kid": format!("k{n}") })), |_| ());

@@ -131,7 +131,9 @@ fn s1_2_a_token_in_the_query_is_honoured_where_it_is_said_and_goes_no_further() 
         ("/bookings?access_token=<token>&a=1", "/bookings?a=1"),
         ("/bookings/7?q=%20+a%2Fb%ff&access_token=<token>&&c&=d", "/bookings/7?q=%20+a%2Fb%ff&&c&=d"),
         ("/bookings?x=%7e;y=?&access_token=<token>", "/bookings?x=%7e;y=?"),
-        ("/bookings?ACCESS_TOKEN=a&access%5Ftoken=<token>&xaccess_token=b", "/bookings?ACCESS_TOKEN=a&xaccess_token=b"),
+        ("/bookings?accesstoken=a&access%5Ftoken=<token>&xaccess_token=b", "/bookings?accesstoken=a&xaccess_token=b"),
+        // Some applications take these for the parameter, too.
+        ("/bookings?Access.Token=<token>&a", "/bookings?a"),
         ("/healthz?access_token=<token>&verbose", "/healthz?verbose"),
     ] {
         let response = answer("main", &Request::get(path.replace("<token>", &token)));
@@ -146,6 +148,7 @@ fn s1_2_a_token_in_the_query_is_honoured_where_it_is_said_and_goes_no_further() 
     for (request, refusal) in [
         (in_query.clone().bearer(&token), Refusal::Malformed),
         (twice, Refusal::Malformed),
+        (Request::get(format!("/bookings?access_token={token};ACCESS_TOKEN=x")), Refusal::Malformed),
         (Request::get("/bookings?access_token="), Refusal::Malformed),
         (Request::get("/bookings?access_token=a%20b"), Refusal::Malformed),
         (Request::get("/bookings?access_token=garbage"), Refusal::BadToken),
@@ -189,7 +192,7 @@ fn s1_2_a_token_in_a_cookie_or_a_header_of_its_own_is_honoured_where_it_is_said_
     for (request, cookies) in [
         (cookie("session=<token>"), &[][..]),
         (cookie("a=b; session=<token>; c=\"d\""), &["a=b; c=\"d\""]),
-        (cookie("Session=a;session=\"<token>\"; xsession=b"), &["Session=a; xsession=b"]),
+        (cookie("sessions=a;session=\"<token>\"; xsession=b"), &["sessions=a; xsession=b"]),
         (cookie("a=b").header("cookie", format!("session={token}")), &["a=b"]),
         (header(&token), &[]),
         // Other credentials are not for the application either.

@@ -589,7 +589,7 @@ fn an_alias_that_verifies_jwts_by_itself_is_left_out_and_said_so() {
     run.leaves(
         1,
         &[
-            "-: localIntrospectionConfig: has JWTs verified locally, which is not available yet: the alias `local` is left out; add a remoteIntrospectionConfig that says where its tokens are introspected",
+            "-: localIntrospectionConfig: has JWTs verified locally, which is not imported: the alias `local` is left out; write a server with issuer and jwt: { jwks_path } for it, which judges JWTs in the proxy",
             "-: file: has no auth server that could be imported; give the settings of a Microgateway, with security_settings.auth_servers",
         ],
     );
@@ -597,7 +597,7 @@ fn an_alias_that_verifies_jwts_by_itself_is_left_out_and_said_so() {
 
     // With somebody to ask there is an authorization server, and its issuer is known.
     let both = import(&with(ALIAS, "jwksuri: null", keys));
-    let note = "-: localIntrospectionConfig: note: has JWTs verified locally, which is not available yet; see that the introspection endpoint answers for JWTs, too";
+    let note = "-: localIntrospectionConfig: note: has JWTs verified locally, which is not imported; write jwt: { jwks_path } beside introspection, or see that the endpoint answers for JWTs, too";
     both.leaves(0, &[note, SECRET_NOTE, SCOPE_LEFT]);
     assert!(both.out.contains("    issuer: test-gateway-issuer\n"), "{}", both.out);
     assert!(both.out.contains("locally with the keys of https://as.example.test/jwks;"), "{}", both.out);
@@ -610,7 +610,7 @@ fn an_alias_that_verifies_jwts_by_itself_is_left_out_and_said_so() {
         1,
         &[
             &SECRET_NOTE.replace("-:", "- (document 1):"),
-            "- (document 2): localIntrospectionConfig: has JWTs verified locally, which is not available yet: the alias `other` is left out; add a remoteIntrospectionConfig that says where its tokens are introspected",
+            "- (document 2): localIntrospectionConfig: has JWTs verified locally, which is not imported: the alias `other` is left out; write a server with issuer and jwt: { jwks_path } for it, which judges JWTs in the proxy",
             "- (document 3): requiredAuthScopes[0]: the alias `other` was not imported, so this is left out; import it from the same file, or write the mapping yourself",
             SCOPE_LEFT,
         ],

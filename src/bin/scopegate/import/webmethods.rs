@@ -56,10 +56,13 @@ fn read_server<'a>(settings: &mut Settings, alias: &'a Alias) -> Option<(&'a str
     };
     let verifies = alias.local.as_ref().filter(|local| !local.keys.is_empty());
     let Some(remote) = &alias.remote else {
-        let hint = "add a remoteIntrospectionConfig that says where its tokens are introspected";
+        let hint = match &alias.local {
+            Some(_) => "write a server with issuer and jwt: { jwks_path } for it, which judges JWTs in the proxy",
+            None => "add a remoteIntrospectionConfig that says where its tokens are introspected",
+        };
         let place = alias.local.as_ref().map_or(&alias.place, |local| &local.place);
         let problem = match &alias.local {
-            Some(_) => "has JWTs verified locally, which is not available yet",
+            Some(_) => "has JWTs verified locally, which is not imported",
             None => "says nowhere how tokens are introspected",
         };
         settings.problem(place, format!("{problem}: the alias `{}` is left out", alias.label()), hint);
@@ -78,8 +81,9 @@ fn read_server<'a>(settings: &mut Settings, alias: &'a Alias) -> Option<(&'a str
         }
     };
     if let Some(local) = verifies {
-        let problem = "has JWTs verified locally, which is not available yet";
-        settings.note(&local.place, problem, "see that the introspection endpoint answers for JWTs, too");
+        let problem = "has JWTs verified locally, which is not imported";
+        let hint = "write jwt: { jwks_path } beside introspection, or see that the endpoint answers for JWTs, too";
+        settings.note(&local.place, problem, hint);
     }
     if remote.client_id.is_none() {
         settings.problem(&remote.place, "`clientId` is missing", "fill in client_id, or write client_authentication");
@@ -189,7 +193,7 @@ fn write_server(yaml: &mut Yaml, server: &Server<'_>) {
     for keys in local.into_iter().flat_map(|local| &local.keys) {
         yaml.comment(
             2,
-            &format!("JWTs were verified locally with the keys of {keys}; now every token is asked about."),
+            &format!("JWTs were verified locally with the keys of {keys}; without `jwt` every token is asked about."),
         );
     }
     if let Some(text) = local.and_then(|local| local.description.as_deref()) {

@@ -132,8 +132,7 @@ mod tests {
         )
         .unwrap();
         let rule = Arc::clone(&config.policy.rules[0]);
-        let Access::Protected { requirement, .. } = &rule.access else { panic!("a protected rule") };
-        let demand = Demand { requirement: Arc::clone(requirement), rule };
+        let demand = Demand { requirement: rule_requirement(&rule), rule };
         authorize(&demand, &config.applications, (0, &config.servers[0]), claims, NOW)
     }
 
@@ -177,5 +176,42 @@ mod tests {
     fn a_bad_token_is_invalid_before_its_scope_is_insufficient() {
         let claims = Claims { expires_at: Some(NOW), scope: Scope::default(), ..good() };
         assert_eq!(decide(&claims), Err(Denial::Expired));
+    }
+
+    #[test]
+    fn only_applications_that_a_rule_is_open_to_may_pass_and_they_are_named() {
+        let decide = |mode: &str, client: &str| {
+            let text = format!(
+                r#"{{"authorization_servers":[{{"name":"a","cluster":"c","audience":"any",
+                     "introspection":{{"path":"/i","client_id":"g","client_secret":"s"}}}}],
+                    "apis":[{{"name":"x","application":"{mode}"}},{{"name":"y"}}],
+                    "applications":[{{"name":"Agency","clients":[{{"client_id":"web"}}],"apis":["x"]}},
+                                    {{"name":"Other","clients":[{{"client_id":"other"}}],"apis":["y"]}}],
+                    "rules":[{{"name":"r","api":"x","match":[{{"path":"/x"}}],"require":{{"authenticated":true}}}}]}}"#
+            );
+            let config = Config::parse(text.as_bytes(), &|_| None).unwrap();
+            let rule = Arc::clone(&config.policy.rules[0]);
+            let demand = Demand { requirement: rule_requirement(&rule), rule };
+            let claims = Claims { client_id: Some(client.to_owned()), ..Claims::default() };
+            let permit = authorize(&demand, &config.applications, (0, &config.servers[0]), &claims, NOW);
+            permit.map(|permit| permit.application().map(str::to_owned))
+        };
+        let named = |name: &str| Ok(Some(name.to_owned()));
+        for (mode, client, expected) in [
+            ("registered", "web", named("Agency")),
+            ("registered", "other", Err(Denial::UnregisteredClient)),
+            ("registered", "nobody", Err(Denial::UnregisteredClient)),
+            ("any", "other", named("Other")),
+            ("any", "nobody", Err(Denial::UnregisteredClient)),
+            ("anonymous", "web", named("Agency")),
+            ("anonymous", "nobody", named(UNKNOWN)),
+        ] {
+            assert_eq!(decide(mode, client), expected, "{mode} {client}");
+        }
+    }
+
+    fn rule_requirement(rule: &Rule) -> Arc<Requirement> {
+        let Access::Protected { requirement, .. } = &rule.access else { panic!("a protected rule") };
+        Arc::clone(requirement)
     }
 }

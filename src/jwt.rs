@@ -292,4 +292,40 @@ mod tests {
         keys.keep(set(), after(200), after(301));
         assert!(!keys.are_due(&source, after(599)));
     }
+
+    #[test]
+    fn each_thing_that_is_wrong_with_a_jwt_is_refused_before_its_signature_is_looked_at() {
+        use base64::Engine;
+        let text = r#"{"authorization_servers":[{"name":"a","cluster":"c","issuer":"https://as.test","audience":["x"],
+            "jwt":{"jwks_path":"/jwks"}}],"rules":[{"name":"r","match":[{"path":"/"}],"require":{"authenticated":true}}]}"#;
+        let config = crate::config::Config::parse(text.as_bytes(), &|_| None).unwrap();
+        let jwt = config.servers[0].jwt.clone().unwrap();
+        let read = |header: &str, payload: &str| {
+            let encode = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
+            let token = format!("{}.{}.c2ln", encode(header), encode(payload));
+            let jws = Jws::parse(&token).unwrap();
+            jwt.read(&jws, "https://as.test", &Interest::default(), START).map(|claims| claims.client_id)
+        };
+        let (header, good) = (r#"{"alg":"RS256","typ":"at+jwt"}"#, r#""iss":"https://as.test","exp":1000060"#);
+        let with = |more: &str| format!("{{{good}{more}}}");
+        assert_eq!(read(header, &with(r#","azp":"web""#)), Ok(Some("web".to_owned())));
+        assert_eq!(read(r#"{"alg":"ES256","typ":"application/AT+JWT"}"#, &with(r#","iat":1000030"#)), Ok(None));
+        for (header, payload, denial) in [
+            (r#"{"alg":"PS256","typ":"at+jwt"}"#, with(""), Denial::MalformedJwt),
+            (r#"{"alg":"RS256","typ":"JWT"}"#, with(""), Denial::NotAnAccessToken),
+            (r#"{"alg":"RS256"}"#, with(""), Denial::NotAnAccessToken),
+            (header, with(r#","nonce":"n""#), Denial::NotAnAccessToken),
+            (header, with(r#","events":{}"#), Denial::NotAnAccessToken),
+            (header, with(r#","token_use":"id""#), Denial::NotAnAccessToken),
+            (header, with(r#","aud":7"#), Denial::MalformedJwt),
+            (header, with(r#","iat":1000031"#), Denial::NotYetValid),
+            (header, with(r#","iat":"1""#), Denial::NotYetValid),
+            (header, r#"{"iss":"https://as.test"}"#.to_owned(), Denial::MalformedJwt),
+            (header, r#"{"iss":"https://as.test","exp":1000000}"#.to_owned(), Denial::Expired),
+            (header, r#"{"iss":"https://as.test/","exp":1000060}"#.to_owned(), Denial::WrongIssuer),
+            (header, r#"{"exp":1000060}"#.to_owned(), Denial::WrongIssuer),
+        ] {
+            assert_eq!(read(header, &payload), Err(denial), "{header} {payload}");
+        }
+    }
 }

@@ -39,6 +39,35 @@ pub enum CalloutAnswer<'a> {
     },
 }
 
+/// A response that has come, whole.
+pub(crate) struct Response<'a> {
+    pub(crate) status: u16,
+    content_type: Option<&'a [u8]>,
+    pub(crate) body: &'a [u8],
+}
+
+impl Response<'_> {
+    /// Whether its Content-Type, if it has one, is `application/json` or a `+json` type, with any parameters.
+    pub(crate) fn may_be_json(&self) -> bool {
+        self.content_type.is_none_or(is_json)
+    }
+}
+
+impl<'a> CalloutAnswer<'a> {
+    /// The response.
+    ///
+    /// # Errors
+    /// There is none, or it is longer than an answer may be.
+    pub(crate) fn response(self) -> Result<Response<'a>, Trouble> {
+        match self {
+            Self::NotSent => Err(Trouble::NotSent),
+            Self::NoAnswer => Err(Trouble::NoAnswer),
+            Self::Response { body, .. } if body.len() > MAX_ANSWER_BYTES => Err(Trouble::TooLarge),
+            Self::Response { status, content_type, body } => Ok(Response { status, content_type, body }),
+        }
+    }
+}
+
 impl std::fmt::Debug for CalloutAnswer<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -138,8 +167,7 @@ impl Trouble {
     }
 }
 
-/// `application/json` or a `+json` type, with any parameters.
-pub(crate) fn is_json(content_type: &[u8]) -> bool {
+fn is_json(content_type: &[u8]) -> bool {
     let essence = content_type.split(|b| *b == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
     essence == b"application/json" || essence.ends_with(b"+json")
 }

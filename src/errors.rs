@@ -175,7 +175,6 @@ impl ErrorProfile {
                 let prose = format!("Scopes must match {quantifier} of these scopes:{}", scope.tokens);
                 Some(format!("{}, scope=\"{prose}\"", full()))
             }
-            Challenge::Scope if scope.tokens.is_empty() => Some(full()),
             Challenge::Scope => Some(format!("{}, scope=\"{}\"", full(), scope.tokens)),
         }
     }

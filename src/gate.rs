@@ -1,5 +1,6 @@
 //! The gate: a compiled configuration, and the first step of every request.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -116,11 +117,11 @@ impl Gate {
             return self.refuse(Denial::Target(TargetError::Route), None);
         }
         let preflight = preflight::requested_method(head);
-        let is_ambiguous = self.uses_hosts && self.port_is_ambiguous(&target, preflight);
-        let (target, found) = find(target, preflight, |target| self.policy.find(target));
-        if is_ambiguous {
+        let (judged, found) = find(&target, preflight, |target| self.policy.find(target));
+        if self.uses_hosts && self.port_is_ambiguous(found, &judged, &target, preflight) {
             return self.refuse(Denial::Target(TargetError::HostPort), None);
         }
+        let target = judged;
         let Some(rule) = found else {
             return self.refuse(Denial::NoRule, None);
         };
@@ -176,10 +177,16 @@ impl Gate {
 
     /// Whether a port decides which rule applies, the request's or one in `hosts`, and no entry of that rule
     /// names the host with just this port: Envoy may be told to compare hosts without ports.
-    fn port_is_ambiguous(&self, target: &Target<'_>, preflight: Option<&[u8]>) -> bool {
-        let (found_for, found) = find(target.clone(), preflight, |target| self.policy.find(target));
-        let (_, without) = find(target.clone(), preflight, |target| self.policy.find_without_ports(target));
-        !found.is_some_and(|rule| rule.names_host_of(&found_for)) && without.map(Arc::as_ptr) != found.map(Arc::as_ptr)
+    /// `found` was found for `judged`, which is the target or what its preflight asks for.
+    fn port_is_ambiguous(
+        &self,
+        found: Option<&Arc<Rule>>,
+        judged: &Target<'_>,
+        target: &Target<'_>,
+        preflight: Option<&[u8]>,
+    ) -> bool {
+        let without = || find(target, preflight, |target| self.policy.find_without_ports(target)).1;
+        !found.is_some_and(|rule| rule.names_host_of(judged)) && without().map(Arc::as_ptr) != found.map(Arc::as_ptr)
     }
 
     /// The servers that may answer for a token under a rule, in the order they are asked.
@@ -194,18 +201,18 @@ impl Gate {
 
 /// The rule that a request falls under. A CORS preflight for which there is no rule of its own falls under the
 /// rule of the request that it asks for, if that lets preflights pass.
-fn find<'t, 'r>(
-    target: Target<'t>,
+fn find<'c, 't, 'r>(
+    target: &'c Target<'t>,
     preflight: Option<&'t [u8]>,
     rule_of: impl Fn(&Target<'_>) -> Option<&'r Arc<Rule>>,
-) -> (Target<'t>, Option<&'r Arc<Rule>>) {
-    let found = rule_of(&target);
+) -> (Cow<'c, Target<'t>>, Option<&'r Arc<Rule>>) {
+    let found = rule_of(target);
     let (None, Some(method)) = (found, preflight) else {
-        return (target, found);
+        return (Cow::Borrowed(target), found);
     };
-    let target = Target { method, ..target };
+    let target = Target { method, ..target.clone() };
     let found = rule_of(&target).filter(|rule| rule.cors_preflight);
-    (target, found)
+    (Cow::Owned(target), found)
 }
 
 fn demanded_scope(requirement: &Requirement, server: Option<usize>) -> DemandedScope {

@@ -16,7 +16,7 @@ pub(crate) use client::{Chance, ClientAssertion, ClientAuthentication, basic_aut
 pub(crate) use dialect::{Activity, AnswerDialect, RequestDialect, TokenIn};
 pub(crate) use own_token::{OwnToken, TokenEndpoint};
 
-use crate::callout::{CalloutAnswer, CalloutRequest, MAX_ANSWER_BYTES, Trouble, USER_AGENT, is_json};
+use crate::callout::{CalloutAnswer, CalloutRequest, Trouble, USER_AGENT};
 use crate::claims::{Claims, Interest};
 use crate::json::Json;
 use crate::time::UnixTime;
@@ -102,28 +102,21 @@ impl Endpoint {
         interest: &Interest,
         asked_at: UnixTime,
     ) -> Result<Introspection, Trouble> {
-        let (status, content_type, body) = match answer {
-            CalloutAnswer::NotSent => return Err(Trouble::NotSent),
-            CalloutAnswer::NoAnswer => return Err(Trouble::NoAnswer),
-            CalloutAnswer::Response { status, content_type, body } => (status, content_type, body),
-        };
+        let response = answer.response()?;
         let dialect = &self.answer;
-        if body.len() > MAX_ANSWER_BYTES {
-            return Err(Trouble::TooLarge);
-        }
-        match status {
+        match response.status {
             200 => {}
-            status if dialect.invalid_statuses.contains(&status) && !blames_client(body) => {
+            status if dialect.invalid_statuses.contains(&status) && !blames_client(response.body) => {
                 return Ok(Introspection::Inactive);
             }
-            400 if is_unsupported_token_type(body) => return Ok(Introspection::Inactive),
-            401 | 403 => return Err(Trouble::ClientRefused(status)),
-            _ => return Err(Trouble::Status(status)),
+            400 if is_unsupported_token_type(response.body) => return Ok(Introspection::Inactive),
+            status @ (401 | 403) => return Err(Trouble::ClientRefused(status)),
+            status => return Err(Trouble::Status(status)),
         }
-        if content_type.is_some_and(|value| !is_json(value)) {
+        if !response.may_be_json() {
             return Err(Trouble::BadAnswer("its Content-Type is not JSON"));
         }
-        let json = Json::parse(body).map_err(|_| Trouble::BadAnswer("it is not JSON"))?;
+        let json = Json::parse(response.body).map_err(|_| Trouble::BadAnswer("it is not JSON"))?;
         if json.has_duplicate_names() {
             return Err(Trouble::BadAnswer("a member occurs twice"));
         }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::callout::{CalloutAnswer, CalloutRequest, MAX_ANSWER_BYTES, Trouble, USER_AGENT, is_json};
+use crate::callout::{CalloutAnswer, CalloutRequest, Trouble, USER_AGENT};
 use crate::claims::{Claims, Interest, TokenKind};
 use crate::denial::Denial;
 use crate::introspection::AnswerDialect;
@@ -112,18 +112,11 @@ impl KeySource {
 
     /// The keys in an answer.
     pub(crate) fn understand(&self, answer: CalloutAnswer<'_>) -> Result<KeySet, Trouble> {
-        let (status, content_type, body) = match answer {
-            CalloutAnswer::NotSent => return Err(Trouble::NotSent),
-            CalloutAnswer::NoAnswer => return Err(Trouble::NoAnswer),
-            CalloutAnswer::Response { status, content_type, body } => (status, content_type, body),
-        };
-        match status {
-            _ if body.len() > MAX_ANSWER_BYTES => Err(Trouble::TooLarge),
-            200 if content_type.is_some_and(|value| !is_json(value)) => {
-                Err(Trouble::BadKeys("its Content-Type is not JSON"))
-            }
-            200 => KeySet::parse(body).map_err(Trouble::BadKeys),
-            _ => Err(Trouble::KeysStatus(status)),
+        let response = answer.response()?;
+        match response.status {
+            200 if !response.may_be_json() => Err(Trouble::BadKeys("its Content-Type is not JSON")),
+            200 => KeySet::parse(response.body).map_err(Trouble::BadKeys),
+            status => Err(Trouble::KeysStatus(status)),
         }
     }
 }

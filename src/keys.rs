@@ -4,9 +4,10 @@
 use hmac_sha256::Hash;
 
 use crate::callout::{CalloutAnswer, CalloutRequest, Trouble};
-use crate::exchange::Publish;
+use crate::exchange::{KEYS, Publish};
 use crate::gate::{Gate, Server};
 use crate::jose::KeySet;
+use crate::jwt::KeySource;
 use crate::time::UnixTime;
 
 /// What an answer with keys, or without, leads to.
@@ -65,15 +66,8 @@ impl Gate {
         now: UnixTime,
     ) -> Option<KeysAnswered> {
         let server = self.servers.get(server)?;
-        let understood = server.config.jwt.as_ref()?.keys.understand(answer);
-        Some(match understood {
-            Ok(set) => {
-                server.keys.borrow_mut().keep(set, asked_at, now);
-                let publish = server.publish_keys(answer, asked_at);
-                KeysAnswered { outcome: crate::exchange::KEYS, trouble: None, publish }
-            }
-            Err(trouble) => KeysAnswered { outcome: trouble.outcome(), trouble: Some(trouble), publish: None },
-        })
+        let source = &server.config.jwt.as_ref()?.keys;
+        Some(server.take_keys(source, answer, asked_at, now))
     }
 
     /// The name of an authorization server.
@@ -91,8 +85,25 @@ impl Server {
         Some(format!("scopegate.keys.{digest}"))
     }
 
+    /// Takes the answer to a request for its keys: keeps them here, and has them published.
+    pub(crate) fn take_keys(
+        &self,
+        source: &KeySource,
+        answer: CalloutAnswer<'_>,
+        asked_at: UnixTime,
+        now: UnixTime,
+    ) -> KeysAnswered {
+        match source.understand(answer) {
+            Ok(set) => {
+                self.keys.borrow_mut().keep(set, asked_at, now);
+                KeysAnswered { outcome: KEYS, trouble: None, publish: self.publication(answer, asked_at) }
+            }
+            Err(trouble) => KeysAnswered { outcome: trouble.outcome(), trouble: Some(trouble), publish: None },
+        }
+    }
+
     /// An answer with good keys, for the other workers: when it was asked for, and the keys as they came.
-    pub(crate) fn publish_keys(&self, answer: CalloutAnswer<'_>, asked_at: UnixTime) -> Option<Publish> {
+    fn publication(&self, answer: CalloutAnswer<'_>, asked_at: UnixTime) -> Option<Publish> {
         let CalloutAnswer::Response { body, .. } = answer else { return None };
         let mut value = asked_at.as_millis().to_le_bytes().to_vec();
         value.extend_from_slice(body);

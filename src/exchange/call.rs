@@ -10,8 +10,8 @@ use crate::claims::Claims;
 use crate::denial::Denial;
 use crate::gate::{Gate, Server};
 use crate::introspection::{ClientAuthentication, Endpoint, Introspection, TokenEndpoint};
-use crate::jose::KeySet;
 use crate::jwt::JwtConfig;
+use crate::keys::KeysAnswered;
 use crate::step::Step;
 use crate::time::UnixTime;
 use crate::token::Secret;
@@ -181,10 +181,7 @@ impl Call {
                 let understood = issuer.understand(answer);
                 asked.resume_with_own_token(gate, understood, question, renewable)
             }
-            Stage::Keys { jwt } => {
-                let understood = jwt.keys.understand(answer);
-                asked.resume_with_keys(gate, understood, answer, jwt)
-            }
+            Stage::Keys { jwt } => asked.resume_with_keys(gate, answer, jwt),
         }
     }
 }
@@ -271,21 +268,9 @@ impl Asked {
         Answered { outcome, trouble, insert: None, publish: None, step }
     }
 
-    fn resume_with_keys(
-        self,
-        gate: &Gate,
-        understood: Result<KeySet, Trouble>,
-        answer: CalloutAnswer<'_>,
-        jwt: Rc<JwtConfig>,
-    ) -> Answered {
+    fn resume_with_keys(self, gate: &Gate, answer: CalloutAnswer<'_>, jwt: Rc<JwtConfig>) -> Answered {
         let Self { exchange, candidate, server, asked_at, now } = self;
-        let (outcome, trouble, publish) = match understood {
-            Ok(set) => {
-                server.keys.borrow_mut().keep(set, asked_at, now);
-                (KEYS, None, server.publish_keys(answer, asked_at))
-            }
-            Err(trouble) => (trouble.outcome(), Some(trouble), None),
-        };
+        let KeysAnswered { outcome, trouble, publish } = server.take_keys(&jwt.keys, answer, asked_at, now);
         let step = verification::begin(exchange, candidate, server, jwt, true, gate, now);
         Answered { outcome, trouble, insert: None, publish, step }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::client::{Chance, ClientAuthentication};
 use super::form;
-use crate::callout::{CalloutAnswer, CalloutRequest, MAX_ANSWER_BYTES, Trouble, USER_AGENT, is_json};
+use crate::callout::{CalloutAnswer, CalloutRequest, Trouble, USER_AGENT};
 use crate::claims::seconds;
 use crate::json::Json;
 use crate::time::UnixTime;
@@ -44,21 +44,16 @@ impl TokenEndpoint {
 
     /// RFC 6749 §5.1: the token, and how long after the request it lives.
     pub(crate) fn understand(&self, answer: CalloutAnswer<'_>) -> Result<(Secret, Duration), Trouble> {
-        let (status, content_type, body) = match answer {
-            CalloutAnswer::NotSent => return Err(Trouble::NotSent),
-            CalloutAnswer::NoAnswer => return Err(Trouble::NoAnswer),
-            CalloutAnswer::Response { status, content_type, body } => (status, content_type, body),
-        };
-        match status {
-            _ if body.len() > MAX_ANSWER_BYTES => return Err(Trouble::TooLarge),
+        let response = answer.response()?;
+        match response.status {
             200 => {}
-            401 | 403 => return Err(Trouble::ClientRefused(status)),
-            _ => return Err(Trouble::TokenStatus(status)),
+            status @ (401 | 403) => return Err(Trouble::ClientRefused(status)),
+            status => return Err(Trouble::TokenStatus(status)),
         }
-        if content_type.is_some_and(|value| !is_json(value)) {
+        if !response.may_be_json() {
             return Err(Trouble::BadTokenAnswer("its Content-Type is not JSON"));
         }
-        let Ok(json @ Json::Object(_)) = Json::parse(body) else {
+        let Ok(json @ Json::Object(_)) = Json::parse(response.body) else {
             return Err(Trouble::BadTokenAnswer("it is not a JSON object"));
         };
         if json.has_duplicate_names() {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::callout::MAX_ANSWER_BYTES;
 use crate::config::Config;
 
 /// The endpoint of a configuration whose `introspection` has these members.

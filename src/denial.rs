@@ -85,28 +85,34 @@ pub(crate) enum Challenge {
     Scope,
 }
 
-impl Denial {
+/// What callers, error profiles and metrics tell apart of denials. Which of the reasons it was, the log says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    AmbiguousTarget,
+    NoRule,
+    NoCredentials,
+    InvalidRequest,
+    /// One class for all of them: what is wrong with a token is nobody's business but the operator's.
+    InvalidToken,
+    InsufficientScope,
+    UnregisteredClient,
+    InsufficientPrivileges,
+    Unavailable,
+    Misconfigured,
+}
+
+impl Class {
     /// What a caller is told by RFC 6750 §3; error profiles change what is theirs to change.
     pub(crate) const fn wire(self) -> Wire {
         match self {
-            Self::Target(_) => Wire::plain(400, "invalid_request", "The request target is ambiguous"),
+            Self::AmbiguousTarget => Wire::plain(400, "invalid_request", "The request target is ambiguous"),
             Self::NoRule => Wire::plain(403, "access_denied", "The request is not allowed"),
             Self::NoCredentials => {
                 Wire::plain(401, "unauthorized", "An access token is required").challenging(Challenge::Realm)
             }
-            Self::Credentials(_) => Wire::plain(400, "invalid_request", "The bearer credentials are malformed")
+            Self::InvalidRequest => Wire::plain(400, "invalid_request", "The bearer credentials are malformed")
                 .challenging(Challenge::Error),
-            // One text for all of them: what is wrong with a token is nobody's business but the operator's.
-            Self::Inactive
-            | Self::MalformedJwt
-            | Self::UnknownKey
-            | Self::BadSignature
-            | Self::Expired
-            | Self::NotYetValid
-            | Self::WrongIssuer
-            | Self::WrongAudience
-            | Self::NotAnAccessToken
-            | Self::SenderConstrained => {
+            Self::InvalidToken => {
                 Wire::plain(401, "invalid_token", "The access token is not valid").challenging(Challenge::Error)
             }
             Self::InsufficientScope => {
@@ -115,23 +121,40 @@ impl Denial {
             }
             // No challenge: another token of the same client or user would not help.
             Self::UnregisteredClient => Wire::plain(403, "access_denied", "The client is not registered for this API"),
-            Self::Lacks(_) => {
+            Self::InsufficientPrivileges => {
                 Wire::plain(403, "access_denied", "The access token does not have the privileges required")
             }
-            Self::Unavailable(_) | Self::Misconfigured => Wire {
+            Self::Unavailable | Self::Misconfigured => Wire {
                 retry: true,
                 ..Wire::plain(503, "temporarily_unavailable", "The request cannot be authorized at the moment")
             },
         }
     }
 
-    /// The class of the decision, for metrics: one of [`Denial::OUTCOMES`].
-    pub const fn outcome(self) -> &'static str {
+    /// The word for it: one of [`Denial::OUTCOMES`].
+    const fn word(self) -> &'static str {
         match self {
-            Self::Target(_) => "ambiguous_target",
+            Self::AmbiguousTarget => "ambiguous_target",
             Self::NoRule => "no_rule",
             Self::NoCredentials => "no_credentials",
-            Self::Credentials(_) => "invalid_request",
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidToken => "invalid_token",
+            Self::InsufficientScope => "insufficient_scope",
+            Self::UnregisteredClient => "unregistered_client",
+            Self::InsufficientPrivileges => "insufficient_privileges",
+            Self::Unavailable => "unavailable",
+            Self::Misconfigured => "misconfigured",
+        }
+    }
+}
+
+impl Denial {
+    pub(crate) const fn class(self) -> Class {
+        match self {
+            Self::Target(_) => Class::AmbiguousTarget,
+            Self::NoRule => Class::NoRule,
+            Self::NoCredentials => Class::NoCredentials,
+            Self::Credentials(_) => Class::InvalidRequest,
             Self::Inactive
             | Self::MalformedJwt
             | Self::UnknownKey
@@ -141,13 +164,18 @@ impl Denial {
             | Self::WrongIssuer
             | Self::WrongAudience
             | Self::NotAnAccessToken
-            | Self::SenderConstrained => "invalid_token",
-            Self::InsufficientScope => "insufficient_scope",
-            Self::UnregisteredClient => "unregistered_client",
-            Self::Lacks(_) => "insufficient_privileges",
-            Self::Unavailable(_) => "unavailable",
-            Self::Misconfigured => "misconfigured",
+            | Self::SenderConstrained => Class::InvalidToken,
+            Self::InsufficientScope => Class::InsufficientScope,
+            Self::UnregisteredClient => Class::UnregisteredClient,
+            Self::Lacks(_) => Class::InsufficientPrivileges,
+            Self::Unavailable(_) => Class::Unavailable,
+            Self::Misconfigured => Class::Misconfigured,
         }
+    }
+
+    /// The class of the decision, for metrics: one of [`Denial::OUTCOMES`].
+    pub const fn outcome(self) -> &'static str {
+        self.class().word()
     }
 
     /// Every class there is.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 pub(crate) use template::{Template, TemplateError, Values};
 
-use crate::denial::{Challenge, Denial, Wire};
+use crate::denial::{Challenge, Class, Denial, Wire};
 
 /// How refusals look: a vendor's way, and what the operator wants otherwise.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,11 +57,11 @@ impl Base {
 
     fn wire(self, denial: Denial) -> Wire {
         match self {
-            Self::Rfc6750 | Self::ProblemJson => denial.wire(),
+            Self::Rfc6750 | Self::ProblemJson => denial.class().wire(),
             Self::Axway => axway(denial),
-            Self::Netiq => netiq(denial),
-            Self::NetiqHide => netiq_hide(denial),
-            Self::Webmethods => webmethods(denial),
+            Self::Netiq => netiq(denial.class()),
+            Self::NetiqHide => netiq_hide(denial.class()),
+            Self::Webmethods => webmethods(denial.class()),
         }
     }
 
@@ -133,7 +133,7 @@ impl ErrorProfile {
     /// The refusal for a denial. `scope` is what the rule demands.
     pub(crate) fn render(&self, denial: Denial, scope: &DemandedScope) -> Rendered {
         let wire = self.base.wire(denial);
-        let is_ours = matches!(denial, Denial::Unavailable(_) | Denial::Misconfigured);
+        let is_ours = matches!(denial.class(), Class::Unavailable | Class::Misconfigured);
         let response = self.responses.get(denial.outcome()).or(self.default_response.as_ref().filter(|_| !is_ours));
         let status = response.and_then(|response| response.status).unwrap_or(wire.status);
         let content_type =
@@ -191,95 +191,63 @@ impl Default for ErrorProfile {
 /// Statuses, codes and texts of the product's manual.
 fn axway(denial: Denial) -> Wire {
     let invalid = |description| Wire::plain(401, "invalid_token", description).challenging(Challenge::Error);
-    match denial {
-        Denial::NoCredentials | Denial::Credentials(_) => {
+    match denial.class() {
+        Class::NoCredentials | Class::InvalidRequest => {
             Wire::plain(400, "invalid_request", "Unable to find token in the message.").challenging(Challenge::Error)
         }
-        Denial::Expired => invalid("The access token expired."),
-        Denial::Inactive
-        | Denial::MalformedJwt
-        | Denial::UnknownKey
-        | Denial::BadSignature
-        | Denial::NotYetValid
-        | Denial::WrongIssuer
-        | Denial::WrongAudience
-        | Denial::NotAnAccessToken
-        | Denial::SenderConstrained => invalid("Unable to find the access token in persistent storage."),
-        Denial::UnregisteredClient => invalid("The client app was not found or is disabled."),
-        Denial::InsufficientScope => {
+        Class::InvalidToken if denial == Denial::Expired => invalid("The access token expired."),
+        Class::InvalidToken => invalid("Unable to find the access token in persistent storage."),
+        Class::UnregisteredClient => invalid("The client app was not found or is disabled."),
+        Class::InsufficientScope => {
             let text = "scope(s) associated with access token are not valid to access this resource.";
             Wire::plain(403, "insufficient_scope", text).challenging(Challenge::Scope)
         }
-        Denial::Target(_) | Denial::NoRule | Denial::Lacks(_) | Denial::Unavailable(_) | Denial::Misconfigured => {
-            denial.wire()
-        }
+        class @ (Class::AmbiguousTarget
+        | Class::NoRule
+        | Class::InsufficientPrivileges
+        | Class::Unavailable
+        | Class::Misconfigured) => class.wire(),
     }
 }
 
-fn netiq(denial: Denial) -> Wire {
-    match denial {
-        Denial::NoCredentials
-        | Denial::Credentials(_)
-        | Denial::Inactive
-        | Denial::MalformedJwt
-        | Denial::UnknownKey
-        | Denial::BadSignature
-        | Denial::Expired
-        | Denial::NotYetValid
-        | Denial::WrongIssuer
-        | Denial::WrongAudience
-        | Denial::NotAnAccessToken
-        | Denial::SenderConstrained
-        | Denial::InsufficientScope
-        | Denial::UnregisteredClient
-        | Denial::Lacks(_) => Wire::plain(403, "access_denied", "Access to the API is forbidden"),
-        Denial::Target(_) | Denial::NoRule | Denial::Unavailable(_) | Denial::Misconfigured => denial.wire(),
+fn netiq(class: Class) -> Wire {
+    match class {
+        Class::NoCredentials
+        | Class::InvalidRequest
+        | Class::InvalidToken
+        | Class::InsufficientScope
+        | Class::UnregisteredClient
+        | Class::InsufficientPrivileges => Wire::plain(403, "access_denied", "Access to the API is forbidden"),
+        Class::AmbiguousTarget | Class::NoRule | Class::Unavailable | Class::Misconfigured => class.wire(),
     }
 }
 
-fn netiq_hide(denial: Denial) -> Wire {
-    match denial {
-        Denial::Unavailable(_) | Denial::Misconfigured => denial.wire(),
-        Denial::NoCredentials
-        | Denial::Credentials(_)
-        | Denial::Inactive
-        | Denial::MalformedJwt
-        | Denial::UnknownKey
-        | Denial::BadSignature
-        | Denial::Expired
-        | Denial::NotYetValid
-        | Denial::WrongIssuer
-        | Denial::WrongAudience
-        | Denial::NotAnAccessToken
-        | Denial::SenderConstrained
-        | Denial::InsufficientScope
-        | Denial::UnregisteredClient
-        | Denial::Lacks(_)
-        | Denial::Target(_)
-        | Denial::NoRule => Wire::plain(403, "not_available", "The API is not available"),
+fn netiq_hide(class: Class) -> Wire {
+    match class {
+        Class::Unavailable | Class::Misconfigured => class.wire(),
+        Class::NoCredentials
+        | Class::InvalidRequest
+        | Class::InvalidToken
+        | Class::InsufficientScope
+        | Class::UnregisteredClient
+        | Class::InsufficientPrivileges
+        | Class::AmbiguousTarget
+        | Class::NoRule => Wire::plain(403, "not_available", "The API is not available"),
     }
 }
 
-fn webmethods(denial: Denial) -> Wire {
-    match denial {
-        Denial::NoCredentials => denial.wire(),
-        Denial::Credentials(_)
-        | Denial::Inactive
-        | Denial::MalformedJwt
-        | Denial::UnknownKey
-        | Denial::BadSignature
-        | Denial::Expired
-        | Denial::NotYetValid
-        | Denial::WrongIssuer
-        | Denial::WrongAudience
-        | Denial::NotAnAccessToken
-        | Denial::SenderConstrained
-        | Denial::InsufficientScope
-        | Denial::UnregisteredClient
-        | Denial::Lacks(_) => {
+fn webmethods(class: Class) -> Wire {
+    match class {
+        Class::InvalidRequest
+        | Class::InvalidToken
+        | Class::InsufficientScope
+        | Class::UnregisteredClient
+        | Class::InsufficientPrivileges => {
             Wire::plain(401, "invalid_token", "Token is invalid or expired").challenging(Challenge::Error)
         }
-        Denial::Target(_) | Denial::NoRule | Denial::Unavailable(_) | Denial::Misconfigured => denial.wire(),
+        Class::NoCredentials | Class::AmbiguousTarget | Class::NoRule | Class::Unavailable | Class::Misconfigured => {
+            class.wire()
+        }
     }
 }
 

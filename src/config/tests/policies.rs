@@ -131,3 +131,99 @@ fn an_api_lends_its_rules_what_they_do_not_say_themselves() {
         ]
     );
 }
+
+/// A configuration of two servers with more members each, a rule that takes both, and more at the top.
+fn of_two(first: &str, second: &str, require: &str, top: &str) -> Vec<String> {
+    let server = |name: &str, more: &str| {
+        format!(r#"{{"name":"{name}","cluster":"c.test","issuer":"https://as.test","audience":"any",{more}}}"#)
+    };
+    let text = format!(
+        r#"{{"authorization_servers":[{},{}],{top}
+            "rules":[{{"name":"r","match":[{{"route":"x"}}],"authorization_server":["a","b"],"require":{require}}}]}}"#,
+        server("a", first),
+        server("b", second),
+    );
+    match Config::parse(text.as_bytes(), &environment) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[test]
+fn what_would_open_more_than_it_says_is_refused() {
+    const ASKS: &str = r#""introspection":{"path":"/i","client_id":"g","client_secret":"s"}"#;
+    const VIEW: &str = r#"{"scope":"view"}"#;
+    const JWT: &str = r#""jwt":{"jwks_path":"/jwks"}"#;
+    let introspection = |more: &str| format!(r#""introspection":{{{more}}}"#);
+    let plain = r#""path":"/i","client_id":"g","client_secret":"s""#;
+    assert_eq!(of_two(ASKS, ASKS, VIEW, ""), Vec::<String>::new());
+    let whose =
+        r#"{"any":[{"authorization_server":"a","client_ids":["web"]},{"authorization_server":"b","scope":"x"}]}"#;
+    assert_eq!(of_two(ASKS, ASKS, whose, ""), Vec::<String>::new());
+    for (first, second, require, top, expected) in [
+        (ASKS.to_owned(), ASKS, r#"{"client_ids":["web"]}"#, "", "client_ids are demanded of tokens of several"),
+        (ASKS.to_owned(), JWT, VIEW, "", "takes tokens of one issuer both with and without asking"),
+        (
+            r#""jwt":{"jwks_path":"/jwks","types":["JWT"]}"#.to_owned(),
+            JWT,
+            VIEW,
+            "",
+            "an ID token of any client would do",
+        ),
+        (r#""jwt":{"jwks_path":"/jwks","introspect":true}"#.to_owned(), ASKS, VIEW, "", "there is no `introspection`"),
+        (
+            ASKS.to_owned(),
+            ASKS,
+            VIEW,
+            r#""bearer":{"query":"access_token"},"#,
+            "rules follow Envoy's routes, and tokens",
+        ),
+        (
+            introspection(&format!(r#"{plain},"answer":{{"invalid_statuses":[401]}}"#)),
+            ASKS,
+            VIEW,
+            "",
+            "would call every token bad while our client is refused",
+        ),
+        (
+            introspection(&format!(r#"{plain},"answer":{{"active":"status"}}"#)),
+            ASKS,
+            VIEW,
+            "",
+            "every answer with status 200 would do",
+        ),
+        (
+            introspection(&format!(r#"{plain},"request":{{"parameters":{{"token":"x"}}}}"#)),
+            ASKS,
+            VIEW,
+            "",
+            "is the name that carries the token",
+        ),
+        (
+            introspection(&format!(
+                r#"{plain},"client_authentication":"client_secret_post","request":{{"token_in":"query"}}"#
+            )),
+            ASKS,
+            VIEW,
+            "",
+            "would stand in the URI",
+        ),
+        (
+            ASKS.to_owned(),
+            ASKS,
+            VIEW,
+            r#""errors":{"responses":{"unavailable":{"status":401}}},"#,
+            "would blame the caller for our trouble",
+        ),
+        (
+            ASKS.to_owned(),
+            ASKS,
+            r#"{"claims":{"n":{"equals":9007199254740993}}}"#,
+            "",
+            "is too large to be compared exactly",
+        ),
+    ] {
+        let found = of_two(&first, second, require, top);
+        assert!(found.iter().any(|one| one.contains(expected)), "{expected}: {found:?}");
+    }
+}

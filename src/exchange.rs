@@ -9,7 +9,6 @@ mod verification;
 
 use std::rc::Rc;
 
-pub(crate) use call::KEYS;
 pub use call::{Answered, Call, Publish};
 pub use verification::{HostVerdict, Verification, Verified};
 

@@ -15,7 +15,7 @@ use crate::errors::{DemandedScope, ErrorProfile};
 use crate::exchange::Exchange;
 use crate::forward::{Edit, Forward, cleaning, has_identity_headers};
 use crate::introspection::{Chance, OwnToken};
-use crate::jwt::Keys;
+use crate::keys::Keys;
 use crate::policy::{Access, Policy, Rule};
 use crate::preflight;
 use crate::reply::Reply;

@@ -59,7 +59,7 @@ pub use forward::{Edit, Forward};
 pub use gate::Gate;
 pub use introspection::PRESETS;
 pub use json::Json;
-pub use keys::KeysAnswered;
+pub use keys::{KeyFetch, KeysAnswered};
 pub use reply::Reply;
 pub use request::{PathError, RawHead, TargetError};
 pub use requirement::Lack;

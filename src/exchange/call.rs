@@ -11,7 +11,7 @@ use crate::denial::Denial;
 use crate::gate::{Gate, Server};
 use crate::introspection::{ClientAuthentication, Endpoint, Introspection, TokenEndpoint};
 use crate::jwt::JwtConfig;
-use crate::keys::KeysAnswered;
+use crate::keys::{KEYS, KeyFetch, KeysAnswered, METADATA};
 use crate::step::Step;
 use crate::time::UnixTime;
 use crate::token::Secret;
@@ -53,7 +53,7 @@ enum Stage {
     /// Our own token first.
     OwnToken { question: Question, issuer: Rc<TokenEndpoint>, renewable: bool },
     /// The keys that the token may be verified with.
-    Keys { jwt: Rc<JwtConfig> },
+    Keys(KeyFetch),
 }
 
 /// What an answer of an authorization server leads to.
@@ -117,8 +117,15 @@ pub(super) fn introspect(
 }
 
 /// Asks for the keys of the server.
-pub(super) fn fetch_keys(exchange: Exchange, candidate: usize, server: Rc<Server>, jwt: Rc<JwtConfig>) -> Step {
-    Step::Call(Call { exchange, candidate, server, stage: Stage::Keys { jwt } })
+pub(super) fn fetch_keys(
+    exchange: Exchange,
+    candidate: usize,
+    server: Rc<Server>,
+    jwt: Rc<JwtConfig>,
+    now: UnixTime,
+) -> Step {
+    let stage = Stage::Keys(KeyFetch::for_unknown(Rc::clone(&server), jwt, now));
+    Step::Call(Call { exchange, candidate, server, stage })
 }
 
 impl Exchange {
@@ -131,11 +138,12 @@ impl Exchange {
 
 impl Call {
     /// Every way a callout can end.
-    pub const OUTCOMES: [&'static str; 10] = [
+    pub const OUTCOMES: [&'static str; 11] = [
         "active",
         "inactive",
         OWN_TOKEN,
         KEYS,
+        METADATA,
         "not_sent",
         "no_answer",
         "client_refused",
@@ -152,14 +160,14 @@ impl Call {
                 question.endpoint.request(&self.exchange.token, own.as_ref(), now, &mut chance)
             }
             Stage::OwnToken { issuer, .. } => issuer.request(now, &mut chance),
-            Stage::Keys { jwt } => jwt.keys.request(),
+            Stage::Keys(fetch) => fetch.request(),
         }
     }
 
     /// Notes that nobody waits for the answer any more, and that it will be lost.
     pub fn abandon(self) {
-        if let Stage::Keys { .. } = self.stage {
-            self.server.keys.borrow_mut().want();
+        if let Stage::Keys(fetch) = self.stage {
+            fetch.abandon();
         }
     }
 
@@ -181,7 +189,7 @@ impl Call {
                 let understood = issuer.understand(answer);
                 asked.resume_with_own_token(gate, understood, question, renewable)
             }
-            Stage::Keys { jwt } => asked.resume_with_keys(gate, answer, jwt),
+            Stage::Keys(fetch) => asked.resume_with_keys(gate, answer, fetch),
         }
     }
 }
@@ -268,10 +276,15 @@ impl Asked {
         Answered { outcome, trouble, insert: None, publish: None, step }
     }
 
-    fn resume_with_keys(self, gate: &Gate, answer: CalloutAnswer<'_>, jwt: Rc<JwtConfig>) -> Answered {
-        let Self { exchange, candidate, server, asked_at, now } = self;
-        let KeysAnswered { outcome, trouble, publish } = server.take_keys(&jwt.keys, answer, asked_at, now);
-        let step = verification::begin(exchange, candidate, server, jwt, true, gate, now);
+    fn resume_with_keys(self, gate: &Gate, answer: CalloutAnswer<'_>, fetch: KeyFetch) -> Answered {
+        let KeysAnswered { outcome, trouble, publish, next } = fetch.resume(answer, self.asked_at, self.now);
+        let step = match (next, self.server.config.jwt.clone()) {
+            (Some(fetch), _) => self.call(Stage::Keys(fetch)),
+            (None, Some(jwt)) => {
+                verification::begin(self.exchange, self.candidate, self.server, jwt, true, gate, self.now)
+            }
+            (None, None) => self.exchange.reject(self.candidate, Denial::MalformedJwt, gate),
+        };
         Answered { outcome, trouble, insert: None, publish, step }
     }
 
@@ -284,5 +297,3 @@ impl Asked {
 
 /// The outcome of a callout that brought our own token.
 const OWN_TOKEN: &str = "own_token";
-/// The outcome of a callout that brought the server's keys.
-pub(crate) const KEYS: &str = "keys";

@@ -116,7 +116,7 @@ pub(super) fn begin(
     });
     let is_known = keys.as_ref().is_some_and(|keys| !keys.is_empty());
     if !is_known && !fetched && server.keys.borrow_mut().claims_fetch_for_unknown(&jwt.keys, now) {
-        return call::fetch_keys(exchange, candidate, server, jwt);
+        return call::fetch_keys(exchange, candidate, server, jwt, now);
     }
     match keys {
         None => exchange.give_up(candidate, Trouble::NoKeys, gate),
@@ -186,7 +186,7 @@ impl Verification {
     fn refuse(self, gate: &Gate, now: UnixTime) -> Verified {
         let Self { exchange, candidate, server, jwt, fetched, .. } = self;
         if !fetched && server.keys.borrow_mut().claims_fetch_for_unknown(&jwt.keys, now) {
-            return Verified { insert: None, step: call::fetch_keys(exchange, candidate, server, jwt) };
+            return Verified { insert: None, step: call::fetch_keys(exchange, candidate, server, jwt, now) };
         }
         let insert = if fetched { exchange.insert(candidate, &Introspection::Inactive, gate, now) } else { None };
         Verified { insert, step: exchange.reject(candidate, Denial::BadSignature, gate) }

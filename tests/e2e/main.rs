@@ -16,6 +16,7 @@ mod capabilities;
 mod cases;
 mod configurations;
 mod demo;
+mod discovery;
 #[path = "../cases/format.rs"]
 mod format;
 mod harness;

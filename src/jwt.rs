@@ -45,8 +45,10 @@ impl JwtConfig {
         if !self.algorithms.contains(&jws.algorithm) {
             return Err(Denial::MalformedJwt);
         }
-        // An ID token or a logout token says `JWT` or its own name; an access token says so (RFC 9068 §2.1).
-        if !jws.kind.as_ref().is_some_and(|kind| self.types.contains(kind)) {
+        // An access token says that it is one (RFC 9068 §2.1). An ID token or a logout token says `JWT`, its own name,
+        // or nothing, which is the same as `JWT`.
+        let kind = jws.kind.as_deref().unwrap_or("jwt");
+        if !self.types.iter().any(|accepted| accepted == kind) {
             return Err(Denial::NotAnAccessToken);
         }
         let member = |name: &str| jws.members.iter().find(|(held, _)| held == name).map(|(_, value)| value);
@@ -86,6 +88,7 @@ const FOREIGN_CLAIMS: [&str; 5] = ["nonce", "at_hash", "c_hash", "s_hash", "even
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jose::Header;
 
     const START: UnixTime = UnixTime::from_secs(1_000_000);
 
@@ -99,7 +102,7 @@ mod tests {
         let read = |header: &str, payload: &str| {
             let encode = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
             let token = format!("{}.{}.c2ln", encode(header), encode(payload));
-            let jws = Jws::parse(&token).unwrap();
+            let jws = Jws::parse(&token, &Header::of(&token).unwrap()).unwrap();
             jwt.read(&jws, "https://as.test", &Interest::default(), START).map(|claims| claims.client_id)
         };
         let (header, good) = (r#"{"alg":"RS256","typ":"at+jwt"}"#, r#""iss":"https://as.test","exp":1000060"#);

@@ -29,7 +29,7 @@ pub struct Call {
 #[derive(Debug)]
 pub(super) struct Question {
     pub(super) endpoint: Rc<Endpoint>,
-    pub(super) signed: Option<Box<Claims>>,
+    pub(super) signed: Option<Rc<Claims>>,
 }
 
 impl Question {
@@ -37,7 +37,7 @@ impl Question {
     fn settle(&self, facts: Introspection) -> Introspection {
         match (facts, &self.signed) {
             (Introspection::Active(claims), Some(signed)) => {
-                Introspection::Active(Box::new(claims.confined_by(signed)))
+                Introspection::Active(Rc::new(Rc::unwrap_or_clone(claims).confined_by(signed)))
             }
             (facts, _) => facts,
         }
@@ -101,7 +101,7 @@ pub(super) fn introspect(
     let stage = match own {
         // Some servers do not answer a caller who asks about its own token, and nobody else has it.
         Some(own) if own.reveal() == exchange.token.reveal() => {
-            return exchange.reject(candidate, Denial::NotAnAccessToken, gate);
+            return exchange.reject(candidate, Denial::NotAnAccessToken, gate, now);
         }
         // What was refused a moment ago, perhaps on account of the token that was asked about, is not replaced again.
         Some(own) if trouble.is_some() => Stage::Introspection { question, own: Some(own), renewable: false },
@@ -109,7 +109,7 @@ pub(super) fn introspect(
             Stage::Introspection { question, own: Some(own), renewable: true }
         }
         Some(_) | None => match trouble {
-            Some(trouble) => return exchange.give_up(candidate, trouble, gate),
+            Some(trouble) => return exchange.give_up(candidate, trouble, gate, now),
             None => Stage::OwnToken { question, issuer, renewable: true },
         },
     };
@@ -126,14 +126,6 @@ pub(super) fn fetch_keys(
 ) -> Step {
     let stage = Stage::Keys(KeyFetch::for_unknown(Rc::clone(&server), jwt, now));
     Step::Call(Call { exchange, candidate, server, stage })
-}
-
-impl Exchange {
-    /// The entry for what was just learned from a candidate.
-    pub(super) fn insert(&self, candidate: usize, facts: &Introspection, gate: &Gate, now: UnixTime) -> Option<Insert> {
-        let candidate = self.candidates.get(candidate)?;
-        Insert::new(facts, candidate.digest, now, &candidate.server.cache(&gate.cache))
-    }
 }
 
 impl Call {
@@ -278,19 +270,20 @@ impl Asked {
 
     fn resume_with_keys(self, gate: &Gate, answer: CalloutAnswer<'_>, fetch: KeyFetch) -> Answered {
         let KeysAnswered { outcome, trouble, publish, next } = fetch.resume(answer, self.asked_at, self.now);
-        let step = match (next, self.server.config.jwt.clone()) {
-            (Some(fetch), _) => self.call(Stage::Keys(fetch)),
-            (None, Some(jwt)) => {
-                verification::begin(self.exchange, self.candidate, self.server, jwt, true, gate, self.now)
+        let header = self.exchange.header(&self.server);
+        let step = match (next, self.server.config.jwt.clone(), header) {
+            (Some(fetch), _, _) => self.call(Stage::Keys(fetch)),
+            (None, Some(jwt), Some(header)) => {
+                verification::begin(self.exchange, self.candidate, self.server, jwt, &header, true, gate, self.now)
             }
-            (None, None) => self.exchange.reject(self.candidate, Denial::MalformedJwt, gate),
+            (None, _, _) => self.exchange.reject(self.candidate, Denial::MalformedJwt, gate, self.now),
         };
         Answered { outcome, trouble, insert: None, publish, step }
     }
 
     /// This server cannot be asked; another may still vouch for the token.
     fn give_up(self, gate: &Gate, trouble: Trouble) -> Answered {
-        let step = self.exchange.give_up(self.candidate, trouble, gate);
+        let step = self.exchange.give_up(self.candidate, trouble, gate, self.now);
         Answered { outcome: trouble.outcome(), trouble: Some(trouble), insert: None, publish: None, step }
     }
 }

@@ -112,6 +112,8 @@ pub enum Trouble {
     MetadataStatus(u16),
     /// What came for its metadata is of no use; says why.
     BadMetadata(&'static str),
+    /// Too many requests wait for the same answer.
+    Crowded,
     /// There are no keys of the server yet, or those there were are too old.
     NoKeys,
 }
@@ -127,6 +129,7 @@ impl Trouble {
             Self::TooLarge => "too_large",
             Self::BadAnswer(_) | Self::BadTokenAnswer(_) | Self::BadKeys(_) | Self::BadMetadata(_) => "bad_answer",
             Self::NoKeys => "no_keys",
+            Self::Crowded => "crowded",
         }
     }
 
@@ -177,6 +180,7 @@ impl Trouble {
             Self::BadMetadata(why) => {
                 format!("its metadata cannot be used: {why}; check issuer and jwt.discovery")
             }
+            Self::Crowded => "too many requests wait for one answer of it: is the server slow?".to_owned(),
             Self::NoKeys => "there are no keys of it to verify tokens with: an earlier message says why".to_owned(),
         }
     }

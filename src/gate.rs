@@ -104,6 +104,11 @@ impl Gate {
         self.tally.take()
     }
 
+    /// A name that nobody else has drawn.
+    pub fn random_name(&self) -> String {
+        self.chance.borrow_mut().next_id()
+    }
+
     /// Whether any rule asks for the name of the Envoy route.
     pub fn needs_route(&self) -> bool {
         self.needs_route

@@ -113,11 +113,6 @@ impl KeyFetch {
         &self.server.config.name
     }
 
-    /// Notes that nobody waits for the keys any more, and that the answer will be lost.
-    pub(crate) fn abandon(self) {
-        self.server.keys.borrow_mut().want();
-    }
-
     /// Takes the answer to the request that was sent at `asked_at`.
     pub fn resume(self, answer: CalloutAnswer<'_>, asked_at: UnixTime, now: UnixTime) -> KeysAnswered {
         match (&self.stage, &self.jwt.keys.place) {

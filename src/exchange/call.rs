@@ -8,6 +8,7 @@ use crate::cache::Insert;
 use crate::callout::{CalloutAnswer, CalloutRequest, Trouble};
 use crate::claims::Claims;
 use crate::denial::Denial;
+use crate::flight::{Flight, Subject};
 use crate::gate::{Gate, Server};
 use crate::introspection::{ClientAuthentication, Endpoint, Introspection, TokenEndpoint};
 use crate::jwt::JwtConfig;
@@ -156,11 +157,29 @@ impl Call {
         }
     }
 
-    /// Notes that nobody waits for the answer any more, and that it will be lost.
-    pub fn abandon(self) {
-        if let Stage::Keys(fetch) = self.stage {
-            fetch.abandon();
-        }
+    /// What it is about: another request may be waiting for the same answer.
+    pub fn flight(&self, gate: &Gate) -> Flight {
+        let subject = match &self.stage {
+            Stage::Introspection { .. } => {
+                let digest = self.exchange.digest(self.candidate).map(|digest| *digest.as_bytes());
+                let cache = self.server.cache(&gate.cache);
+                let leased = !cache.max_ttl.is_zero() && !cache.inactive_ttl.is_zero();
+                Subject::Token { digest: digest.unwrap_or_default(), leased }
+            }
+            Stage::OwnToken { .. } => Subject::OwnToken,
+            Stage::Keys(_) => Subject::Keys,
+        };
+        Flight { server: self.server.index, subject }
+    }
+
+    /// Goes on as if nothing had been asked: another worker has had an answer, or should have.
+    pub fn look_again(self, gate: &Gate, now: UnixTime) -> Step {
+        self.exchange.try_candidate(self.candidate, gate, now)
+    }
+
+    /// Gives up on asking: too many requests wait for the answer already.
+    pub fn turn_away(self, gate: &Gate, now: UnixTime) -> Step {
+        self.exchange.give_up(self.candidate, Trouble::Crowded, gate, now)
     }
 
     /// The name of the authorization server that is asked.

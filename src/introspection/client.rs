@@ -115,7 +115,7 @@ impl Chance {
     }
 
     /// An identifier that never comes again: 128 bits in hexadecimal.
-    fn next_id(&mut self) -> String {
+    pub(crate) fn next_id(&mut self) -> String {
         self.draw().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 

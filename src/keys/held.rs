@@ -15,8 +15,6 @@ pub(crate) struct Keys {
     located: Option<(Location, UnixTime)>,
     /// When they were last asked for.
     asked_at: Option<UnixTime>,
-    /// Whether somebody has asked for them and left before they came.
-    wanted: bool,
 }
 
 #[derive(Debug)]
@@ -41,18 +39,12 @@ impl Keys {
     pub(crate) fn are_due(&self, source: &KeySource, now: UnixTime) -> bool {
         // Of a time that is still to come: the clock has stepped back, and their age is unknown.
         let is_old = |held: &Held| held.fetched_at > now || now.saturating_since(held.fetched_at) >= source.refresh;
-        self.wanted || self.held.as_ref().is_none_or(is_old) && self.may_ask(source, now, RETRY_INTERVAL)
-    }
-
-    /// Notes that they are wanted although nobody waits for them any more.
-    pub(crate) fn want(&mut self) {
-        self.wanted = true;
+        self.held.as_ref().is_none_or(is_old) && self.may_ask(source, now, RETRY_INTERVAL)
     }
 
     /// Notes that they are being asked for.
     pub(crate) fn ask(&mut self, now: UnixTime) {
         self.asked_at = Some(now);
-        self.wanted = false;
     }
 
     /// Whether they may be fetched for a token that none of them has signed. Whoever is told so must try.
@@ -166,18 +158,6 @@ mod tests {
         assert_eq!(keys.location(&source, after(3599)), Some(&location));
         assert_eq!(keys.location(&source, after(3600)), None);
         assert_eq!(keys.location(&source, UnixTime::from_secs(1)), None);
-    }
-
-    #[test]
-    fn keys_that_somebody_left_without_are_fetched_at_once() {
-        let (source, mut keys) = (source(), Keys::default());
-        keys.keep(set(), START, START);
-        keys.ask(after(10));
-        assert!(!keys.are_due(&source, after(10)));
-        keys.want();
-        assert!(keys.are_due(&source, after(10)));
-        keys.ask(after(11));
-        assert!(!keys.are_due(&source, after(11)));
     }
 
     #[test]

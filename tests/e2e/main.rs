@@ -14,6 +14,7 @@
 
 mod capabilities;
 mod cases;
+mod coalescing;
 mod configurations;
 mod demo;
 mod discovery;

@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use hmac_sha256::Hash;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType, Status};
-use scopegate::{CalloutAnswer, CalloutRequest, Edit, HostVerdict, Insert, MAX_ANSWER_BYTES, Publish, UnixTime};
+use scopegate::{
+    CalloutAnswer, CalloutRequest, Claim, Edit, HostVerdict, Insert, Lease, MAX_ANSWER_BYTES, Publish, UnixTime,
+};
 
 /// The proxy's clock.
 pub(crate) fn now() -> UnixTime {
@@ -139,20 +141,9 @@ pub(crate) fn insert(insert: &Insert) -> Option<u32> {
     None
 }
 
-/// Sends a callout that belongs to the root context: Envoy then sees it through when the client leaves, and
-/// the SDK forgets it when it ends, and drops its answer. Owned by a stream it would be cancelled without a
-/// word, and the SDK would remember it for ever.
-///
-/// The caller's own context is in effect again afterwards.
-pub(crate) fn dispatch(root: u32, stream: u32, request: &CalloutRequest<'_>) -> Result<u32, Status> {
-    hostcalls::set_effective_context(root)?;
-    let sent = dispatch_from_root(request);
-    hostcalls::set_effective_context(stream)?;
-    sent
-}
-
-/// The same while the root context is in effect anyway.
-pub(crate) fn dispatch_from_root(request: &CalloutRequest<'_>) -> Result<u32, Status> {
+/// Sends a callout. The root context must be the one that was called: it owns the callout then, and is handed the
+/// answer.
+pub(crate) fn dispatch(request: &CalloutRequest<'_>) -> Result<u32, Status> {
     hostcalls::dispatch_http_call(
         request.cluster,
         request.headers.iter().map(|(name, value)| (*name, value.as_ref())).collect(),
@@ -160,6 +151,16 @@ pub(crate) fn dispatch_from_root(request: &CalloutRequest<'_>) -> Result<u32, St
         Vec::new(),
         request.timeout,
     )
+}
+
+/// Makes a context the one that calls are about; `false` if it is gone.
+pub(crate) fn switch_to(context: u32) -> bool {
+    hostcalls::set_effective_context(context).is_ok()
+}
+
+/// Lets the request of the context in effect go on.
+pub(crate) fn let_pass() {
+    let _ = hostcalls::resume_http_request();
 }
 
 /// The response to a callout, as far as anyone wants to know it.
@@ -183,19 +184,13 @@ impl CalloutResponse {
     }
 }
 
-/// Reads the response that is being delivered to `stream` for a callout of `root`; `None` if there is none.
+/// Reads the response that is being delivered; `None` if there is none.
 ///
 /// It is readable only while the context that owns the callout is in effect.
-pub(crate) fn callout_response(
-    root: u32,
-    stream: u32,
-    num_headers: usize,
-    body_size: usize,
-) -> Option<CalloutResponse> {
+pub(crate) fn callout_response(num_headers: usize, body_size: usize) -> Option<CalloutResponse> {
     if num_headers == 0 {
         return None;
     }
-    hostcalls::set_effective_context(root).ok()?;
     let headers = hostcalls::get_map_bytes(MapType::HttpCallResponseHeaders).unwrap_or_default();
     let body = match body_size {
         0 => Vec::new(),
@@ -204,7 +199,6 @@ pub(crate) fn callout_response(
             hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, wanted).ok().flatten().unwrap_or_default()
         }
     };
-    hostcalls::set_effective_context(stream).ok()?;
     let first = |name: &str| headers.iter().find(|(held, _)| held == name).map(|(_, value)| value);
     Some(CalloutResponse {
         status: first(":status").and_then(|value| std::str::from_utf8(value).ok()?.parse().ok()).unwrap_or(0),
@@ -212,6 +206,82 @@ pub(crate) fn callout_response(
         body,
     })
 }
+
+/// A queue of its own for one root context, by which it is woken.
+pub(crate) fn own_queue(name: &str) -> Option<u32> {
+    hostcalls::register_shared_queue(&format!("scopegate.queue.{name}")).ok()
+}
+
+/// Puts a message into a queue; its root context is called as soon as its worker is free.
+pub(crate) fn send_message(queue: u32, message: &[u8]) {
+    let _ = hostcalls::enqueue_shared_queue(queue, Some(message));
+}
+
+/// The next message of a queue.
+pub(crate) fn next_message(queue: u32) -> Option<Vec<u8>> {
+    hostcalls::dequeue_shared_queue(queue).ok().flatten()
+}
+
+/// Makes the keys of all leases, unless they are there: a key that is not cannot be written by one worker only.
+/// The main thread is configured before any worker runs, so nobody can be in the middle of it.
+pub(crate) fn prepare_leases() {
+    if has_shared_data(LEASES_ARE_READY) {
+        return;
+    }
+    for key in Lease::keys() {
+        let _ = hostcalls::set_shared_data(&key, Some(b""), None);
+    }
+    let _ = hostcalls::set_shared_data(LEASES_ARE_READY, Some(b"1"), None);
+}
+
+/// Whether this worker may ask, or has to wait.
+pub(crate) fn claim_lease(lease: Lease, queue: u32, now: UnixTime) -> Claim {
+    let mut claim = Claim::Free;
+    let written = change(&lease.key(), |found| {
+        claim = lease.claim(found, queue, now);
+        match &claim {
+            Claim::Mine(value) | Claim::Elsewhere(value, _) => Some(value.clone()),
+            Claim::Free => None,
+        }
+    });
+    if written { claim } else { Claim::Free }
+}
+
+/// Keeps a lease for some more time.
+pub(crate) fn renew_lease(lease: Lease, now: UnixTime) {
+    change(&lease.key(), |found| lease.renew(found, now));
+}
+
+/// Gives a lease back, and wakes the workers that wait for it.
+pub(crate) fn release_lease(lease: Lease, answered: bool) {
+    let mut queues = Vec::new();
+    let released = change(&lease.key(), |found| {
+        queues = lease.release(found)?;
+        Some(Vec::new())
+    });
+    if released {
+        queues.iter().for_each(|queue| send_message(*queue, &lease.message(answered)));
+    }
+}
+
+/// Writes what `change` makes of a value, if nobody else has written it meanwhile; tries a few times.
+fn change(key: &str, mut change: impl FnMut(Option<&[u8]>) -> Option<Vec<u8>>) -> bool {
+    for _ in 0..INSERT_ATTEMPTS {
+        let Ok((found, version)) = hostcalls::get_shared_data(key) else {
+            return false;
+        };
+        let Some(value) = change(found.as_deref()) else {
+            return false;
+        };
+        if hostcalls::set_shared_data(key, Some(&value), version).is_ok() {
+            return true;
+        }
+    }
+    false
+}
+
+/// Says that the keys of leases have been made.
+const LEASES_ARE_READY: &str = "scopegate.leases";
 
 /// Workers write a bucket at the same moment only by chance; more than a few times in a row only by force.
 const INSERT_ATTEMPTS: u32 = 4;

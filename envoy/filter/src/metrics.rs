@@ -19,11 +19,10 @@ pub(crate) struct Metrics {
 impl Metrics {
     pub(crate) fn define() -> Self {
         let decisions = DECISIONS_WITHOUT_DENIAL.iter().chain(&Denial::OUTCOMES);
-        let callouts = Call::OUTCOMES.iter().chain(&[ABANDONED]);
         Self {
             decisions: counters("scopegate.decisions.outcome", decisions),
             cache: counters("scopegate.cache.result", [HIT, INACTIVE_HIT, MISS].iter()),
-            callouts: counters("scopegate.callouts.outcome", callouts),
+            callouts: counters("scopegate.callouts.outcome", Call::OUTCOMES.iter()),
             callout_time: hostcalls::define_metric(MetricType::Histogram, "scopegate.callout_time_ms").ok(),
             evicted: hostcalls::define_metric(MetricType::Counter, "scopegate.cache_entries_evicted").ok(),
             refused_configurations: hostcalls::define_metric(MetricType::Counter, "scopegate.configurations_refused")
@@ -51,11 +50,6 @@ impl Metrics {
         if let Some(id) = self.callout_time {
             let _ = hostcalls::record_metric(id, millis);
         }
-    }
-
-    /// A callout whose client has left; what it brings back is lost.
-    pub(crate) fn count_abandoned_callout(&self) {
-        count(&self.callouts, ABANDONED);
     }
 
     pub(crate) fn count_evicted(&self, entries: u32) {
@@ -95,7 +89,6 @@ pub(crate) const PERMITTED: &str = "permitted";
 pub(crate) const PUBLIC: &str = "public";
 
 const DECISIONS_WITHOUT_DENIAL: [&str; 2] = [PERMITTED, PUBLIC];
-const ABANDONED: &str = "abandoned";
 const HIT: &str = "hit";
 const INACTIVE_HIT: &str = "inactive_hit";
 const MISS: &str = "miss";

@@ -1,25 +1,31 @@
-//! The root context: one per worker and configuration. It reads the configuration and makes streams.
+//! The root context: one per worker and configuration. It reads the configuration, makes streams, and owns every
+//! callout.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
-use scopegate::{CalloutAnswer, Config, Gate, KeyFetch, Trouble, UnixTime};
+use scopegate::{Answered, CalloutAnswer, Claim, Config, Gate, KeyFetch, Lease, Trouble, UnixTime};
 
+use crate::flights::{Flights, Key, Landed, State, Waiting};
 use crate::host;
 use crate::metrics::Metrics;
 use crate::stream::Stream;
 use crate::throttle::Throttle;
 
-/// What all streams of a worker share.
-#[derive(Debug)]
+/// What all streams of a worker share with its root.
 pub(crate) struct Shared {
-    /// The context id of the root, which owns callouts.
-    pub(crate) root: u32,
+    /// The id of the root context.
+    root: u32,
     pub(crate) metrics: Metrics,
+    pub(crate) flights: Flights,
+    /// By which the root is woken, by its streams and by other workers.
+    queue: Cell<Option<u32>>,
+    /// Whether the root is being called now; then nobody needs to wake it.
+    awake: Cell<bool>,
     /// For messages about each authorization server, by its name.
     trouble: RefCell<BTreeMap<String, Throttle>>,
     /// For messages about requests that were refused.
@@ -28,11 +34,20 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// Tells the operator of trouble with an authorization server, unless that has just been done.
-    pub(crate) fn warn_of_trouble(&self, server: &str, trouble: Trouble, now: UnixTime) {
+    fn warn_of_trouble(&self, server: &str, trouble: Trouble, now: UnixTime) {
         let mut throttles = self.trouble.borrow_mut();
         let throttle = throttles.entry(server.to_owned()).or_insert_with(|| Throttle::new(1));
         if let Some(suppressed) = throttle.admit(now) {
             log::warn!("authorization server `{server}`: {}{suppressed}", trouble.explain());
+        }
+    }
+
+    /// Has the root send what is ready to be sent.
+    pub(crate) fn wake_root(&self) {
+        if !self.awake.get()
+            && let Some(queue) = self.queue.get()
+        {
+            host::send_message(queue, WAKE);
         }
     }
 }
@@ -41,38 +56,147 @@ pub(crate) struct Root {
     shared: Rc<Shared>,
     /// `None` while there is no configuration, or one that was refused.
     gate: Option<Rc<Gate>>,
-    /// Callouts for keys under way, and since when.
+    /// Counts configurations.
+    generation: u64,
+    /// Callouts for keys that no request waits for, and since when.
     fetches: BTreeMap<u32, (KeyFetch, UnixTime)>,
+    ticks: u64,
 }
 
 impl Root {
     pub(crate) fn new(id: u32) -> Self {
-        let metrics = Metrics::define();
-        let shared = Shared { root: id, metrics, trouble: RefCell::default(), refusals: Throttle::new(500) };
-        Self { shared: Rc::new(shared), gate: None, fetches: BTreeMap::new() }
+        let shared = Shared {
+            root: id,
+            metrics: Metrics::define(),
+            flights: Flights::default(),
+            queue: Cell::new(None),
+            awake: Cell::new(false),
+            trouble: RefCell::default(),
+            refusals: Throttle::new(500),
+        };
+        Self { shared: Rc::new(shared), gate: None, generation: 0, fetches: BTreeMap::new(), ticks: 0 }
     }
-}
 
-impl Context for Root {
-    fn on_http_call_response(&mut self, callout: u32, num_headers: usize, body_size: usize, _num_trailers: usize) {
-        let Some((fetch, since)) = self.fetches.remove(&callout) else {
+    /// Does something, and sends whatever that has made ready.
+    fn awake(&mut self, act: impl FnOnce(&mut Self)) {
+        self.shared.awake.set(true);
+        act(self);
+        host::switch_to(self.shared.root);
+        // What cannot be sent answers its requests, and these may ask elsewhere.
+        while let Some((key, alone)) = self.next_ready() {
+            self.launch(&key, alone);
+            host::switch_to(self.shared.root);
+        }
+        self.shared.awake.set(false);
+    }
+
+    fn next_ready(&self) -> Option<(Key, bool)> {
+        self.shared.flights.next_ready()
+    }
+
+    /// Sends the callout of a flight, unless another worker has.
+    fn launch(&self, key: &Key, alone: bool) {
+        let (flights, now) = (&self.shared.flights, host::now());
+        let lease = key.flight.lease().filter(|_| !alone).zip(self.shared.queue.get());
+        let leased = match lease.map(|(lease, queue)| host::claim_lease(lease, queue, now)) {
+            Some(Claim::Mine(_)) => true,
+            Some(Claim::Elsewhere(_, until)) => return flights.set_state(key, State::Elsewhere { until }),
+            Some(Claim::Free) | None => false,
+        };
+        flights.set_state(key, State::Sent { since: now, leased });
+        match flights.with_call(key, |gate, call| host::dispatch(&call.request(gate, now))) {
+            Some(Ok(callout)) => flights.sent(key, callout),
+            Some(Err(_)) => self.resolve(key, CalloutAnswer::NotSent),
+            None => drop(flights.land(key)),
+        }
+    }
+
+    /// Hands an answer to everyone who waits for it.
+    fn resolve(&self, key: &Key, answer: CalloutAnswer<'_>) {
+        let Some(Landed { waiting, orphan, state: State::Sent { since, leased } }) = self.shared.flights.land(key)
+        else {
             return;
         };
-        let response = host::callout_response(self.shared.root, self.shared.root, num_headers, body_size);
-        self.resume(fetch, host::CalloutResponse::answer(response.as_ref()), since);
+        let now = host::now();
+        let mut answered = None;
+        // What there is to keep is the same for all, so it is kept once; and before others are told to look for it.
+        let mut keep = |server: &str, found: &Answered| {
+            if answered.is_none() {
+                answered = Some(found.trouble.is_none());
+                self.keep(server, found, since, now);
+            }
+        };
+        for Waiting { request, call, .. } in waiting {
+            let server = call.server().to_owned();
+            let found = call.resume(request.gate(), answer, since, now);
+            keep(&server, &found);
+            if host::switch_to(request.stream()) {
+                request.go_on(found.step);
+            }
+        }
+        if let Some((gate, call)) = orphan {
+            let server = call.server().to_owned();
+            keep(&server, &call.resume(&gate, answer, since, now));
+        }
+        if let Some(lease) = key.flight.lease().filter(|_| leased) {
+            host::release_lease(lease, answered.unwrap_or_default());
+        }
     }
-}
 
-impl Root {
+    fn keep(&self, server: &str, answered: &Answered, since: UnixTime, now: UnixTime) {
+        let millis = u64::try_from(now.saturating_since(since).as_millis()).unwrap_or(u64::MAX);
+        self.shared.metrics.count_callout(answered.outcome, millis);
+        self.shared.keep(answered.insert.as_ref());
+        answered.publish.iter().for_each(host::publish);
+        if let Some(trouble) = answered.trouble {
+            self.shared.warn_of_trouble(server, trouble, now);
+        }
+    }
+
+    /// Has everyone who waits look again for what another worker has found out.
+    fn look_again(&self, key: &Key) {
+        let Some(Landed { waiting, .. }) = self.shared.flights.land(key) else { return };
+        for Waiting { request, call, .. } in waiting {
+            if host::switch_to(request.stream()) {
+                request.go_on(call.look_again(request.gate(), host::now()));
+            }
+        }
+    }
+
+    /// Another worker's lease is over.
+    fn take_message(&self, lease: Lease, answered: bool) {
+        let flights = &self.shared.flights;
+        for key in flights.those(|key, state| Flights::waits_for(key, state, lease)) {
+            if answered {
+                self.look_again(&key);
+            } else {
+                // With its trouble it is not alone for long; ours is not to wait for one after another.
+                flights.set_state(&key, State::Ready { alone: true });
+            }
+        }
+    }
+
+    /// Keeps the leases of this worker, and does without those of workers that have not kept theirs.
+    fn care_for_leases(&self) {
+        let (flights, now) = (&self.shared.flights, host::now());
+        for key in flights.those(|_, state| matches!(state, State::Sent { leased: true, .. })) {
+            key.flight.lease().into_iter().for_each(|lease| host::renew_lease(lease, now));
+        }
+        for key in flights.those(|_, state| matches!(state, State::Elsewhere { until } if until <= now)) {
+            self.look_again(&key);
+        }
+    }
+
     /// Takes over keys that other workers have fetched, and fetches those that are due, unless another worker is
     /// about to.
-    fn care_for_keys(&mut self, gate: &Gate) {
+    fn care_for_keys(&mut self) {
+        let Some(gate) = self.gate.clone() else { return };
         let now = host::now();
         for (server, key) in gate.key_servers() {
             if let Some(published) = host::shared_data(&key) {
                 gate.take_over_keys(server, &published, now);
             }
-            if !gate.keys_are_due(server, now) || !host::claims_lease(&key, now, LEASE) {
+            if !gate.keys_are_due(server, now) || !host::claims_lease(&key, now, LEASE_OF_KEYS) {
                 continue;
             }
             if let Some(fetch) = gate.fetch_keys(server, now) {
@@ -82,7 +206,7 @@ impl Root {
     }
 
     fn send(&mut self, fetch: KeyFetch, now: UnixTime) {
-        match host::dispatch_from_root(&fetch.request()) {
+        match host::dispatch(&fetch.request()) {
             Ok(callout) => drop(self.fetches.insert(callout, (fetch, now))),
             Err(_) => self.resume(fetch, CalloutAnswer::NotSent, now),
         }
@@ -102,13 +226,44 @@ impl Root {
             self.send(next, now);
         }
     }
+
+    /// Puts a configuration to work; `false` if the host lacks what that takes.
+    fn configure(&mut self, config: Config) -> bool {
+        let Some(seed) = host::seed() else {
+            log::error!("the host has no randomness: every request is refused");
+            return false;
+        };
+        let gate = Rc::new(Gate::new(config, seed));
+        // What other workers or an earlier configuration know is there at once.
+        let now = host::now();
+        for (server, key) in gate.key_servers() {
+            host::shared_data(&key).iter().for_each(|keys| gate.take_over_keys(server, keys, now));
+        }
+        host::prepare_leases();
+        if self.shared.queue.get().is_none() {
+            self.shared.queue.set(host::own_queue(&gate.random_name()));
+        }
+        self.set_tick_period(TICK);
+        self.gate = Some(gate);
+        self.generation = self.generation.saturating_add(1);
+        self.fetches.clear();
+        true
+    }
 }
 
-/// How long a worker has to fetch keys before another one tries.
-const LEASE: Duration = Duration::from_secs(2);
-
-/// How often keys are looked after: often enough that a new configuration has them before anyone notices.
-const TICK: Duration = Duration::from_millis(500);
+impl Context for Root {
+    fn on_http_call_response(&mut self, callout: u32, num_headers: usize, body_size: usize, _num_trailers: usize) {
+        let response = host::callout_response(num_headers, body_size);
+        let answer = host::CalloutResponse::answer(response.as_ref());
+        self.awake(|root| {
+            if let Some((fetch, since)) = root.fetches.remove(&callout) {
+                root.resume(fetch, answer, since);
+            } else if let Some(key) = root.shared.flights.answered(callout) {
+                root.resolve(&key, answer);
+            }
+        });
+    }
+}
 
 impl RootContext for Root {
     /// The main thread is asked first. If it says false, Envoy turns the configuration down and keeps the old
@@ -118,21 +273,9 @@ impl RootContext for Root {
         let bytes = self.get_plugin_configuration().unwrap_or_default();
         match Config::parse(&bytes, &|variable| std::env::var(variable).ok()) {
             Ok(config) => {
-                let Some(seed) = host::seed() else {
-                    log::error!("the host has no randomness: every request is refused");
+                if !self.configure(config) {
                     return host::is_served_as_refused(&bytes);
-                };
-                let gate = Rc::new(Gate::new(config, seed));
-                if gate.key_servers().next().is_some() {
-                    // What other workers or an earlier configuration know is there at once.
-                    let now = host::now();
-                    for (server, key) in gate.key_servers() {
-                        host::shared_data(&key).iter().for_each(|keys| gate.take_over_keys(server, keys, now));
-                    }
-                    self.set_tick_period(TICK);
                 }
-                self.gate = Some(gate);
-                self.fetches.clear();
                 host::mark_configured();
                 true
             }
@@ -148,16 +291,45 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        if let Some(gate) = self.gate.clone() {
-            self.care_for_keys(&gate);
-        }
+        self.ticks = self.ticks.wrapping_add(1);
+        let keys_are_due = self.ticks.is_multiple_of(TICKS_BETWEEN_KEYS);
+        self.awake(|root| {
+            root.care_for_leases();
+            if keys_are_due {
+                host::switch_to(root.shared.root);
+                root.care_for_keys();
+            }
+        });
+    }
+
+    fn on_queue_ready(&mut self, queue: u32) {
+        self.awake(|root| {
+            while let Some(message) = host::next_message(queue) {
+                if let Some((lease, answered)) = Lease::read_message(&message) {
+                    root.take_message(lease, answered);
+                }
+            }
+        });
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream::new(id, Rc::clone(&self.shared), self.gate.clone())))
+        let configured = self.gate.clone().map(|gate| (gate, self.generation));
+        Some(Box::new(Stream::new(id, Rc::clone(&self.shared), configured)))
     }
 
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
     }
 }
+
+/// Says nothing but that something is ready to be sent.
+const WAKE: &[u8] = b"";
+
+/// How often leases are renewed and looked after: several times within the life of one.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Keys are looked after every half second: often enough that a new configuration has them before anyone notices.
+const TICKS_BETWEEN_KEYS: u64 = 10;
+
+/// How long a worker has to fetch keys before another one tries.
+const LEASE_OF_KEYS: Duration = Duration::from_secs(2);

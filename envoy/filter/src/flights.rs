@@ -1,0 +1,178 @@
+//! Callouts under way, and the requests that wait for them: one callout for each thing that is asked, however many
+//! requests of this worker need to know.
+//!
+//! A callout belongs to the root context, so no client that leaves can take it along: its answer is kept whoever is
+//! left to hear it. A request that needs one cannot send it itself, since the SDK hands an answer to the context that
+//! was called when the callout was sent. It wakes the root by a queue.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use scopegate::{Call, Flight, Gate, Lease, UnixTime};
+
+use crate::request::Request;
+
+/// Everything that is being asked.
+#[derive(Default)]
+pub(crate) struct Flights {
+    under_way: RefCell<BTreeMap<Key, UnderWay>>,
+    /// Those whose callout has been sent, by the id of the callout.
+    sent: RefCell<BTreeMap<u32, Key>>,
+    waiting: RefCell<BTreeMap<u32, Waiting>>,
+}
+
+/// What is asked, and under which configuration: the same server may have another place in another one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    pub(crate) generation: u64,
+    pub(crate) flight: Flight,
+}
+
+/// A request that waits.
+pub(crate) struct Waiting {
+    pub(crate) request: Request,
+    pub(crate) call: Call,
+    key: Key,
+}
+
+struct UnderWay {
+    /// The streams that wait, in order. Some may have left.
+    streams: Vec<u32>,
+    /// How many have not.
+    left: usize,
+    /// The last one to leave leaves what it takes to understand the answer.
+    orphan: Option<(Rc<Gate>, Call)>,
+    state: State,
+}
+
+/// How far a flight has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// To be sent as soon as the root is awake. `alone`: without a lease, since another worker had one and no answer.
+    Ready { alone: bool },
+    /// Another worker asks; it has until then to say so again.
+    Elsewhere { until: UnixTime },
+    /// Sent at that time. `leased`: others may wait for the answer.
+    Sent { since: UnixTime, leased: bool },
+}
+
+/// What became of a request that wants to wait.
+pub(crate) enum Joined {
+    /// The first of its kind: somebody has to send the callout.
+    First,
+    /// It waits with others.
+    Waits,
+    /// There are too many already.
+    Crowded(Waiting),
+}
+
+/// Who is to hear an answer.
+pub(crate) struct Landed {
+    pub(crate) waiting: Vec<Waiting>,
+    /// Set if nobody waits any more: then the answer is still worth keeping.
+    pub(crate) orphan: Option<(Rc<Gate>, Call)>,
+    pub(crate) state: State,
+}
+
+impl Flights {
+    /// Has a request wait for what its call asks.
+    pub(crate) fn join(&self, request: Request, call: Call) -> Joined {
+        let key = Key { generation: request.generation(), flight: call.flight(request.gate()) };
+        let stream = request.stream();
+        let waiting = Waiting { request, call, key: key.clone() };
+        let mut all = self.under_way.borrow_mut();
+        let under_way = all.get_mut(&key);
+        if under_way.as_ref().is_some_and(|under_way| under_way.left >= MAX_WAITING) {
+            return Joined::Crowded(waiting);
+        }
+        self.waiting.borrow_mut().insert(stream, waiting);
+        if let Some(under_way) = under_way {
+            under_way.streams.push(stream);
+            under_way.left = under_way.left.saturating_add(1);
+            under_way.orphan = None;
+            return Joined::Waits;
+        }
+        let state = State::Ready { alone: false };
+        all.insert(key, UnderWay { streams: vec![stream], left: 1, orphan: None, state });
+        Joined::First
+    }
+
+    /// Notes that a stream has ended, which may have been waiting.
+    pub(crate) fn leave(&self, stream: u32) {
+        let Some(Waiting { request, call, key }) = self.waiting.borrow_mut().remove(&stream) else {
+            return;
+        };
+        if let Some(under_way) = self.under_way.borrow_mut().get_mut(&key) {
+            under_way.left = under_way.left.saturating_sub(1);
+            if under_way.left == 0 {
+                under_way.orphan = Some((Rc::clone(request.gate()), call));
+            }
+        }
+    }
+
+    /// Everything in a certain state.
+    pub(crate) fn those(&self, is: impl Fn(&Key, State) -> bool) -> Vec<Key> {
+        let all = self.under_way.borrow();
+        all.iter().filter(|(key, under_way)| is(key, under_way.state)).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Notes how far a flight has come.
+    pub(crate) fn set_state(&self, key: &Key, state: State) {
+        if let Some(under_way) = self.under_way.borrow_mut().get_mut(key) {
+            under_way.state = state;
+        }
+    }
+
+    /// Whether another worker has said that its lease for this flight is over.
+    pub(crate) fn waits_for(key: &Key, state: State, lease: Lease) -> bool {
+        matches!(state, State::Elsewhere { .. }) && key.flight.lease() == Some(lease)
+    }
+
+    /// Does something with the call of a flight, whosever it is; `None` if there is no such flight.
+    pub(crate) fn with_call<T>(&self, key: &Key, with: impl FnOnce(&Gate, &Call) -> T) -> Option<T> {
+        let all = self.under_way.borrow();
+        let under_way = all.get(key)?;
+        let waiting = self.waiting.borrow();
+        let first = under_way.streams.iter().find_map(|stream| waiting.get(stream)).filter(|first| first.key == *key);
+        match (first, &under_way.orphan) {
+            (Some(Waiting { request, call, .. }), _) => Some(with(request.gate(), call)),
+            (None, Some((gate, call))) => Some(with(gate, call)),
+            (None, None) => None,
+        }
+    }
+
+    /// A flight that is ready to be sent, and whether it is to be sent without a lease.
+    pub(crate) fn next_ready(&self) -> Option<(Key, bool)> {
+        let all = self.under_way.borrow();
+        all.iter().find_map(|(key, under_way)| match under_way.state {
+            State::Ready { alone } => Some((key.clone(), alone)),
+            State::Elsewhere { .. } | State::Sent { .. } => None,
+        })
+    }
+
+    /// Notes which callout is that of a flight.
+    pub(crate) fn sent(&self, key: &Key, callout: u32) {
+        self.sent.borrow_mut().insert(callout, key.clone());
+    }
+
+    /// The flight of a callout that has been answered.
+    pub(crate) fn answered(&self, callout: u32) -> Option<Key> {
+        self.sent.borrow_mut().remove(&callout)
+    }
+
+    /// Ends a flight, and returns everyone who waits for it.
+    pub(crate) fn land(&self, key: &Key) -> Option<Landed> {
+        let UnderWay { streams, orphan, state, .. } = self.under_way.borrow_mut().remove(key)?;
+        let mut held = self.waiting.borrow_mut();
+        let ours = |stream: &u32| {
+            held.get(stream).filter(|waiting| waiting.key == *key)?;
+            held.remove(stream)
+        };
+        let waiting = streams.iter().filter_map(ours).collect();
+        Some(Landed { waiting, orphan, state })
+    }
+}
+
+/// Requests that may wait for one answer.
+const MAX_WAITING: usize = 4096;

@@ -1,0 +1,191 @@
+//! The identity server hears of each token once, however many requests bring it at the same time, on however many
+//! workers; and nobody who leaves leaves others waiting.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use http_body_util::Empty;
+use hyper::body::Bytes;
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+fn plugin() -> Value {
+    json!({
+        "authorization_servers": [{
+            "name": "identity",
+            "cluster": "identity",
+            "audience": "any",
+            "introspection": { "path": "/introspect", "client_id": "g", "client_secret": "s", "timeout": "5s" },
+        }],
+        "rules": [{ "name": "View", "match": [{ "path_prefix": "/" }], "require": { "scope": "view" } }],
+    })
+}
+
+fn slow_server(delay: Duration) -> ScriptedServer {
+    ScriptedServer::start(move |request| {
+        let active = request.form_value("token").is_some_and(|token| token.starts_with("good"));
+        Script::json(json!({ "active": active, "scope": "view" })).after(delay)
+    })
+}
+
+fn envoy(server: &ScriptedServer, upstream: &Upstream, workers: usize, plugin: Value) -> Envoy {
+    Envoy::builder()
+        .cluster("identity", server.addr())
+        .upstream(upstream.addr())
+        .plugin(plugin)
+        .concurrency(workers)
+        .start()
+}
+
+/// Sends as many requests at once, each over a connection of its own, and counts the answers by status.
+fn at_once(address: SocketAddr, count: usize, token: impl Fn(usize) -> String) -> Vec<(u16, usize)> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let statuses = runtime.block_on(async {
+        let mut tasks = tokio::task::JoinSet::new();
+        for n in 0..count {
+            let request = hyper::Request::get(format!("http://{address}/bookings"))
+                .header("authorization", format!("Bearer {}", token(n)))
+                .body(Empty::<Bytes>::new())
+                .expect("a request");
+            tasks.spawn(async move {
+                let client: HttpClient<_, Empty<Bytes>> = HttpClient::builder(TokioExecutor::new()).build_http();
+                client.request(request).await.map_or(0, |response| response.status().as_u16())
+            });
+        }
+        tasks.join_all().await
+    });
+    let mut counts: Vec<(u16, usize)> = Vec::new();
+    for status in statuses {
+        match counts.iter_mut().find(|(known, _)| *known == status) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((status, 1)),
+        }
+    }
+    counts
+}
+
+#[test]
+fn a_thousand_first_requests_with_one_token_are_one_callout() {
+    for workers in [1, 2] {
+        let server = slow_server(Duration::from_secs(2));
+        let upstream = Upstream::start();
+        let envoy = envoy(&server, &upstream, workers, plugin());
+        assert_eq!(at_once(envoy.addr("main"), 1000, |_| "good".to_owned()), [(200, 1000)], "{workers} workers");
+        assert_eq!(server.call_count(), 1, "{workers} workers");
+        server.clear();
+        assert_eq!(at_once(envoy.addr("main"), 200, |_| "bad".to_owned()), [(401, 200)], "{workers} workers");
+        assert_eq!(server.call_count(), 1, "{workers} workers");
+    }
+}
+
+#[test]
+fn requests_with_different_tokens_do_not_wait_for_one_another() {
+    let server = slow_server(Duration::from_millis(300));
+    let upstream = Upstream::start();
+    let envoy = envoy(&server, &upstream, 2, plugin());
+    let found = at_once(envoy.addr("main"), 200, |n| format!("good{}", n % 50));
+    assert_eq!(found, [(200, 200)]);
+    assert_eq!(server.call_count(), 50);
+}
+
+#[test]
+fn whoever_leaves_takes_nobody_along() {
+    let server = slow_server(Duration::from_millis(400));
+    let upstream = Upstream::start();
+    let mut envoy = envoy(&server, &upstream, 2, plugin());
+    let address = envoy.addr("main");
+    let served = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for n in 0..60 {
+            let served = &served;
+            scope.spawn(move || {
+                let request = Request::get("/bookings").bearer(&format!("good{}", n / 6));
+                match n % 6 {
+                    // The first to come, or one of those who follow, before, while and after the callout is sent.
+                    0 => send_and_abort(address, &request, Duration::from_millis(100), Abort::Rst),
+                    1 | 2 => {
+                        std::thread::sleep(Duration::from_millis(30));
+                        assert_eq!(send(address, &request).status, 200);
+                        served.fetch_add(1, Ordering::Relaxed);
+                    }
+                    3 => {
+                        std::thread::sleep(Duration::from_millis(50));
+                        send_and_abort(address, &request, Duration::from_millis(340), Abort::Fin);
+                    }
+                    4 => send_and_abort(address, &request, Duration::ZERO, Abort::Rst),
+                    _ => {
+                        std::thread::sleep(Duration::from_millis(380));
+                        assert_eq!(send(address, &request).status, 200);
+                        served.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(served.load(Ordering::Relaxed), 30);
+    wait_until("all requests to be over", LIMIT, || envoy.counter("http.main.downstream_rq_active") == 0);
+    assert_eq!(server.call_count(), 10);
+    assert!(envoy.is_running() && !envoy.log().contains("panicked"), "{}", envoy.log());
+}
+
+#[test]
+fn an_answer_that_everybody_has_left_is_kept() {
+    let server = slow_server(Duration::from_millis(300));
+    let upstream = Upstream::start();
+    let envoy = envoy(&server, &upstream, 1, plugin());
+    let request = Request::get("/bookings").bearer("good");
+    for _ in 0..3 {
+        send_and_abort(envoy.addr("main"), &request, Duration::from_millis(50), Abort::Rst);
+    }
+    wait_until("the answer", LIMIT, || envoy.counter("scopegate.callouts.outcome.active") == 1);
+    let start = Instant::now();
+    assert_eq!(send(envoy.addr("main"), &request).status, 200);
+    assert!(start.elapsed() < Duration::from_millis(250));
+    assert_eq!(server.call_count(), 1);
+}
+
+#[test]
+fn when_the_one_callout_fails_everybody_is_told_so_in_time() {
+    let server = ScriptedServer::start(|_| Script::Hang);
+    let upstream = Upstream::start();
+    let mut plugin = plugin();
+    plugin["authorization_servers"][0]["introspection"]["timeout"] = json!("500ms");
+    let envoy = envoy(&server, &upstream, 2, plugin);
+    let start = Instant::now();
+    assert_eq!(at_once(envoy.addr("main"), 200, |_| "good".to_owned()), [(503, 200)]);
+    // One worker, and the other after it; not one request after another.
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(server.call_count() <= 2, "{}", server.call_count());
+}
+
+#[test]
+fn our_own_token_is_obtained_once_by_each_worker() {
+    let tokens = Arc::new(AtomicUsize::new(0));
+    let issued = Arc::clone(&tokens);
+    let server = ScriptedServer::start(move |request| {
+        if request.path == b"/token" {
+            issued.fetch_add(1, Ordering::Relaxed);
+            let answer = json!({ "access_token": "own", "token_type": "Bearer", "expires_in": 300 });
+            return Script::json(answer).after(Duration::from_millis(300));
+        }
+        Script::json(json!({ "active": true, "scope": "view" }))
+    });
+    let upstream = Upstream::start();
+    let mut plugin = plugin();
+    plugin["authorization_servers"][0]["introspection"] = json!({
+        "path": "/introspect", "client_authentication": "bearer", "client_id": "g", "client_secret": "s",
+        "timeout": "5s", "token": { "path": "/token" },
+    });
+    let envoy = envoy(&server, &upstream, 2, plugin);
+    assert_eq!(at_once(envoy.addr("main"), 64, |n| format!("good{n}")), [(200, 64)]);
+    assert!(tokens.load(Ordering::Relaxed) <= 2, "{}", tokens.load(Ordering::Relaxed));
+    assert_eq!(server.call_count() - tokens.load(Ordering::Relaxed), 64);
+}

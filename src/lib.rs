@@ -58,6 +58,8 @@ pub use exchange::{Answered, CacheResult, Call, HostVerdict, Looked, Lookup, Pub
 pub use forward::{Edit, Forward};
 pub use gate::Gate;
 pub use introspection::PRESETS;
+#[cfg(feature = "vectors")]
+pub use jose::vectors;
 pub use json::Json;
 pub use keys::KeysAnswered;
 pub use reply::Reply;

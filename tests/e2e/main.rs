@@ -15,6 +15,8 @@
 mod capabilities;
 mod cases;
 mod configurations;
+#[path = "../vectors/corpus.rs"]
+mod corpus;
 mod demo;
 #[path = "../cases/format.rs"]
 mod format;
@@ -25,4 +27,5 @@ mod operation;
 mod outage;
 mod presets;
 mod protocols;
+mod signatures;
 mod support;

@@ -52,16 +52,19 @@ def rsa():
         ("the modulus less one", octets(n - 1, size), False),
         ("the modulus", octets(n, size), False),
         ("all bits set", b"\xff" * size, False),
-        ("the NULL of the hash algorithm is missing", key.pkcs1(256, TEXT, info("302f300b0609608648016503040201" "0420")), False),
+        ("the NULL of the hash algorithm is missing",
+         key.pkcs1(256, TEXT, info("302f300b06096086480165030402010420")), False),
         ("a length in the long form", key.pkcs1(256, TEXT, info("308131300d060960864801650304020105000420")), False),
         ("the hash without its algorithm", key.pkcs1(256, TEXT, sha256), False),
         ("SHA-384 under RS256", key.pkcs1(384, TEXT), False),
-        ("the name of SHA-384 on a hash of SHA-256", key.pkcs1(256, TEXT, info("3031300d060960864801650304020205000420")), False),
+        ("the name of SHA-384 on a hash of SHA-256",
+         key.pkcs1(256, TEXT, info("3031300d060960864801650304020205000420")), False),
         ("octets behind the hash", em(b"\0\1" + b"\xff" * 8 + b"\0", proper + bytes(size - 11 - len(proper))), False),
         ("fewer octets of padding", em(b"\0\1" + b"\xff" * 8 + b"\0", bytes(size - 11 - len(proper)) + proper), False),
         ("padding of the type for encryption", em(b"\0\2" + b"\xff" * (size - 3 - len(proper)) + b"\0", proper), False),
         ("padding of zeros", em(b"\0\0" + bytes(size - 3 - len(proper)) + b"\0", proper), False),
-        ("padding with another octet in it", em(b"\0\1" + b"\xff" * (size - 4 - len(proper)) + b"\xfe\0", proper), False),
+        ("padding with another octet in it",
+         em(b"\0\1" + b"\xff" * (size - 4 - len(proper)) + b"\xfe\0", proper), False),
         ("PS256 under RS256", key.pss(256, TEXT), False),
     )
     salty = next(text for text in texts() if key.pss(256, text)[0] == 0)
@@ -154,6 +157,7 @@ def ecdsa(bits, alg):
     good = raw(r, s)
     zero_r = next(text for text in texts() if key.numbers(text)[0] >> 8 * (size - 1) == 0)
     zero_s = next(text for text in texts() if key.numbers(text)[1] >> 8 * (size - 1) == 0)
+    edges = {"0": 0, "1": 1, "n - 1": n - 1, "n": n, "n + 1": n + 1, "all bits": (1 << bits) - 1}
     both = raw(*key.numbers(zero_r)), raw(*key.numbers(zero_s))
     yield group(
         f"ECDSA on P-{bits} (RFC 7518 §3.4)", key.jwk(alg=alg), alg,
@@ -171,9 +175,7 @@ def ecdsa(bits, alg):
         ("an octet in front", b"\0" + good, False),
         ("empty", b"", False),
         ("of another text", key.sign(alg, b"another text"), False),
-        *((f"r = {rw}, s = {sw}", raw(rv, sv), False)
-          for rw, rv in (("0", 0), ("1", 1), ("n - 1", n - 1), ("n", n), ("n + 1", n + 1), ("all bits", (1 << bits) - 1))
-          for sw, sv in (("0", 0), ("1", 1), ("n - 1", n - 1), ("n", n), ("n + 1", n + 1), ("all bits", (1 << bits) - 1))),
+        *((f"r = {rw}, s = {sw}", raw(rv, sv), False) for rw, rv in edges.items() for sw, sv in edges.items()),
         ("r is good, s is 0", raw(r, 0), False),
         ("r is good, s is n", raw(r, n), False),
         ("r is 0, s is good", raw(0, s), False),
@@ -188,7 +190,7 @@ def ecdsa(bits, alg):
         ("x has a leading zero octet", short.jwk(), signed, True),
         ("the leading zero of x is left out", short.jwk() | {"x": part(octets(short.x))}, signed, "key"),
         ("the coordinates are one octet longer", key.jwk() | coordinates(b"\0" + x, b"\0" + y), good, "key"),
-        ("the coordinates are increased by the prime", key.jwk() | coordinates(octets(2**bits - 1), y), good, "key"),
+        ("x is larger than the prime of the curve", key.jwk() | coordinates(octets(2**bits - 1), y), good, "key"),
         ("a point that is not on the curve", key.jwk() | coordinates(x, octets(key.y ^ 1, size)), good, "key"),
         ("the point 0, 0", key.jwk() | coordinates(bytes(size), bytes(size)), good, "key"),
         ("the negative point", key.jwk() | coordinates(x, octets(field - key.y, size)), good, False),
@@ -223,7 +225,8 @@ def ed25519():
     )
     # With a key of small order a signature can be good for every text.
     neutral = b"\1" + bytes(31)
-    weak = {"the neutral point": neutral, "a point of order 2": b"\xec" + b"\xff" * 30 + b"\x7f", "a point of order 4": bytes(32),
+    weak = {"the neutral point": neutral, "a point of order 2": b"\xec" + b"\xff" * 30 + b"\x7f",
+            "a point of order 4": bytes(32),
             "the neutral point in other words": b"\xee" + b"\xff" * 30 + b"\x7f"}
     for words, point in weak.items():
         jwk = {"kty": "OKP", "crv": "Ed25519", "x": part(point)}
@@ -238,5 +241,6 @@ def ed25519():
 
 
 if __name__ == "__main__":
-    for name, groups in {"rsa": [*rsa()], "ecdsa": [*ecdsa(256, "ES256"), *ecdsa(384, "ES384")], "ed25519": [*ed25519()]}.items():
+    files = {"rsa": [*rsa()], "ecdsa": [*ecdsa(256, "ES256"), *ecdsa(384, "ES384")], "ed25519": [*ed25519()]}
+    for name, groups in files.items():
         write(HERE / "own" / f"{name}.json", {"source": "tests/vectors/bare.py", "groups": groups})

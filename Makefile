@@ -35,6 +35,8 @@ from_curl := Debian: apt-get install curl
 from_node := Node.js 20 or later, https://nodejs.org
 from_npm := it comes with Node.js
 from_openssl := Debian: apt-get install openssl
+from_taskset := Debian: apt-get install util-linux
+from_wrk := Debian: apt-get install wrk
 from_pip = Debian: apt-get install python3-pip$(if $(TEST_TOOLS),,, or set ENVOY=/path/to/envoy)
 from_glewlwyd := make identity, on Debian
 from_simplesamlphp := make identity, on Debian
@@ -89,11 +91,22 @@ capabilities: ## write docs/capabilities.md, from the last `make test`
 	$(call need,$(RUST))
 	$(CAPABILITIES) write $(TEST_LOG)
 
+# BENCH=--quick tries it, BENCH="--only jwt" measures a part.
+BENCH_FILTER := target/$(TARGET)/release/scopegate_bench_filter.wasm
+.PHONY: bench
+bench: build envoy ## measure it beside its competitors, into docs/bench/ (Linux, two cores, wrk; BENCH=--help)
+	$(call need,$(RUST) wrk taskset)
+	cargo build --release --locked --target-dir target --target $(TARGET) --package scopegate-bench-filter
+	ENVOY="$(abspath $(ENVOY_BINARY))" SCOPEGATE_MODULE="$(abspath $(MODULE))" \
+		SCOPEGATE_BENCH_FILTER="$(abspath $(BENCH_FILTER))" \
+		cargo run --profile bench --locked --target-dir target --package scopegate-bench -- $(BENCH)
+
 .PHONY: lint
 lint: ## rustfmt, clippy (native and wasm32) and rustdoc, warnings denied
 	cargo fmt --all --check
-	cargo clippy --locked --package scopegate --all-targets --features cli,vectors -- -D warnings
-	cargo clippy --locked --target $(TARGET) --package scopegate-filter -- -D warnings
+	cargo clippy --locked --workspace --exclude scopegate-filter --exclude scopegate-bench-filter \
+		--exclude scopegate-vectors-filter --all-targets --features cli,vectors -- -D warnings
+	cargo clippy --locked --target $(TARGET) --package scopegate-filter --package scopegate-bench-filter -- -D warnings
 	cargo clippy --locked --target $(TARGET) --package scopegate-vectors-filter -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --features cli,vectors --package scopegate
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --target $(TARGET) --package scopegate-filter

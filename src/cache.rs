@@ -1,196 +1,95 @@
-//! Where facts about tokens are kept: a fixed number of buckets in data that all workers share.
+//! What is known of tokens, in two levels: each worker's own memory, and data that all workers share.
 //!
-//! The host never frees a key of its shared data, so there is one key per *bucket*, chosen by the digest, and
-//! never one per token. A bucket holds up to [`Region::WAYS`] entries under their full digests: two tokens
-//! that meet in a bucket may evict, but never answer for, one another. Inactive tokens have buckets of their
-//! own, which a flood of random tokens fills without touching the active ones.
-//!
-//! A bucket is bytes that anyone in the same VM id could have written. What cannot be read is not there.
+//! The first level is asked on every request and costs next to nothing; the second spares the authorization server
+//! the same question from another worker. Both keep facts, never decisions, and an entry ends at the same moment in
+//! both: when the token does, or after the time that the configuration grants, whichever is sooner.
 
-use crate::claims::Claims;
+mod local;
+mod shared;
+
+use std::cell::Cell;
+
+pub(crate) use local::LocalCache;
+pub(crate) use shared::Region;
+pub use shared::{Applied, Insert};
+
 use crate::config::CacheConfig;
 use crate::introspection::Introspection;
 use crate::time::UnixTime;
-use crate::token::TokenDigest;
 
-/// Which of the two kinds of buckets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Region {
-    Active,
-    Inactive,
-}
-
-impl Region {
-    /// Entries a bucket of this region holds.
-    const fn ways(self) -> u32 {
-        match self {
-            Self::Active => 8,
-            Self::Inactive => 16,
-        }
-    }
-
-    const fn prefix(self) -> &'static str {
-        match self {
-            Self::Active => "scopegate.active.",
-            Self::Inactive => "scopegate.inactive.",
-        }
-    }
-
-    /// The key of the bucket for a token, among as many as hold `capacity` entries.
-    pub(crate) fn key(self, digest: &TokenDigest, capacity: u32) -> String {
-        let buckets = u64::from(capacity.div_ceil(self.ways())).max(1);
-        let bucket = digest.as_u64().checked_rem(buckets).unwrap_or_default();
-        format!("{}{bucket}", self.prefix())
-    }
-
-    /// What the bucket says of the token, if it is fresh.
-    pub(crate) fn find(
-        self,
-        bucket: &[u8],
-        digest: &TokenDigest,
-        now: UnixTime,
-        cache: &CacheConfig,
-    ) -> Option<Introspection> {
-        let entry = Entries::of(bucket).find(|entry| entry.digest == digest.as_bytes())?;
-        // An entry further ahead than any may be was written before the clock stepped back.
-        let horizon = now.saturating_add(cache.max_ttl.max(cache.inactive_ttl));
-        if entry.expires_at <= now || entry.expires_at > horizon {
-            return None;
-        }
-        match self {
-            Self::Active => {
-                postcard::from_bytes::<Claims>(entry.facts).ok().map(|claims| Introspection::Active(Box::new(claims)))
-            }
-            Self::Inactive => Some(Introspection::Inactive),
-        }
-    }
-}
-
-/// An entry to be written: read the bucket under [`Insert::key`], apply, write back if nobody else did.
-#[derive(Clone, Debug)]
-pub struct Insert {
-    key: String,
-    ways: u32,
-    digest: TokenDigest,
+/// Facts about a token, and until when they count.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Fresh {
+    pub(crate) facts: Introspection,
     expires_at: UnixTime,
-    facts: Vec<u8>,
-    now: UnixTime,
 }
 
-/// A bucket with the entry in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Applied {
-    /// The bucket's new content.
-    pub bucket: Vec<u8>,
-    /// Entries that were still fresh and had to make room.
-    pub evicted: u32,
-}
-
-impl Insert {
-    /// The entry for what was just learned; `None` if it is not to be kept.
-    pub(crate) fn new(facts: &Introspection, digest: TokenDigest, now: UnixTime, cache: &CacheConfig) -> Option<Self> {
+impl Fresh {
+    /// What was just learned; `None` if it is not to be kept at all.
+    pub(crate) fn new(facts: Introspection, now: UnixTime, cache: &CacheConfig) -> Option<Self> {
         let until = now.saturating_add(cache.max_ttl);
-        let (region, expires_at, facts) = match facts {
-            Introspection::Active(claims) => {
-                let expires_at = claims.expires_at.unwrap_or(until).min(until);
-                (Region::Active, expires_at, postcard::to_allocvec(claims.as_ref()).ok()?)
+        let ends_at = match &facts {
+            Introspection::Active(claims) => claims.expires_at.unwrap_or(until).min(until),
+            Introspection::Inactive => now.saturating_add(cache.inactive_ttl),
+        };
+        match facts {
+            // A server that calls an expired token active would be asked for it on every request. It will never be
+            // valid again, so it is kept as what it is.
+            Introspection::Active(_) if ends_at <= now && cache.max_ttl.as_millis() > 0 => {
+                Self::new(Introspection::Inactive, now, cache)
             }
-            Introspection::Inactive => (Region::Inactive, now.saturating_add(cache.inactive_ttl), Vec::new()),
-        };
-        if expires_at <= now && region == Region::Active && cache.max_ttl.as_millis() > 0 {
-            // A server that calls an expired token active would be asked for it on every request. It will
-            // never be valid again, so it is kept as what it is.
-            return Self::new(&Introspection::Inactive, digest, now, cache);
+            facts @ (Introspection::Active(_) | Introspection::Inactive) => {
+                (ends_at > now).then_some(Self { facts, expires_at: ends_at })
+            }
         }
-        (expires_at > now && facts.len() <= MAX_FACTS_BYTES).then(|| Self {
-            key: region.key(&digest, cache.capacity),
-            ways: region.ways(),
-            digest,
-            expires_at,
-            facts,
-            now,
-        })
     }
 
-    /// The key of the bucket in shared data.
-    pub fn key(&self) -> &str {
-        &self.key
-    }
-
-    /// Puts the entry into the bucket. Out go an older entry for the same token, everything expired, and, if
-    /// the bucket is still full, what was put in first: entries that live long, of another configuration
-    /// perhaps, cannot keep others out.
-    pub fn apply(&self, bucket: Option<&[u8]>) -> Applied {
-        let mut kept: Vec<Entry<'_>> = Entries::of(bucket.unwrap_or_default())
-            .filter(|entry| entry.digest != self.digest.as_bytes() && entry.expires_at > self.now)
-            .collect();
-        let room = usize::try_from(self.ways.saturating_sub(1)).unwrap_or_default();
-        let evicted = kept.len().saturating_sub(room);
-        kept.drain(..evicted);
-        let mut bucket = vec![VERSION];
-        let new = Entry { digest: self.digest.as_bytes(), expires_at: self.expires_at, facts: &self.facts };
-        for entry in kept.iter().chain([&new]) {
-            entry.write(&mut bucket);
-        }
-        Applied { bucket, evicted: u32::try_from(evicted).unwrap_or(u32::MAX) }
+    /// Whether it still counts.
+    fn counts(&self, now: UnixTime, cache: &CacheConfig) -> bool {
+        is_current(self.expires_at, now, cache)
     }
 }
 
-/// One entry of a bucket: digest, time in milliseconds, length of the facts (both little-endian), facts.
-struct Entry<'a> {
-    digest: &'a [u8; TokenDigest::BYTES],
-    expires_at: UnixTime,
-    facts: &'a [u8],
+/// Whether an entry of that end counts. One that ends later than any may was written before the clock stepped back.
+fn is_current(expires_at: UnixTime, now: UnixTime, cache: &CacheConfig) -> bool {
+    expires_at > now && expires_at <= now.saturating_add(cache.max_ttl.max(cache.inactive_ttl))
 }
 
-impl<'a> Entry<'a> {
-    fn read(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
-        let (digest, rest) = bytes.split_first_chunk()?;
-        let (expires_at, rest) = rest.split_first_chunk()?;
-        let (length, rest) = rest.split_first_chunk()?;
-        let (facts, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
-        let expires_at = UnixTime::from_millis(u64::from_le_bytes(*expires_at));
-        Some((Self { digest, expires_at, facts }, rest))
-    }
-
-    fn write(&self, out: &mut Vec<u8>) {
-        let Ok(length) = u16::try_from(self.facts.len()) else {
-            return;
-        };
-        out.extend_from_slice(self.digest);
-        out.extend_from_slice(&self.expires_at.as_millis().to_le_bytes());
-        out.extend_from_slice(&length.to_le_bytes());
-        out.extend_from_slice(self.facts);
-    }
+/// What the cache knew of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheResult {
+    /// That it is active, and its claims.
+    Hit,
+    /// That it is inactive.
+    InactiveHit,
+    /// Nothing.
+    Miss,
 }
 
-/// The entries of a bucket, up to the first that cannot be read.
-struct Entries<'a>(&'a [u8]);
+/// How often each result came, since somebody last asked.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    hits: Cell<u32>,
+    inactive_hits: Cell<u32>,
+    misses: Cell<u32>,
+}
 
-impl<'a> Entries<'a> {
-    fn of(bucket: &'a [u8]) -> Self {
-        match bucket.split_first() {
-            Some((&VERSION, entries)) => Self(entries),
-            _ => Self(&[]),
+impl Tally {
+    pub(crate) fn note(&self, result: CacheResult) {
+        let count = self.of(result);
+        count.set(count.get().saturating_add(1));
+    }
+
+    /// The counts so far; they begin anew.
+    pub(crate) fn take(&self) -> [(CacheResult, u32); 3] {
+        [CacheResult::Hit, CacheResult::InactiveHit, CacheResult::Miss].map(|result| (result, self.of(result).take()))
+    }
+
+    fn of(&self, result: CacheResult) -> &Cell<u32> {
+        match result {
+            CacheResult::Hit => &self.hits,
+            CacheResult::InactiveHit => &self.inactive_hits,
+            CacheResult::Miss => &self.misses,
         }
     }
 }
-
-impl<'a> Iterator for Entries<'a> {
-    type Item = Entry<'a>;
-
-    fn next(&mut self) -> Option<Entry<'a>> {
-        let (entry, rest) = Entry::read(self.0)?;
-        self.0 = rest;
-        Some(entry)
-    }
-}
-
-/// Facts longer than this are not kept; with 8 entries to a bucket it bounds the memory of the cache.
-const MAX_FACTS_BYTES: usize = 4_096;
-
-/// The first byte of a bucket; another layout of buckets or of `Claims` gets another.
-const VERSION: u8 = 2;
-
-#[cfg(test)]
-mod tests;

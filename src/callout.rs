@@ -108,6 +108,10 @@ pub enum Trouble {
     KeysStatus(u16),
     /// What came for the keys of the server is no set of usable keys; says in what way.
     BadKeys(&'static str),
+    /// The metadata of the server, which say where its keys are, were answered with this status.
+    MetadataStatus(u16),
+    /// What came for its metadata is of no use; says why.
+    BadMetadata(&'static str),
     /// There are no keys of the server yet, or those there were are too old.
     NoKeys,
 }
@@ -119,9 +123,9 @@ impl Trouble {
             Self::NotSent => "not_sent",
             Self::NoAnswer => "no_answer",
             Self::ClientRefused(_) => "client_refused",
-            Self::Status(_) | Self::TokenStatus(_) | Self::KeysStatus(_) => "error_status",
+            Self::Status(_) | Self::TokenStatus(_) | Self::KeysStatus(_) | Self::MetadataStatus(_) => "error_status",
             Self::TooLarge => "too_large",
-            Self::BadAnswer(_) | Self::BadTokenAnswer(_) | Self::BadKeys(_) => "bad_answer",
+            Self::BadAnswer(_) | Self::BadTokenAnswer(_) | Self::BadKeys(_) | Self::BadMetadata(_) => "bad_answer",
             Self::NoKeys => "no_keys",
         }
     }
@@ -140,7 +144,8 @@ impl Trouble {
             }
             Self::Status(status @ (503 | 504))
             | Self::TokenStatus(status @ (503 | 504))
-            | Self::KeysStatus(status @ (503 | 504)) => {
+            | Self::KeysStatus(status @ (503 | 504))
+            | Self::MetadataStatus(status @ (503 | 504)) => {
                 format!("answered {status}, or Envoy did in its place: is the server up, reachable and in time?")
             }
             Self::Status(status) => {
@@ -159,9 +164,19 @@ impl Trouble {
                 format!("the answer of its token endpoint is no token response: {why}; check token.path")
             }
             Self::KeysStatus(status) => {
-                format!("answered {status} when asked for its keys: check jwt.jwks_path and the server's log")
+                format!(
+                    "answered {status} when asked for its keys: check jwt.jwks_path, or whether jwt.cluster leads to where jwks_uri points, and the server's log"
+                )
             }
-            Self::BadKeys(why) => format!("what it sent as its keys cannot be used: {why}; check jwt.jwks_path"),
+            Self::BadKeys(why) => {
+                format!("what it sent as its keys cannot be used: {why}; check jwt.jwks_path, or its jwks_uri")
+            }
+            Self::MetadataStatus(status) => {
+                format!("answered {status} when asked for its metadata: check issuer and jwt.discovery")
+            }
+            Self::BadMetadata(why) => {
+                format!("its metadata cannot be used: {why}; check issuer and jwt.discovery")
+            }
             Self::NoKeys => "there are no keys of it to verify tokens with: an earlier message says why".to_owned(),
         }
     }

@@ -119,6 +119,15 @@ impl Claims {
 }
 
 impl Claims {
+    /// About how many bytes they take.
+    pub(crate) fn weight(&self) -> usize {
+        let texts = [&self.issuer, &self.client_id, &self.owner].into_iter().flatten();
+        let lists = self.audience.iter().chain(&self.roles).chain(self.forwarded.iter().flatten());
+        let texts = texts.chain(lists).fold(0, |sum: usize, text| sum.saturating_add(text.len()).saturating_add(16));
+        let facts = self.asked.iter().flatten().fold(0, |sum: usize, fact| sum.saturating_add(fact.weight()));
+        size_of::<Self>().saturating_add(self.scope.as_str().len()).saturating_add(texts).saturating_add(facts)
+    }
+
     /// These claims, within what a token says of itself whose signature is good: it ends no later, begins no
     /// sooner, is meant for nobody else, and is bound to what it is bound to.
     pub(crate) fn confined_by(self, signed: &Self) -> Self {

@@ -7,20 +7,20 @@
 mod call;
 mod verification;
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
-pub(crate) use call::KEYS;
 pub use call::{Answered, Call, Publish};
 pub use verification::{HostVerdict, Verification, Verified};
 
 use crate::authorize::{Demand, authorize};
-use crate::cache::Region;
+use crate::cache::{CacheResult, Fresh, Insert, Region};
 use crate::callout::Trouble;
 use crate::denial::Denial;
 use crate::forward::forward;
 use crate::gate::{Gate, Server};
 use crate::introspection::Introspection;
-use crate::jose::looks_like_jws;
+use crate::jose::Header;
 use crate::step::Step;
 use crate::time::UnixTime;
 use crate::token::{AccessToken, TokenDigest};
@@ -41,7 +41,8 @@ pub(crate) struct Exchange {
 #[derive(Debug)]
 struct Candidate {
     server: Rc<Server>,
-    digest: TokenDigest,
+    /// Of the token; made when the second level of the cache has a use for it.
+    digest: OnceCell<TokenDigest>,
 }
 
 /// Waits for a bucket of the cache.
@@ -53,54 +54,75 @@ pub struct Lookup {
     key: String,
 }
 
-/// What a look into the cache brought.
-#[derive(Debug)]
-pub struct Looked {
-    /// What it says about the cache; `None` while another look is to follow.
-    pub result: Option<CacheResult>,
-    /// What comes next.
-    pub step: Step,
-}
-
-/// What the cache knew of a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CacheResult {
-    /// That it is active, and its claims.
-    Hit,
-    /// That it is inactive.
-    InactiveHit,
-    /// Nothing.
-    Miss,
-}
-
 impl Exchange {
     /// `None` if there is nobody to ask.
     pub(crate) fn new(demand: Demand, servers: Vec<Rc<Server>>, token: AccessToken) -> Option<Self> {
-        let candidate = |server: Rc<Server>| Candidate { digest: server.digest_key.digest(&token), server };
-        let candidates: Vec<_> = servers.into_iter().map(candidate).collect();
+        let candidates: Vec<_> =
+            servers.into_iter().map(|server| Candidate { server, digest: OnceCell::new() }).collect();
         (!candidates.is_empty()).then_some(Self { demand, token, candidates, trouble: None, refusal: None })
     }
 
-    pub(crate) fn begin(self, gate: &Gate) -> Step {
-        self.try_candidate(0, gate)
+    pub(crate) fn begin(self, gate: &Gate, now: UnixTime) -> Step {
+        self.try_candidate(0, gate, now)
     }
 
     /// Looks what is known of the token from a candidate; with none left, it is over.
-    fn try_candidate(self, candidate: usize, gate: &Gate) -> Step {
-        self.look_into(Region::Active, candidate, gate)
+    fn try_candidate(self, candidate: usize, gate: &Gate, now: UnixTime) -> Step {
+        let Some(server) = self.server(candidate) else {
+            return self.end(gate);
+        };
+        let known = gate.local.borrow_mut().find(server.index, &self.token, now, &gate.cache);
+        if let Some(facts) = known.filter(|facts| server.vouches(facts, now)) {
+            return self.decide_by_cache(candidate, gate, facts, now);
+        }
+        match self.header(&server) {
+            // To verify it costs the host less than it costs to look for somebody else's verdict.
+            Some(header) if gate.host_verifies.get() && server.verifies_at_host(&header) => {
+                gate.tally.note(CacheResult::Miss);
+                self.judge(candidate, gate, Some(header), now)
+            }
+            Some(_) | None => self.look_into(Region::Active, candidate, gate),
+        }
     }
 
     fn look_into(self, region: Region, candidate: usize, gate: &Gate) -> Step {
-        let Some(found) = self.candidates.get(candidate) else {
-            return self.end(gate);
-        };
-        let key = region.key(&found.digest, gate.cache.capacity);
-        Step::Lookup(Lookup { exchange: self, candidate, region, key })
+        match self.digest(candidate).map(|digest| region.key(&digest, gate.cache.capacity)) {
+            Some(key) => Step::Lookup(Lookup { exchange: self, candidate, region, key }),
+            None => self.end(gate),
+        }
     }
 
     /// Goes on to whoever may know the token if this candidate does not.
-    fn try_next(self, candidate: usize, gate: &Gate) -> Step {
-        self.try_candidate(candidate.saturating_add(1), gate)
+    fn try_next(self, candidate: usize, gate: &Gate, now: UnixTime) -> Step {
+        self.try_candidate(candidate.saturating_add(1), gate, now)
+    }
+
+    fn server(&self, candidate: usize) -> Option<Rc<Server>> {
+        self.candidates.get(candidate).map(|candidate| Rc::clone(&candidate.server))
+    }
+
+    fn digest(&self, candidate: usize) -> Option<TokenDigest> {
+        let candidate = self.candidates.get(candidate)?;
+        Some(*candidate.digest.get_or_init(|| candidate.server.digest_key.digest(&self.token)))
+    }
+
+    /// The header of the token, if it is a JWT and the server has its JWTs judged here.
+    fn header(&self, server: &Server) -> Option<Header> {
+        server.config.jwt.as_ref().and_then(|_| Header::of(self.token.reveal()))
+    }
+
+    /// Keeps what was just learned from a candidate in this worker, and returns it.
+    fn remember(&self, candidate: usize, facts: &Introspection, gate: &Gate, now: UnixTime) -> Option<Fresh> {
+        let server = &self.candidates.get(candidate)?.server;
+        let fresh = Fresh::new(facts.clone(), now, &server.cache(&gate.cache))?;
+        gate.local.borrow_mut().keep(server.index, &self.token, fresh.clone());
+        Some(fresh)
+    }
+
+    /// The same for every worker: the entry that is to be put into shared data.
+    fn insert(&self, candidate: usize, facts: &Introspection, gate: &Gate, now: UnixTime) -> Option<Insert> {
+        let fresh = self.remember(candidate, facts, gate, now)?;
+        Insert::new(&fresh, self.digest(candidate)?, now, &gate.cache)
     }
 
     /// Every candidate has been tried, and none vouches for the token.
@@ -114,46 +136,56 @@ impl Exchange {
     }
 
     /// This candidate cannot say anything; another still may.
-    fn give_up(mut self, candidate: usize, trouble: Trouble, gate: &Gate) -> Step {
+    fn give_up(mut self, candidate: usize, trouble: Trouble, gate: &Gate, now: UnixTime) -> Step {
         self.trouble = self.trouble.or(Some(trouble));
-        self.try_next(candidate, gate)
+        self.try_next(candidate, gate, now)
     }
 
     /// This candidate would not have issued such a token, or has not signed it.
-    fn reject(mut self, candidate: usize, denial: Denial, gate: &Gate) -> Step {
+    fn reject(mut self, candidate: usize, denial: Denial, gate: &Gate, now: UnixTime) -> Step {
         self.refusal = Some(denial);
-        self.try_next(candidate, gate)
+        self.try_next(candidate, gate, now)
     }
 
-    /// Judges a token that nothing is known of: a JWT here, where its server has keys for that, else by asking.
-    fn judge(self, candidate: usize, gate: &Gate, now: UnixTime) -> Step {
-        let Some(server) = self.candidates.get(candidate).map(|candidate| Rc::clone(&candidate.server)) else {
+    /// Judges a token that nothing is known of: here, if it has the header of a JWT whose server has keys for that,
+    /// else by asking.
+    fn judge(self, candidate: usize, gate: &Gate, header: Option<Header>, now: UnixTime) -> Step {
+        let Some(server) = self.server(candidate) else {
             return self.end(gate);
         };
-        match (&server.config.jwt, &server.config.introspection) {
-            (Some(jwt), _) if looks_like_jws(self.token.reveal()) => {
+        match (&server.config.jwt, header, &server.config.introspection) {
+            (Some(jwt), Some(header), _) => {
                 let jwt = Rc::clone(jwt);
-                verification::begin(self, candidate, server, jwt, false, gate, now)
+                verification::begin(self, candidate, server, jwt, &header, false, gate, now)
             }
-            (_, Some(endpoint)) => {
+            (_, _, Some(endpoint)) => {
                 let question = call::Question { endpoint: Rc::clone(endpoint), signed: None };
                 call::introspect(self, candidate, server, question, gate, now)
             }
-            (Some(_), None) => self.reject(candidate, Denial::MalformedJwt, gate),
-            (None, None) => self.try_next(candidate, gate),
+            (Some(_), None, None) => self.reject(candidate, Denial::MalformedJwt, gate, now),
+            (None, _, None) => self.try_next(candidate, gate, now),
         }
+    }
+
+    /// The decision, from facts that a cache had.
+    fn decide_by_cache(self, candidate: usize, gate: &Gate, facts: Introspection, now: UnixTime) -> Step {
+        gate.tally.note(match facts {
+            Introspection::Active(_) => CacheResult::Hit,
+            Introspection::Inactive => CacheResult::InactiveHit,
+        });
+        self.decide(candidate, gate, facts, now)
     }
 
     /// The decision, from facts that are current.
     fn decide(self, candidate: usize, gate: &Gate, facts: Introspection, now: UnixTime) -> Step {
         let (claims, server) = match (facts, self.candidates.get(candidate)) {
             (Introspection::Active(claims), Some(candidate)) => (claims, &candidate.server),
-            (Introspection::Active(_) | Introspection::Inactive, _) => return self.try_next(candidate, gate),
+            (Introspection::Active(_) | Introspection::Inactive, _) => return self.try_next(candidate, gate, now),
         };
         match authorize(&self.demand, &gate.applications, (server.index, &server.config), &claims, now) {
             Ok(permit) => Step::Forward(forward(&gate.upstream, permit, &server.config.name, &claims.forwarded)),
             // Kept as an inactive one from now on, so it must not decide more than that does.
-            Err(Denial::Expired) => self.reject(candidate, Denial::Expired, gate),
+            Err(Denial::Expired) => self.reject(candidate, Denial::Expired, gate, now),
             Err(denial) => gate.refuse_demand(denial, &self.demand, Some(server.index)),
         }
     }
@@ -166,29 +198,34 @@ impl Lookup {
     }
 
     /// Goes on with what stands under the key.
-    pub fn resume(self, gate: &Gate, bucket: Option<&[u8]>, now: UnixTime) -> Looked {
+    pub fn resume(self, gate: &Gate, bucket: Option<&[u8]>, now: UnixTime) -> Step {
         let Self { exchange, candidate, region, .. } = self;
-        let found = bucket.zip(exchange.candidates.get(candidate)).and_then(|(bucket, candidate)| {
-            region
-                .find(bucket, &candidate.digest, now, &gate.cache)
-                .filter(|facts| candidate.server.vouches(facts, now))
-        });
-        let result = match (&found, region) {
-            (Some(Introspection::Active(_)), _) => Some(CacheResult::Hit),
-            (Some(Introspection::Inactive), _) => Some(CacheResult::InactiveHit),
-            (None, Region::Active) => None,
-            (None, Region::Inactive) => Some(CacheResult::Miss),
+        let (Some(server), Some(digest)) = (exchange.server(candidate), exchange.digest(candidate)) else {
+            return exchange.end(gate);
         };
-        let step = match (found, region) {
-            (Some(facts), _) => exchange.decide(candidate, gate, facts, now),
+        let found = bucket.and_then(|bucket| region.find(bucket, &digest, now, &gate.cache));
+        match (found.filter(|fresh| server.vouches(&fresh.facts, now)), region) {
+            (Some(fresh), _) => {
+                gate.local.borrow_mut().keep(server.index, &exchange.token, fresh.clone());
+                exchange.decide_by_cache(candidate, gate, fresh.facts, now)
+            }
             (None, Region::Active) => exchange.look_into(Region::Inactive, candidate, gate),
-            (None, Region::Inactive) => exchange.judge(candidate, gate, now),
-        };
-        Looked { result, step }
+            (None, Region::Inactive) => {
+                gate.tally.note(CacheResult::Miss);
+                let header = exchange.header(&server);
+                exchange.judge(candidate, gate, header, now)
+            }
+        }
     }
 }
 
 impl Server {
+    /// Whether the host verifies such a token, and nobody has to be asked about it.
+    fn verifies_at_host(&self, header: &Header) -> bool {
+        let native = header.algorithm().is_some_and(|algorithm| algorithm.host_hash().is_some());
+        native && self.config.jwt.as_ref().is_some_and(|jwt| !jwt.introspects)
+    }
+
     /// Whether the key that facts rest on is still one of the server's.
     fn vouches(&self, facts: &Introspection, now: UnixTime) -> bool {
         match (facts, &self.config.jwt) {

@@ -1,12 +1,13 @@
 //! The gate: a compiled configuration, and the first step of every request.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::application::Applications;
 use crate::authorize::{Demand, authorize_anonymous};
+use crate::cache::{CacheResult, LocalCache, Tally};
 use crate::claims::Interest;
 use crate::config::{AuthorizationServer, CacheConfig, Config, UpstreamConfig};
 use crate::credentials::Locations;
@@ -15,7 +16,7 @@ use crate::errors::{DemandedScope, ErrorProfile};
 use crate::exchange::Exchange;
 use crate::forward::{Edit, Forward, cleaning, has_identity_headers};
 use crate::introspection::{Chance, OwnToken};
-use crate::jwt::Keys;
+use crate::keys::Keys;
 use crate::policy::{Access, Policy, Rule};
 use crate::preflight;
 use crate::reply::Reply;
@@ -23,6 +24,7 @@ use crate::request::{PathError, PathOptions, RawHead, Target, TargetError};
 use crate::requirement::Requirement;
 use crate::selection::select;
 use crate::step::Step;
+use crate::time::UnixTime;
 use crate::token::{AccessToken, DigestKey};
 
 /// One configuration at work. A request keeps the gate it began with until it ends.
@@ -41,6 +43,11 @@ pub struct Gate {
     pub(crate) cache: CacheConfig,
     pub(crate) upstream: UpstreamConfig,
     pub(crate) chance: RefCell<Chance>,
+    /// What this worker knows of tokens.
+    pub(crate) local: RefCell<LocalCache>,
+    pub(crate) tally: Tally,
+    /// Whether the host has not yet shown that it cannot verify signatures.
+    pub(crate) host_verifies: Cell<bool>,
 }
 
 /// An authorization server, the key that binds digests to it, and our own token there.
@@ -67,6 +74,7 @@ impl Gate {
     /// from it that no other gate may draw.
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
         let fingerprint = config.fingerprint;
+        let mut chance = Chance::new(seed);
         let server = |(index, config)| {
             let digest_key = DigestKey::new(&fingerprint, index);
             Rc::new(Server { index, config, digest_key, own_token: RefCell::default(), keys: RefCell::default() })
@@ -84,8 +92,16 @@ impl Gate {
             interest: config.interest,
             cache: config.cache,
             upstream: config.upstream,
-            chance: RefCell::new(Chance::new(seed)),
+            local: RefCell::new(LocalCache::new(chance.next_key(), config.cache.capacity)),
+            tally: Tally::default(),
+            host_verifies: Cell::new(true),
+            chance: RefCell::new(chance),
         }
+    }
+
+    /// What the cache knew of tokens, and how often, since this was last asked.
+    pub fn take_cache_results(&self) -> [(CacheResult, u32); 3] {
+        self.tally.take()
     }
 
     /// Whether any rule asks for the name of the Envoy route.
@@ -106,7 +122,7 @@ impl Gate {
 
     /// The first step for a request, with its headers as they came in. It ends there for everything that needs
     /// no token.
-    pub fn begin(&self, head: RawHead<'_>) -> Step {
+    pub fn begin(&self, head: RawHead<'_>, now: UnixTime) -> Step {
         let target = match Target::parse(head, self.paths) {
             Ok(target) => target,
             Err(error) => return self.refuse(Denial::Target(error), None),
@@ -150,7 +166,7 @@ impl Gate {
         };
         let servers = self.servers_for(rule, &token);
         match Exchange::new(Demand { rule: Arc::clone(rule), requirement }, servers, token) {
-            Some(exchange) => exchange.begin(self),
+            Some(exchange) => exchange.begin(self, now),
             // It names an issuer, or has a form, that no server of the rule answers for.
             None => self.refuse(Denial::WrongIssuer, Some(rule)),
         }

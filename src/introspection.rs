@@ -10,6 +10,7 @@ mod dialect;
 mod own_token;
 
 use std::borrow::Cow;
+use std::rc::Rc;
 use std::time::Duration;
 
 pub(crate) use client::{Chance, ClientAssertion, ClientAuthentication, basic_authorization};
@@ -39,9 +40,9 @@ pub(crate) struct Endpoint {
 }
 
 /// What the authorization server said of a token.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Introspection {
-    Active(Box<Claims>),
+    Active(Rc<Claims>),
     Inactive,
 }
 
@@ -130,7 +131,7 @@ impl Endpoint {
             return Ok(Introspection::Inactive);
         }
         Claims::from_members(&members, dialect, interest, asked_at)
-            .map(|claims| Introspection::Active(Box::new(claims)))
+            .map(|claims| Introspection::Active(Rc::new(claims)))
             .map_err(Trouble::BadAnswer)
     }
 }

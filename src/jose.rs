@@ -15,6 +15,6 @@ mod verify;
 pub(crate) use algorithm::Algorithm;
 pub(crate) use host::{host_arguments, host_outcome};
 pub(crate) use jwk::{KeySet, Thumbprint};
-pub(crate) use jws::{Jws, looks_like_jws};
+pub(crate) use jws::{Header, Jws};
 pub(crate) use sign::{Assertion, SigningKey};
 pub(crate) use verify::{PublicKey, verify};

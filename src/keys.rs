@@ -1,24 +1,48 @@
 //! The keys of authorization servers between requests: fetched before traffic needs them, refreshed in time, and
 //! shared among the workers of one proxy.
 
+mod held;
+mod source;
+
+use std::fmt;
+use std::rc::Rc;
+
 use hmac_sha256::Hash;
 
+pub(crate) use held::Keys;
+pub(crate) use source::{Discovery, KeySource, Location, Place, WellKnown};
+
 use crate::callout::{CalloutAnswer, CalloutRequest, Trouble};
-use crate::exchange::{KEYS, Publish};
+use crate::exchange::Publish;
 use crate::gate::{Gate, Server};
 use crate::jose::KeySet;
-use crate::jwt::KeySource;
+use crate::jwt::JwtConfig;
 use crate::time::UnixTime;
+
+/// Waits for the keys of an authorization server, or for the metadata that say where they are.
+pub struct KeyFetch {
+    server: Rc<Server>,
+    jwt: Rc<JwtConfig>,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Metadata,
+    Keys(Location),
+}
 
 /// What an answer with keys, or without, leads to.
 #[derive(Debug)]
 pub struct KeysAnswered {
     /// How the callout ended: one of [`Call::OUTCOMES`](crate::Call::OUTCOMES).
     pub outcome: &'static str,
-    /// Why there are no new keys, if there are none.
+    /// Why it brought nothing, if it did not.
     pub trouble: Option<Trouble>,
     /// What to put into shared data for the other workers, if anything.
     pub publish: Option<Publish>,
+    /// What is to be asked next, if the keys are still to come.
+    pub next: Option<KeyFetch>,
 }
 
 impl Gate {
@@ -49,30 +73,99 @@ impl Gate {
         })
     }
 
-    /// The request for the keys of a server. Whoever asks for it must send it now.
-    pub fn request_keys(&self, server: usize, now: UnixTime) -> Option<CalloutRequest<'_>> {
-        let server = self.servers.get(server)?;
-        let source = &server.config.jwt.as_ref()?.keys;
+    /// The fetch of the keys of a server. Whoever asks for it must send its request now.
+    pub fn fetch_keys(&self, server: usize, now: UnixTime) -> Option<KeyFetch> {
+        let server = Rc::clone(self.servers.get(server)?);
+        let jwt = Rc::clone(server.config.jwt.as_ref()?);
         server.keys.borrow_mut().ask(now);
-        Some(source.request())
+        let stage = match &jwt.keys.place {
+            Place::Known(location) => Stage::Keys(location.clone()),
+            // They may have moved.
+            Place::Discovered(_) => Stage::Metadata,
+        };
+        Some(KeyFetch { server, jwt, stage })
+    }
+}
+
+impl KeyFetch {
+    /// The fetch for a token whose key is unknown: from where the keys were the last time.
+    pub(crate) fn for_unknown(server: Rc<Server>, jwt: Rc<JwtConfig>, now: UnixTime) -> Self {
+        let stage = match &jwt.keys.place {
+            Place::Known(location) => Stage::Keys(location.clone()),
+            Place::Discovered(_) => {
+                server.keys.borrow().location(&jwt.keys, now).cloned().map_or(Stage::Metadata, Stage::Keys)
+            }
+        };
+        Self { server, jwt, stage }
     }
 
-    /// Takes the answer to such a request, which was sent at `asked_at`.
-    pub fn answer_keys(
-        &self,
-        server: usize,
-        answer: CalloutAnswer<'_>,
+    /// The request to send now.
+    pub fn request(&self) -> CalloutRequest<'_> {
+        let source = &self.jwt.keys;
+        match (&self.stage, &source.place) {
+            (Stage::Keys(location), _) | (Stage::Metadata, Place::Known(location)) => source.keys_request(location),
+            (Stage::Metadata, Place::Discovered(discovery)) => source.metadata_request(discovery),
+        }
+    }
+
+    /// The name of the authorization server that is asked.
+    pub fn server(&self) -> &str {
+        &self.server.config.name
+    }
+
+    /// Notes that nobody waits for the keys any more, and that the answer will be lost.
+    pub(crate) fn abandon(self) {
+        self.server.keys.borrow_mut().want();
+    }
+
+    /// Takes the answer to the request that was sent at `asked_at`.
+    pub fn resume(self, answer: CalloutAnswer<'_>, asked_at: UnixTime, now: UnixTime) -> KeysAnswered {
+        match (&self.stage, &self.jwt.keys.place) {
+            (Stage::Metadata, Place::Discovered(discovery)) => {
+                let located = discovery.read(answer);
+                self.resume_with_metadata(located, asked_at, now)
+            }
+            (Stage::Keys(_), _) | (Stage::Metadata, Place::Known(_)) => self.resume_with_keys(answer, asked_at, now),
+        }
+    }
+
+    fn resume_with_metadata(
+        self,
+        located: Result<Location, Trouble>,
         asked_at: UnixTime,
         now: UnixTime,
-    ) -> Option<KeysAnswered> {
-        let server = self.servers.get(server)?;
-        let source = &server.config.jwt.as_ref()?.keys;
-        Some(server.take_keys(source, answer, asked_at, now))
+    ) -> KeysAnswered {
+        let Self { server, jwt, .. } = self;
+        let (outcome, trouble, location) = match located {
+            Ok(location) => {
+                server.keys.borrow_mut().locate(location.clone(), asked_at);
+                (METADATA, None, Some(location))
+            }
+            // Where they were they may still be.
+            Err(trouble) => {
+                let location = server.keys.borrow().location(&jwt.keys, now).cloned();
+                (trouble.outcome(), Some(trouble), location)
+            }
+        };
+        let next = location.map(|location| Self { server, jwt, stage: Stage::Keys(location) });
+        KeysAnswered { outcome, trouble, publish: None, next }
     }
 
-    /// The name of an authorization server.
-    pub fn server_name(&self, server: usize) -> &str {
-        self.servers.get(server).map_or("", |server| server.config.name.as_str())
+    fn resume_with_keys(self, answer: CalloutAnswer<'_>, asked_at: UnixTime, now: UnixTime) -> KeysAnswered {
+        let (outcome, trouble, publish) = match source::read_keys(answer) {
+            Ok(set) => {
+                self.server.keys.borrow_mut().keep(set, asked_at, now);
+                (KEYS, None, self.server.publication(answer, asked_at))
+            }
+            Err(trouble) => (trouble.outcome(), Some(trouble), None),
+        };
+        KeysAnswered { outcome, trouble, publish, next: None }
+    }
+}
+
+impl fmt::Debug for KeyFetch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyFetch").field("server", &self.server()).field("stage", &self.stage).finish_non_exhaustive()
     }
 }
 
@@ -80,26 +173,14 @@ impl Server {
     /// Where its keys are in shared data: there for every configuration that has them from the same place.
     fn keys_key(&self) -> Option<String> {
         let source = &self.config.jwt.as_ref()?.keys;
-        let place = format!("{}\n{}\n{}", source.cluster, source.authority, source.path);
+        let place = match &source.place {
+            Place::Known(Location { authority, path }) => format!("{}\n{authority}\n{path}", source.cluster),
+            Place::Discovered(Discovery { metadata: Location { authority, path }, issuer, keeps_authority }) => {
+                format!("{}\n{authority}\n{path}\n{issuer}\n{keeps_authority}", source.cluster)
+            }
+        };
         let digest: String = Hash::hash(place.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         Some(format!("scopegate.keys.{digest}"))
-    }
-
-    /// Takes the answer to a request for its keys: keeps them here, and has them published.
-    pub(crate) fn take_keys(
-        &self,
-        source: &KeySource,
-        answer: CalloutAnswer<'_>,
-        asked_at: UnixTime,
-        now: UnixTime,
-    ) -> KeysAnswered {
-        match source.understand(answer) {
-            Ok(set) => {
-                self.keys.borrow_mut().keep(set, asked_at, now);
-                KeysAnswered { outcome: KEYS, trouble: None, publish: self.publication(answer, asked_at) }
-            }
-            Err(trouble) => KeysAnswered { outcome: trouble.outcome(), trouble: Some(trouble), publish: None },
-        }
     }
 
     /// An answer with good keys, for the other workers: when it was asked for, and the keys as they came.
@@ -110,3 +191,11 @@ impl Server {
         Some(Publish { key: self.keys_key()?, value })
     }
 }
+
+/// The outcome of a callout that brought the server's keys.
+pub(crate) const KEYS: &str = "keys";
+/// The outcome of a callout that brought its metadata.
+pub(crate) const METADATA: &str = "metadata";
+
+#[cfg(test)]
+mod tests;

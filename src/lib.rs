@@ -49,19 +49,19 @@ mod time;
 mod token;
 
 pub use authorize::Permit;
-pub use cache::{Applied, Insert};
+pub use cache::{Applied, CacheResult, Insert};
 pub use callout::{CalloutAnswer, CalloutRequest, MAX_ANSWER_BYTES, Trouble};
 pub use config::{Config, Problem, Problems};
 pub use credentials::CredentialsError;
 pub use denial::Denial;
-pub use exchange::{Answered, CacheResult, Call, HostVerdict, Looked, Lookup, Publish, Verification, Verified};
+pub use exchange::{Answered, Call, HostVerdict, Lookup, Publish, Verification, Verified};
 pub use forward::{Edit, Forward};
 pub use gate::Gate;
 pub use introspection::PRESETS;
 #[cfg(feature = "vectors")]
 pub use jose::vectors;
 pub use json::Json;
-pub use keys::KeysAnswered;
+pub use keys::{KeyFetch, KeysAnswered};
 pub use reply::Reply;
 pub use request::{PathError, RawHead, TargetError};
 pub use requirement::Lack;

@@ -5,6 +5,7 @@ use std::fmt;
 use hmac_sha256::Hash;
 
 /// A bearer access token (RFC 6750 §2.1), already known to be a `b64token` within the size limit.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct AccessToken(String);
 
 impl AccessToken {

@@ -51,7 +51,7 @@ impl Run<'_> {
         let route = route.map(|route| route.name.as_bytes());
         let head = RawHead { headers: &head, route, has_body: false };
         let cleaning = self.gate.cleaning(head);
-        let mut step = self.gate.begin(head);
+        let mut step = self.gate.begin(head, now);
         loop {
             step = match step {
                 Step::Forward(forward) => {
@@ -73,7 +73,7 @@ impl Run<'_> {
                 Step::Respond(reply) => return End::Reply(reply),
                 Step::Lookup(lookup) => {
                     let bucket = self.data.0.get(lookup.key()).map(Vec::as_slice);
-                    lookup.resume(self.gate, bucket, now).step
+                    lookup.resume(self.gate, bucket, now)
                 }
                 Step::Verify(verification) => verification.resume(self.gate, HostVerdict::Unable, now).step,
                 Step::Call(call) => {

@@ -142,7 +142,7 @@ proptest! {
     #[test]
     fn no_path_reaches_a_protected_place_through_a_public_rule(path in hostile_path()) {
         let headers = head(&path, &[]);
-        if let Step::Forward(forward) = gate().begin(RawHead { headers: &headers, route: None, has_body: false }) {
+        if let Step::Forward(forward) = gate().begin(RawHead { headers: &headers, route: None, has_body: false }, NOW) {
             prop_assert_eq!(&**forward.permit.rule(), "Everything");
             let seen = forgiving(&path);
             prop_assert!(seen != "/admin" && !seen.starts_with("/admin/"), "{} is served as {}", String::from_utf8_lossy(&path), seen);
@@ -158,16 +158,16 @@ proptest! {
     ) {
         let mut headers = head(&path, &[("authorization".to_owned(), authorization), (name, vec![0xff])]);
         headers[1].1 = authority;
-        let _ = gate().begin(RawHead { headers: &headers, route: Some(b"\xff"), has_body: true });
+        let _ = gate().begin(RawHead { headers: &headers, route: Some(b"\xff"), has_body: true }, NOW);
     }
 
     #[test]
     fn nothing_but_a_complete_good_answer_opens_a_protected_place(body in answer_body(), status in prop_oneof![Just(200_u16), any::<u16>()]) {
         let gate = gate();
         let headers = head(b"/admin", &[("authorization".to_owned(), b"Bearer t".to_vec())]);
-        let mut step = gate.begin(RawHead { headers: &headers, route: None, has_body: false });
+        let mut step = gate.begin(RawHead { headers: &headers, route: None, has_body: false }, NOW);
         while let Step::Lookup(lookup) = step {
-            step = lookup.resume(&gate, None, NOW).step;
+            step = lookup.resume(&gate, None, NOW);
         }
         let Step::Call(call) = step else { panic!("no call") };
         let answered = call.resume(&gate, CalloutAnswer::Response { status, content_type: None, body: &body }, NOW, NOW);
@@ -189,12 +189,12 @@ proptest! {
         let gate = gate();
         let mut bucket = bucket;
         if versioned && !bucket.is_empty() {
-            bucket[0] = 1;
+            bucket[0] = 2;
         }
         let headers = head(b"/admin", &[("authorization".to_owned(), b"Bearer t".to_vec())]);
-        let mut step = gate.begin(RawHead { headers: &headers, route: None, has_body: false });
+        let mut step = gate.begin(RawHead { headers: &headers, route: None, has_body: false }, NOW);
         while let Step::Lookup(lookup) = step {
-            step = lookup.resume(&gate, Some(&bucket), NOW).step;
+            step = lookup.resume(&gate, Some(&bucket), NOW);
         }
         prop_assert!(matches!(step, Step::Call(_)));
     }

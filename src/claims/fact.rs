@@ -31,6 +31,16 @@ impl From<&Json> for Fact {
 }
 
 impl Fact {
+    /// About how many bytes it takes.
+    pub(super) fn weight(&self) -> usize {
+        let within = match self {
+            Self::Text(text) => text.len(),
+            Self::List(items) => items.iter().fold(0, |sum: usize, item| sum.saturating_add(item.weight())),
+            Self::Null | Self::Boolean(_) | Self::Number(_) | Self::Object => 0,
+        };
+        size_of::<Self>().saturating_add(within)
+    }
+
     /// Whether this claim is `value`, or a list that holds it.
     pub(crate) fn is_or_contains(&self, value: &Self) -> bool {
         self == value || matches!(self, Self::List(items) if items.contains(value))

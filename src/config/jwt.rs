@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use super::MAX_TTL;
 use super::dialect::{Layers, Presets, read_answer};
-use super::document::{Node, Notes, shown};
+use super::document::{Node, Notes, Object, shown};
 use super::servers::{Place, read_authority, read_cluster, read_endpoint_path};
 use crate::jose::Algorithm;
 use crate::json::Json;
-use crate::jwt::{JwtConfig, KeySource};
+use crate::jwt::JwtConfig;
+use crate::keys::{self, Discovery, KeySource, Location, WellKnown};
 
 const KEYS: &[&str] = &[
     "jwks_path",
+    "discovery",
     "cluster",
     "authority",
     "timeout",
@@ -28,14 +30,9 @@ const KEYS: &[&str] = &[
 
 pub(super) fn read(node: &Node<'_>, place: &Place<'_>) -> Option<JwtConfig> {
     let object = node.object(KEYS)?;
-    let path =
-        object.required("jwks_path", "the path of the server's keys, such as /jwks").and_then(read_endpoint_path);
     let cluster = object.or_default("cluster", place.cluster, |node| read_cluster(node).map(Some));
     let authority = object.or_default("authority", None, |node| read_authority(node).map(Some));
-    let authority = authority.map(|authority| authority.or_else(|| place.authority.map(str::to_owned)));
-    if authority == Some(None) {
-        object.note("no Host can be derived for callouts from `issuer` or `cluster`", "set jwt.authority");
-    }
+    let keys = authority.and_then(|authority| read_place(&object, place, authority));
     if place.issuer.is_none() {
         object.note(
             "the server has no `issuer` to compare `iss` with",
@@ -80,8 +77,7 @@ pub(super) fn read(node: &Node<'_>, place: &Place<'_>) -> Option<JwtConfig> {
     Some(JwtConfig {
         keys: KeySource {
             cluster: cluster??.to_owned(),
-            authority: authority??,
-            path: path?,
+            place: keys?,
             timeout: timeout?,
             refresh: refresh?,
             max_age: max_age?,
@@ -94,6 +90,55 @@ pub(super) fn read(node: &Node<'_>, place: &Place<'_>) -> Option<JwtConfig> {
         introspects: introspects?,
         claims: claims?,
     })
+}
+
+/// Where the keys are; `authority` is by what name the server is reached, if that is configured.
+fn read_place(object: &Object<'_>, place: &Place<'_>, authority: Option<String>) -> Option<keys::Place> {
+    let path = object.or_default("jwks_path", None, |node| read_endpoint_path(node).map(Some));
+    let metadata = object.or_default("discovery", None, |node| read_discovery(node, place).map(Some));
+    let keeps_authority = authority.is_some();
+    let authority = authority.or_else(|| place.authority.map(str::to_owned));
+    if authority.is_none() {
+        object.note("no Host can be derived for callouts from `issuer` or `cluster`", "set jwt.authority");
+    }
+    match (path?, metadata?) {
+        (Some(path), None) => Some(keys::Place::Known(Location { authority: authority?, path })),
+        (None, Some(path)) => Some(keys::Place::Discovered(Discovery {
+            metadata: Location { authority: authority?, path },
+            issuer: place.issuer?.to_owned(),
+            keeps_authority,
+        })),
+        (None, None) => {
+            let hint =
+                "write jwks_path, such as /jwks, or discovery: openid or oauth to have the server's metadata say";
+            object.note("says nowhere where the server's keys are", hint);
+            None
+        }
+        (Some(_), Some(_)) => {
+            object.note("says twice where the server's keys are: `jwks_path` and `discovery`", "remove one of them");
+            None
+        }
+    }
+}
+
+/// The path of the server's metadata.
+fn read_discovery(node: &Node<'_>, place: &Place<'_>) -> Option<String> {
+    let text = node.string()?;
+    if text.starts_with('/') {
+        return read_endpoint_path(node);
+    }
+    let Some((_, well_known)) = WellKnown::WORDS.iter().find(|(word, _)| *word == text) else {
+        node.note(
+            format!("`{}` is no kind of discovery", shown(text)),
+            "write openid (OpenID Connect Discovery), oauth (RFC 8414), or the path of the metadata",
+        );
+        return None;
+    };
+    let path = well_known.path(place.issuer?);
+    if path.is_none() {
+        node.note("no path of metadata can be derived from `issuer`", "write the path: /...");
+    }
+    path
 }
 
 fn read_algorithm(node: &Node<'_>) -> Option<Algorithm> {

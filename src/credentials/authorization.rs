@@ -13,18 +13,21 @@ pub(super) fn find<'a>(
         return Ok(None);
     };
     let value = value.trim_ascii();
-    if values.next().is_some() || is_list(value) {
+    if values.next().is_some() {
         return Err(CredentialsError::Several);
-    }
-    if value.is_empty() {
-        return Err(CredentialsError::Empty);
     }
     let mut parts = value.splitn(2, |b| *b == b' ');
     let scheme = parts.next().unwrap_or_default();
-    if !schemes.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(scheme)) {
-        return Ok(None);
+    let is_ours = schemes.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(scheme));
+    let credentials = parts.next().unwrap_or_default().trim_ascii_start();
+    // A token has no `,`, so what is one is no list; that is the usual case, and read once.
+    let found = if is_ours { token(credentials, max_bytes).map(Some) } else { Ok(None) };
+    match found {
+        Ok(Some(token)) => Ok(Some(token)),
+        _ if is_list(value) => Err(CredentialsError::Several),
+        _ if value.is_empty() => Err(CredentialsError::Empty),
+        found => found,
     }
-    token(parts.next().unwrap_or_default().trim_ascii_start(), max_bytes).map(Some)
 }
 
 /// Whether the value holds more than one set of credentials: Envoy joins Authorization headers by `,`.

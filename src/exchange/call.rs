@@ -11,7 +11,7 @@ use crate::denial::Denial;
 use crate::gate::{Gate, Server};
 use crate::introspection::{ClientAuthentication, Endpoint, Introspection, TokenEndpoint};
 use crate::jwt::JwtConfig;
-use crate::keys::KeysAnswered;
+use crate::keys::{KEYS, KeyFetch, KeysAnswered, METADATA};
 use crate::step::Step;
 use crate::time::UnixTime;
 use crate::token::Secret;
@@ -29,7 +29,7 @@ pub struct Call {
 #[derive(Debug)]
 pub(super) struct Question {
     pub(super) endpoint: Rc<Endpoint>,
-    pub(super) signed: Option<Box<Claims>>,
+    pub(super) signed: Option<Rc<Claims>>,
 }
 
 impl Question {
@@ -37,7 +37,7 @@ impl Question {
     fn settle(&self, facts: Introspection) -> Introspection {
         match (facts, &self.signed) {
             (Introspection::Active(claims), Some(signed)) => {
-                Introspection::Active(Box::new(claims.confined_by(signed)))
+                Introspection::Active(Rc::new(Rc::unwrap_or_clone(claims).confined_by(signed)))
             }
             (facts, _) => facts,
         }
@@ -53,7 +53,7 @@ enum Stage {
     /// Our own token first.
     OwnToken { question: Question, issuer: Rc<TokenEndpoint>, renewable: bool },
     /// The keys that the token may be verified with.
-    Keys { jwt: Rc<JwtConfig> },
+    Keys(KeyFetch),
 }
 
 /// What an answer of an authorization server leads to.
@@ -101,7 +101,7 @@ pub(super) fn introspect(
     let stage = match own {
         // Some servers do not answer a caller who asks about its own token, and nobody else has it.
         Some(own) if own.reveal() == exchange.token.reveal() => {
-            return exchange.reject(candidate, Denial::NotAnAccessToken, gate);
+            return exchange.reject(candidate, Denial::NotAnAccessToken, gate, now);
         }
         // What was refused a moment ago, perhaps on account of the token that was asked about, is not replaced again.
         Some(own) if trouble.is_some() => Stage::Introspection { question, own: Some(own), renewable: false },
@@ -109,7 +109,7 @@ pub(super) fn introspect(
             Stage::Introspection { question, own: Some(own), renewable: true }
         }
         Some(_) | None => match trouble {
-            Some(trouble) => return exchange.give_up(candidate, trouble, gate),
+            Some(trouble) => return exchange.give_up(candidate, trouble, gate, now),
             None => Stage::OwnToken { question, issuer, renewable: true },
         },
     };
@@ -117,25 +117,25 @@ pub(super) fn introspect(
 }
 
 /// Asks for the keys of the server.
-pub(super) fn fetch_keys(exchange: Exchange, candidate: usize, server: Rc<Server>, jwt: Rc<JwtConfig>) -> Step {
-    Step::Call(Call { exchange, candidate, server, stage: Stage::Keys { jwt } })
-}
-
-impl Exchange {
-    /// The entry for what was just learned from a candidate.
-    pub(super) fn insert(&self, candidate: usize, facts: &Introspection, gate: &Gate, now: UnixTime) -> Option<Insert> {
-        let candidate = self.candidates.get(candidate)?;
-        Insert::new(facts, candidate.digest, now, &candidate.server.cache(&gate.cache))
-    }
+pub(super) fn fetch_keys(
+    exchange: Exchange,
+    candidate: usize,
+    server: Rc<Server>,
+    jwt: Rc<JwtConfig>,
+    now: UnixTime,
+) -> Step {
+    let stage = Stage::Keys(KeyFetch::for_unknown(Rc::clone(&server), jwt, now));
+    Step::Call(Call { exchange, candidate, server, stage })
 }
 
 impl Call {
     /// Every way a callout can end.
-    pub const OUTCOMES: [&'static str; 10] = [
+    pub const OUTCOMES: [&'static str; 11] = [
         "active",
         "inactive",
         OWN_TOKEN,
         KEYS,
+        METADATA,
         "not_sent",
         "no_answer",
         "client_refused",
@@ -152,14 +152,14 @@ impl Call {
                 question.endpoint.request(&self.exchange.token, own.as_ref(), now, &mut chance)
             }
             Stage::OwnToken { issuer, .. } => issuer.request(now, &mut chance),
-            Stage::Keys { jwt } => jwt.keys.request(),
+            Stage::Keys(fetch) => fetch.request(),
         }
     }
 
     /// Notes that nobody waits for the answer any more, and that it will be lost.
     pub fn abandon(self) {
-        if let Stage::Keys { .. } = self.stage {
-            self.server.keys.borrow_mut().want();
+        if let Stage::Keys(fetch) = self.stage {
+            fetch.abandon();
         }
     }
 
@@ -181,7 +181,7 @@ impl Call {
                 let understood = issuer.understand(answer);
                 asked.resume_with_own_token(gate, understood, question, renewable)
             }
-            Stage::Keys { jwt } => asked.resume_with_keys(gate, answer, jwt),
+            Stage::Keys(fetch) => asked.resume_with_keys(gate, answer, fetch),
         }
     }
 }
@@ -268,21 +268,25 @@ impl Asked {
         Answered { outcome, trouble, insert: None, publish: None, step }
     }
 
-    fn resume_with_keys(self, gate: &Gate, answer: CalloutAnswer<'_>, jwt: Rc<JwtConfig>) -> Answered {
-        let Self { exchange, candidate, server, asked_at, now } = self;
-        let KeysAnswered { outcome, trouble, publish } = server.take_keys(&jwt.keys, answer, asked_at, now);
-        let step = verification::begin(exchange, candidate, server, jwt, true, gate, now);
+    fn resume_with_keys(self, gate: &Gate, answer: CalloutAnswer<'_>, fetch: KeyFetch) -> Answered {
+        let KeysAnswered { outcome, trouble, publish, next } = fetch.resume(answer, self.asked_at, self.now);
+        let header = self.exchange.header(&self.server);
+        let step = match (next, self.server.config.jwt.clone(), header) {
+            (Some(fetch), _, _) => self.call(Stage::Keys(fetch)),
+            (None, Some(jwt), Some(header)) => {
+                verification::begin(self.exchange, self.candidate, self.server, jwt, &header, true, gate, self.now)
+            }
+            (None, _, _) => self.exchange.reject(self.candidate, Denial::MalformedJwt, gate, self.now),
+        };
         Answered { outcome, trouble, insert: None, publish, step }
     }
 
     /// This server cannot be asked; another may still vouch for the token.
     fn give_up(self, gate: &Gate, trouble: Trouble) -> Answered {
-        let step = self.exchange.give_up(self.candidate, trouble, gate);
+        let step = self.exchange.give_up(self.candidate, trouble, gate, self.now);
         Answered { outcome: trouble.outcome(), trouble: Some(trouble), insert: None, publish: None, step }
     }
 }
 
 /// The outcome of a callout that brought our own token.
 const OWN_TOKEN: &str = "own_token";
-/// The outcome of a callout that brought the server's keys.
-pub(crate) const KEYS: &str = "keys";

@@ -10,7 +10,7 @@ use crate::claims::Claims;
 use crate::denial::Denial;
 use crate::gate::{Gate, Server};
 use crate::introspection::Introspection;
-use crate::jose::{Algorithm, Jws, PublicKey, Thumbprint, host_arguments, host_outcome, verify};
+use crate::jose::{Algorithm, Header, Jws, PublicKey, Thumbprint, host_arguments, host_outcome, verify};
 use crate::jwt::JwtConfig;
 use crate::step::Step;
 use crate::time::UnixTime;
@@ -25,7 +25,7 @@ pub struct Verification {
     text: String,
     signature: Vec<u8>,
     /// The keys that may have signed it, the first to be tried first.
-    keys: Vec<(PublicKey, Thumbprint)>,
+    keys: Vec<(Rc<PublicKey>, Thumbprint)>,
     /// What the token says, and nobody believes yet.
     claims: Claims,
     /// Whether the keys have just been fetched for it.
@@ -71,38 +71,40 @@ impl HostVerdict {
 
 /// Judges everything about a JWT but its signature, and finds the keys for that. `fetched`: whether the keys
 /// have just been fetched for it.
+#[expect(clippy::too_many_arguments, reason = "a step of the exchange: its state, and the world")]
 pub(super) fn begin(
     exchange: Exchange,
     candidate: usize,
     server: Rc<Server>,
     jwt: Rc<JwtConfig>,
+    header: &Header,
     fetched: bool,
     gate: &Gate,
     now: UnixTime,
 ) -> Step {
-    let Some(jws) = Jws::parse(exchange.token.reveal()) else {
-        return exchange.reject(candidate, Denial::MalformedJwt, gate);
+    let Some(jws) = Jws::parse(exchange.token.reveal(), header) else {
+        return exchange.reject(candidate, Denial::MalformedJwt, gate, now);
     };
     let issuer = server.config.issuer.as_deref().unwrap_or_default();
     let claims = match jwt.read(&jws, issuer, &gate.interest, now) {
         Ok(claims) => claims,
-        Err(denial) => return exchange.reject(candidate, denial, gate),
+        Err(denial) => return exchange.reject(candidate, denial, gate, now),
     };
     let keys: Option<Vec<_>> = server.keys.borrow().usable(&jwt.keys, now).map(|set| {
         let candidates = set.candidates(jws.algorithm, jws.key_id.as_deref());
-        candidates.map(|(key, thumbprint)| (key.clone(), thumbprint)).collect()
+        candidates.map(|(key, thumbprint)| (Rc::clone(key), thumbprint)).collect()
     });
     let is_known = keys.as_ref().is_some_and(|keys| !keys.is_empty());
     if !is_known && !fetched && server.keys.borrow_mut().claims_fetch_for_unknown(&jwt.keys, now) {
-        return call::fetch_keys(exchange, candidate, server, jwt);
+        return call::fetch_keys(exchange, candidate, server, jwt, now);
     }
     match keys {
-        None => exchange.give_up(candidate, Trouble::NoKeys, gate),
+        None => exchange.give_up(candidate, Trouble::NoKeys, gate, now),
         // The key may be among those that are on their way.
         Some(keys) if keys.is_empty() && server.keys.borrow().are_coming() => {
-            exchange.give_up(candidate, Trouble::NoKeys, gate)
+            exchange.give_up(candidate, Trouble::NoKeys, gate, now)
         }
-        Some(keys) if keys.is_empty() => exchange.reject(candidate, Denial::UnknownKey, gate),
+        Some(keys) if keys.is_empty() => exchange.reject(candidate, Denial::UnknownKey, gate, now),
         Some(keys) => {
             let (algorithm, text, signature) = (jws.algorithm, jws.signing_input.to_owned(), jws.signature);
             let verification =
@@ -128,10 +130,16 @@ impl Verification {
         let is_valid = match verdict {
             HostVerdict::Valid => true,
             HostVerdict::Invalid => false,
-            HostVerdict::Unable => verify(&key, self.algorithm, self.text.as_bytes(), &self.signature),
+            HostVerdict::Unable => {
+                // If not even a signature that it should know, it verifies none.
+                if key.for_host(self.algorithm, &self.signature).is_some() {
+                    gate.host_verifies.set(false);
+                }
+                verify(&key, self.algorithm, self.text.as_bytes(), &self.signature)
+            }
         };
         match (is_valid, self.keys.is_empty()) {
-            (true, _) => self.believe(gate, thumbprint, now),
+            (true, _) => self.believe(gate, thumbprint, verdict, now),
             (false, true) => self.refuse(gate, now),
             // Without a name any key may be the one.
             (false, false) => Verified { insert: None, step: Step::Verify(Box::new(self)) },
@@ -139,16 +147,22 @@ impl Verification {
     }
 
     /// The signature is good.
-    fn believe(self, gate: &Gate, thumbprint: Thumbprint, now: UnixTime) -> Verified {
+    fn believe(self, gate: &Gate, thumbprint: Thumbprint, verdict: HostVerdict, now: UnixTime) -> Verified {
         let Self { exchange, candidate, server, jwt, claims, .. } = self;
-        let claims = Box::new(Claims { vouched_by: Some(thumbprint), ..claims });
+        let claims = Rc::new(Claims { vouched_by: Some(thumbprint), ..claims });
         if let (true, Some(endpoint)) = (jwt.introspects, &server.config.introspection) {
             let question = call::Question { endpoint: Rc::clone(endpoint), signed: Some(claims) };
             let step = call::introspect(exchange, candidate, server, question, gate, now);
             return Verified { insert: None, step };
         }
         let facts = Introspection::Active(claims);
-        let insert = exchange.insert(candidate, &facts, gate, now);
+        let insert = if verdict == HostVerdict::Valid {
+            // The host would verify it again for another worker sooner than that one would find this.
+            exchange.remember(candidate, &facts, gate, now);
+            None
+        } else {
+            exchange.insert(candidate, &facts, gate, now)
+        };
         Verified { insert, step: exchange.decide(candidate, gate, facts, now) }
     }
 
@@ -157,9 +171,9 @@ impl Verification {
     fn refuse(self, gate: &Gate, now: UnixTime) -> Verified {
         let Self { exchange, candidate, server, jwt, fetched, .. } = self;
         if !fetched && server.keys.borrow_mut().claims_fetch_for_unknown(&jwt.keys, now) {
-            return Verified { insert: None, step: call::fetch_keys(exchange, candidate, server, jwt) };
+            return Verified { insert: None, step: call::fetch_keys(exchange, candidate, server, jwt, now) };
         }
         let insert = if fetched { exchange.insert(candidate, &Introspection::Inactive, gate, now) } else { None };
-        Verified { insert, step: exchange.reject(candidate, Denial::BadSignature, gate) }
+        Verified { insert, step: exchange.reject(candidate, Denial::BadSignature, gate, now) }
     }
 }

@@ -116,11 +116,22 @@ impl Chance {
 
     /// An identifier that never comes again: 128 bits in hexadecimal.
     fn next_id(&mut self) -> String {
+        self.draw().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// A key for a keyed hash.
+    pub(crate) fn next_key(&mut self) -> (u64, u64) {
+        let drawn = self.draw();
+        let mut words = drawn.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word));
+        (words.next().unwrap_or_default(), words.next().unwrap_or_default())
+    }
+
+    fn draw(&mut self) -> [u8; 32] {
         self.drawn = self.drawn.wrapping_add(1);
         let mut hash = Hash::new();
         hash.update(self.seed);
         hash.update(self.drawn.to_le_bytes());
-        hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        hash.finalize()
     }
 }
 

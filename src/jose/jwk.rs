@@ -1,5 +1,7 @@
 //! The keys of an authorization server (RFC 7517): those that can verify signatures, the others left out.
 
+use std::rc::Rc;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac_sha256::Hash;
@@ -19,7 +21,7 @@ struct Jwk {
     key_id: Option<String>,
     /// The only algorithm that it may be used with, if the server says so.
     algorithm: Option<Algorithm>,
-    key: PublicKey,
+    key: Rc<PublicKey>,
     thumbprint: Thumbprint,
 }
 
@@ -50,7 +52,7 @@ impl KeySet {
         &self,
         algorithm: Algorithm,
         key_id: Option<&str>,
-    ) -> impl Iterator<Item = (&PublicKey, Thumbprint)> {
+    ) -> impl Iterator<Item = (&Rc<PublicKey>, Thumbprint)> {
         self.0
             .iter()
             .filter(move |jwk| jwk.algorithm.is_none_or(|only| only == algorithm) && jwk.key.fits(algorithm))
@@ -95,7 +97,7 @@ impl Jwk {
         for (to, from) in thumbprint.iter_mut().zip(Hash::hash(key.der())) {
             *to = from;
         }
-        Some(Self { key_id: text("kid").map(str::to_owned), algorithm, key, thumbprint })
+        Some(Self { key_id: text("kid").map(str::to_owned), algorithm, key: Rc::new(key), thumbprint })
     }
 }
 

@@ -20,29 +20,40 @@ pub(crate) struct Jws<'t> {
     pub(crate) signature: Vec<u8>,
 }
 
-/// Whether a token has the form of a JWS: three parts, the first a JSON object with `alg`. Anything else is
-/// opaque, an encrypted token of five parts among it.
-pub(crate) fn looks_like_jws(token: &str) -> bool {
-    let mut parts = token.split('.');
-    let (Some(header), Some(_), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
-        return false;
-    };
-    decode(header).and_then(|json| Json::parse(&json).ok()).is_some_and(|header| header.member("alg").is_some())
+/// The header of what has the form of a JWS.
+pub(crate) struct Header(Json);
+
+impl Header {
+    /// Reads the first of three parts, a JSON object with `alg`. Anything else is opaque, an encrypted token of five
+    /// parts among it.
+    pub(crate) fn of(token: &str) -> Option<Self> {
+        let mut parts = token.split('.');
+        let (Some(header), Some(_), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+            return None;
+        };
+        let header = Json::parse(&decode(header)?).ok()?;
+        header.member("alg").is_some().then_some(Self(header))
+    }
+
+    /// The algorithm it names, if that is one of ours.
+    pub(crate) fn algorithm(&self) -> Option<Algorithm> {
+        Algorithm::parse(self.0.member("alg")?.as_str()?)
+    }
 }
 
 impl<'t> Jws<'t> {
-    /// Reads a token; `None` if it is none that could ever be accepted: other than three parts, base64url that is
+    /// Reads a token with this header; `None` if it is none that could ever be accepted: other than three parts, base64url that is
     /// padded or not canonical, JSON with a name twice, an algorithm that is none of ours, a `crit` or `b64`
     /// extension (RFC 7515 §4.1.11, RFC 7797). Keys that a header brings along (`jwk`, `jku`, `x5c`, `x5u`) are not
     /// looked at: keys come from the authorization server.
-    pub(crate) fn parse(token: &'t str) -> Option<Self> {
+    pub(crate) fn parse(token: &'t str, header: &Header) -> Option<Self> {
         let (signing_input, signature) = token.rsplit_once('.')?;
-        let (header, payload) = signing_input.split_once('.')?;
-        if payload.contains('.') {
+        let (_, payload) = signing_input.split_once('.')?;
+        let algorithm = header.algorithm()?;
+        let Header(header) = header;
+        if payload.contains('.') || header.has_duplicate_names() {
             return None;
         }
-        let header = object(&decode(header)?)?;
-        let header = Json::Object(header);
         if header.member("crit").is_some() || header.member("b64").is_some() {
             return None;
         }
@@ -52,7 +63,7 @@ impl<'t> Jws<'t> {
             Some(value) => value.as_str().map(|text| Some(text.to_owned())),
         };
         Some(Self {
-            algorithm: Algorithm::parse(header.member("alg")?.as_str()?)?,
+            algorithm,
             key_id: text("kid")?,
             kind: text("typ")?.map(|kind| {
                 let kind = kind.to_ascii_lowercase();
@@ -85,10 +96,14 @@ mod tests {
         format!("{}.{}.c2ln", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload))
     }
 
+    fn parse(token: &str) -> Option<Jws<'_>> {
+        Jws::parse(token, &Header::of(token)?)
+    }
+
     #[test]
     fn a_token_is_read_part_by_part() {
         let token = jws(r#"{"alg":"ES256","kid":"k","typ":"application/AT+JWT"}"#, r#"{"sub":"a"}"#);
-        let parsed = Jws::parse(&token).unwrap();
+        let parsed = parse(&token).unwrap();
         assert_eq!((parsed.algorithm, parsed.key_id.as_deref()), (Algorithm::Es256, Some("k")));
         assert_eq!(parsed.kind.as_deref(), Some("at+jwt"));
         assert_eq!((parsed.members.len(), parsed.signature.as_slice()), (1, &b"sig"[..]));
@@ -125,16 +140,16 @@ mod tests {
             String::new(),
             "..".to_owned(),
         ] {
-            assert!(Jws::parse(&token).is_none(), "{token}");
+            assert!(parse(&token).is_none(), "{token}");
         }
-        assert!(Jws::parse(&jws(good, "{}").replace("c2ln", "c2lnYg")).is_some());
+        assert!(parse(&jws(good, "{}").replace("c2ln", "c2lnYg")).is_some());
     }
 
     #[test]
     fn only_three_parts_with_an_algorithm_look_like_one() {
-        assert!(looks_like_jws(&jws(r#"{"alg":"none"}"#, "x")));
+        assert!(Header::of(&jws(r#"{"alg":"none"}"#, "x")).is_some());
         for opaque in ["", "a.b.c", "e30.e30.x", "a", &format!("{}.a.b", jws(r#"{"alg":"RS256"}"#, "{}"))] {
-            assert!(!looks_like_jws(opaque), "{opaque}");
+            assert!(Header::of(opaque).is_none(), "{opaque}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the tests see of the verification of signatures (feature `vectors`), to hold both roads against published
 //! vectors: the host's and this module's own. No released module has it.
 
-use super::{Algorithm, Jws, KeySet, host_arguments, verify};
+use super::{Algorithm, Header, Jws, KeySet, host_arguments, verify};
 
 /// The keys of an authorization server.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Keys {
     /// # Errors
     /// [`Unread::Token`]
     pub fn judge_token(&self, token: &str) -> Result<Vec<Candidate>, Unread> {
-        let jws = Jws::parse(token).ok_or(Unread::Token)?;
+        let jws = Header::of(token).and_then(|header| Jws::parse(token, &header)).ok_or(Unread::Token)?;
         Ok(self.candidates(jws.algorithm, jws.key_id.as_deref(), jws.signing_input.as_bytes(), &jws.signature))
     }
 

@@ -155,7 +155,7 @@ mod tests {
     use rsa::signature::{RandomizedSigner, SignatureEncoding, Signer};
 
     use super::*;
-    use crate::jose::{Jws, KeySet};
+    use crate::jose::{Header, Jws, KeySet};
 
     fn checks(jwks: &str, algorithm: Algorithm, text: &str, signature: &[u8]) -> bool {
         let keys = KeySet::parse(jwks.as_bytes()).unwrap();
@@ -169,7 +169,7 @@ mod tests {
         let jwks = r#"{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
             "y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;
         let token = "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
-        let jws = Jws::parse(token).unwrap();
+        let jws = Jws::parse(token, &Header::of(token).unwrap()).unwrap();
         let good = jws.signature.clone();
         assert!(checks(jwks, Algorithm::Es256, jws.signing_input, &good));
         for index in 0..good.len() {

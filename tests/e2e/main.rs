@@ -18,6 +18,7 @@ mod configurations;
 #[path = "../vectors/corpus.rs"]
 mod corpus;
 mod demo;
+mod discovery;
 #[path = "../cases/format.rs"]
 mod format;
 mod harness;

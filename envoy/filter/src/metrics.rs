@@ -35,13 +35,15 @@ impl Metrics {
         count(&self.decisions, outcome);
     }
 
-    pub(crate) fn count_cache(&self, result: CacheResult) {
+    pub(crate) fn count_cache(&self, result: CacheResult, times: u32) {
         let word = match result {
             CacheResult::Hit => HIT,
             CacheResult::InactiveHit => INACTIVE_HIT,
             CacheResult::Miss => MISS,
         };
-        count(&self.cache, word);
+        if times > 0 {
+            add(&self.cache, word, times);
+        }
     }
 
     pub(crate) fn count_callout(&self, outcome: &str, millis: u64) {
@@ -78,8 +80,12 @@ fn counters<'w>(prefix: &str, words: impl Iterator<Item = &'w &'static str>) -> 
 }
 
 fn count(counters: &[(&'static str, u32)], word: &str) {
+    add(counters, word, 1);
+}
+
+fn add(counters: &[(&'static str, u32)], word: &str, times: u32) {
     if let Some((_, id)) = counters.iter().find(|(known, _)| *known == word) {
-        let _ = hostcalls::increment_metric(*id, 1);
+        let _ = hostcalls::increment_metric(*id, i64::from(times));
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
-use scopegate::{CalloutAnswer, Config, Gate, Trouble, UnixTime};
+use scopegate::{CalloutAnswer, Config, Gate, KeyFetch, Trouble, UnixTime};
 
 use crate::host;
 use crate::metrics::Metrics;
@@ -41,8 +41,8 @@ pub(crate) struct Root {
     shared: Rc<Shared>,
     /// `None` while there is no configuration, or one that was refused.
     gate: Option<Rc<Gate>>,
-    /// Callouts for keys under way: which server's, and since when.
-    fetches: BTreeMap<u32, (usize, UnixTime)>,
+    /// Callouts for keys under way, and since when.
+    fetches: BTreeMap<u32, (KeyFetch, UnixTime)>,
 }
 
 impl Root {
@@ -55,11 +55,11 @@ impl Root {
 
 impl Context for Root {
     fn on_http_call_response(&mut self, callout: u32, num_headers: usize, body_size: usize, _num_trailers: usize) {
-        let (Some(gate), Some((server, since))) = (self.gate.clone(), self.fetches.remove(&callout)) else {
+        let Some((fetch, since)) = self.fetches.remove(&callout) else {
             return;
         };
         let response = host::callout_response(self.shared.root, self.shared.root, num_headers, body_size);
-        self.take_keys(&gate, server, host::CalloutResponse::answer(response.as_ref()), since);
+        self.resume(fetch, host::CalloutResponse::answer(response.as_ref()), since);
     }
 }
 
@@ -75,22 +75,31 @@ impl Root {
             if !gate.keys_are_due(server, now) || !host::claims_lease(&key, now, LEASE) {
                 continue;
             }
-            let Some(request) = gate.request_keys(server, now) else { continue };
-            match host::dispatch_from_root(&request) {
-                Ok(callout) => drop(self.fetches.insert(callout, (server, now))),
-                Err(_) => self.take_keys(gate, server, CalloutAnswer::NotSent, now),
+            if let Some(fetch) = gate.fetch_keys(server, now) {
+                self.send(fetch, now);
             }
         }
     }
 
-    fn take_keys(&self, gate: &Gate, server: usize, answer: CalloutAnswer<'_>, since: UnixTime) {
+    fn send(&mut self, fetch: KeyFetch, now: UnixTime) {
+        match host::dispatch_from_root(&fetch.request()) {
+            Ok(callout) => drop(self.fetches.insert(callout, (fetch, now))),
+            Err(_) => self.resume(fetch, CalloutAnswer::NotSent, now),
+        }
+    }
+
+    fn resume(&mut self, fetch: KeyFetch, answer: CalloutAnswer<'_>, since: UnixTime) {
         let now = host::now();
-        let Some(answered) = gate.answer_keys(server, answer, since, now) else { return };
+        let server = fetch.server().to_owned();
+        let answered = fetch.resume(answer, since, now);
         let millis = u64::try_from(now.saturating_since(since).as_millis()).unwrap_or(u64::MAX);
         self.shared.metrics.count_callout(answered.outcome, millis);
         answered.publish.iter().for_each(host::publish);
         if let Some(trouble) = answered.trouble {
-            self.shared.warn_of_trouble(gate.server_name(server), trouble, now);
+            self.shared.warn_of_trouble(&server, trouble, now);
+        }
+        if let Some(next) = answered.next {
+            self.send(next, now);
         }
     }
 }

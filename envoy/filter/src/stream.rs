@@ -34,7 +34,14 @@ impl Stream {
     }
 
     /// Performs steps until the request has passed, is answered, or waits for a callout.
-    fn perform(&mut self, gate: &Gate, mut step: Step) {
+    fn perform(&mut self, gate: &Gate, step: Step) {
+        self.perform_all(gate, step);
+        for (result, count) in gate.take_cache_results() {
+            self.shared.metrics.count_cache(result, count);
+        }
+    }
+
+    fn perform_all(&mut self, gate: &Gate, mut step: Step) {
         loop {
             step = match step {
                 Step::Forward(forward) => {
@@ -47,11 +54,7 @@ impl Stream {
                 }
                 Step::Lookup(lookup) => {
                     let bucket = host::shared_data(lookup.key());
-                    let looked = lookup.resume(gate, bucket.as_deref(), host::now());
-                    if let Some(result) = looked.result {
-                        self.shared.metrics.count_cache(result);
-                    }
-                    looked.step
+                    lookup.resume(gate, bucket.as_deref(), host::now())
                 }
                 Step::Verify(verification) => {
                     let verdict = verification.host_arguments().map(|arguments| host::verify_signature(&arguments));
@@ -134,7 +137,8 @@ impl HttpContext for Stream {
         let has_body = !end_of_stream;
         host::edit_request_headers(&gate.cleaning(RawHead { headers: &headers, route: None, has_body }));
         let route = if gate.needs_route() { host::route_name() } else { None };
-        let step = gate.begin(RawHead { headers: &headers, route: route.as_deref(), has_body });
+        let head = RawHead { headers: &headers, route: route.as_deref(), has_body };
+        let step = gate.begin(head, host::now());
         self.perform(&gate, step);
         self.action()
     }

@@ -227,3 +227,24 @@ fn what_would_open_more_than_it_says_is_refused() {
         assert!(found.iter().any(|one| one.contains(expected)), "{expected}: {found:?}");
     }
 }
+
+#[test]
+fn a_jwt_that_says_its_keys_nowhere_or_twice_is_refused() {
+    const ASKS: &str = r#""introspection":{"path":"/i","client_id":"g","client_secret":"s"}"#;
+    let of = |jwt: &str| of_two(&format!(r#""jwt":{{{jwt}}}"#), ASKS, r#"{"scope":"view"}"#, "");
+    let mixed = "takes tokens of one issuer both with and without asking";
+    for (jwt, expected) in [
+        (
+            "",
+            "jwt: says nowhere where the server's keys are; write jwks_path, such as /jwks, or discovery: openid or oauth",
+        ),
+        (r#""jwks_path":"/jwks","discovery":"openid""#, "jwt: says twice where the server's keys are"),
+        (r#""discovery":"rfc8414""#, "jwt.discovery: `rfc8414` is no kind of discovery; write openid"),
+        (r#""discovery":"/a b""#, "jwt.discovery: `/a b` is no path"),
+        (r#""discovery":"openid""#, mixed),
+        (r#""discovery":"/metadata""#, mixed),
+    ] {
+        let found = of(jwt);
+        assert!(found.len() == 1 && found[0].contains(expected), "{expected}: {found:?}");
+    }
+}

@@ -19,7 +19,7 @@ struct SharedData {
 
 impl SharedData {
     fn insert(&mut self, digest: TokenDigest, facts: &Introspection, now: UnixTime) {
-        if let Some(insert) = Insert::new(facts, digest, now, &CACHE) {
+        if let Some(insert) = insert(facts, digest, now, &CACHE) {
             let applied = insert.apply(self.buckets.get(insert.key()).map(Vec::as_slice));
             self.buckets.insert(insert.key().to_owned(), applied.bucket);
             self.evicted += applied.evicted;
@@ -28,9 +28,14 @@ impl SharedData {
 
     fn find(&self, digest: TokenDigest, now: UnixTime) -> Option<Introspection> {
         [Region::Active, Region::Inactive].into_iter().find_map(|region| {
-            region.find(self.buckets.get(&region.key(&digest, CACHE.capacity))?, &digest, now, &CACHE)
+            let bucket = self.buckets.get(&region.key(&digest, CACHE.capacity))?;
+            region.find(bucket, &digest, now, &CACHE).map(|fresh| fresh.facts)
         })
     }
+}
+
+fn insert(facts: &Introspection, digest: TokenDigest, now: UnixTime, cache: &CacheConfig) -> Option<Insert> {
+    Insert::new(&Fresh::new(facts.clone(), now, cache)?, digest, now, cache)
 }
 
 fn digest(token: &str) -> TokenDigest {
@@ -39,7 +44,7 @@ fn digest(token: &str) -> TokenDigest {
 
 fn active(subject: &str, expires_at: Option<UnixTime>) -> Introspection {
     let claims = Claims { expires_at, forwarded: vec![Some(subject.to_owned())], ..Claims::default() };
-    Introspection::Active(Box::new(claims))
+    Introspection::Active(Rc::new(claims))
 }
 
 fn after(time: UnixTime, secs: u64) -> UnixTime {
@@ -68,8 +73,8 @@ fn facts_are_found_again_until_they_end() {
 #[test]
 fn a_lifetime_of_zero_keeps_nothing() {
     let off = CacheConfig { max_ttl: Duration::ZERO, inactive_ttl: Duration::ZERO, ..CACHE };
-    assert!(Insert::new(&active("a", None), digest("t"), NOW, &off).is_none());
-    assert!(Insert::new(&Introspection::Inactive, digest("t"), NOW, &off).is_none());
+    assert!(insert(&active("a", None), digest("t"), NOW, &off).is_none());
+    assert!(insert(&Introspection::Inactive, digest("t"), NOW, &off).is_none());
 }
 
 #[test]
@@ -143,7 +148,7 @@ fn of_a_full_bucket_the_oldest_entry_makes_room() {
     let mut evicted = 0;
     for n in 0..9_u64 {
         let facts = active("a", Some(after(NOW, 30 - n)));
-        let applied = Insert::new(&facts, digest(&n.to_string()), NOW, &one).unwrap().apply(bucket.as_deref());
+        let applied = insert(&facts, digest(&n.to_string()), NOW, &one).unwrap().apply(bucket.as_deref());
         evicted += applied.evicted;
         bucket = Some(applied.bucket);
     }
@@ -158,12 +163,11 @@ fn what_expired_makes_room_without_being_counted_as_evicted() {
     let one = CacheConfig { capacity: 8, ..CACHE };
     let mut bucket = None;
     for n in 0..8 {
-        let applied =
-            Insert::new(&active("a", None), digest(&n.to_string()), NOW, &one).unwrap().apply(bucket.as_deref());
+        let applied = insert(&active("a", None), digest(&n.to_string()), NOW, &one).unwrap().apply(bucket.as_deref());
         bucket = Some(applied.bucket);
     }
     let later = after(NOW, 60);
-    let applied = Insert::new(&active("a", None), digest("new"), later, &one).unwrap().apply(bucket.as_deref());
+    let applied = insert(&active("a", None), digest("new"), later, &one).unwrap().apply(bucket.as_deref());
     assert_eq!(applied.evicted, 0);
     assert_eq!(Entries::of(&applied.bucket).count(), 1);
 }

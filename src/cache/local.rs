@@ -1,0 +1,246 @@
+//! The first level: what this worker has lately known of tokens, in its own memory.
+//!
+//! Entries stand under a keyed hash of the whole token (SipHash-1-3, whose key no caller knows) and are compared in
+//! full, so no two tokens can be taken for one another. Each kind of entry has two generations of bounded size: when
+//! the young one is full it becomes the old one, and what was old and unused since is forgotten. Inactive tokens,
+//! which anybody can make up, have their own generations and never push an active one out.
+
+use std::hash::Hasher;
+
+use hashbrown::HashTable;
+use siphasher::sip::SipHasher13;
+
+use super::Fresh;
+use crate::config::CacheConfig;
+use crate::introspection::Introspection;
+use crate::time::UnixTime;
+use crate::token::AccessToken;
+
+/// What one worker remembers of tokens.
+#[derive(Debug)]
+pub(crate) struct LocalCache {
+    key: (u64, u64),
+    active: Generations,
+    inactive: Generations,
+}
+
+/// Two generations of entries.
+#[derive(Debug)]
+struct Generations {
+    young: HashTable<Held>,
+    old: HashTable<Held>,
+    /// What the young ones weigh, in bytes.
+    weight: usize,
+    /// What they may.
+    max_weight: usize,
+    /// How many they may be.
+    max_entries: usize,
+}
+
+#[derive(Debug)]
+struct Held {
+    hash: u64,
+    /// The index of the authorization server that said so.
+    server: usize,
+    token: AccessToken,
+    fresh: Fresh,
+}
+
+impl LocalCache {
+    /// An empty cache, for at most `capacity` entries of each kind. Nobody else may know `key`.
+    pub(crate) fn new(key: (u64, u64), capacity: u32) -> Self {
+        let max_entries = usize::try_from(capacity.div_ceil(2)).unwrap_or(usize::MAX);
+        let generations = |max_weight| Generations {
+            young: HashTable::new(),
+            old: HashTable::new(),
+            weight: 0,
+            max_weight,
+            max_entries,
+        };
+        Self { key, active: generations(MAX_ACTIVE_BYTES), inactive: generations(MAX_INACTIVE_BYTES) }
+    }
+
+    /// What is known of a token from a server, if it still counts.
+    pub(crate) fn find(
+        &mut self,
+        server: usize,
+        token: &AccessToken,
+        now: UnixTime,
+        cache: &CacheConfig,
+    ) -> Option<Introspection> {
+        let hash = self.hash(token);
+        let fresh = match self.active.find(hash, server, token) {
+            Some(fresh) => fresh,
+            None => self.inactive.find(hash, server, token)?,
+        };
+        fresh.counts(now, cache).then(|| fresh.facts.clone())
+    }
+
+    /// Keeps what was learned, in the place of whatever was known.
+    pub(crate) fn keep(&mut self, server: usize, token: &AccessToken, fresh: Fresh) {
+        let hash = self.hash(token);
+        self.active.forget(hash, server, token);
+        self.inactive.forget(hash, server, token);
+        let generations = match fresh.facts {
+            Introspection::Active(_) => &mut self.active,
+            Introspection::Inactive => &mut self.inactive,
+        };
+        generations.insert(Held { hash, server, token: token.clone(), fresh });
+    }
+
+    fn hash(&self, token: &AccessToken) -> u64 {
+        let mut hasher = SipHasher13::new_with_keys(self.key.0, self.key.1);
+        hasher.write(token.reveal().as_bytes());
+        hasher.finish()
+    }
+}
+
+impl Generations {
+    fn find(&mut self, hash: u64, server: usize, token: &AccessToken) -> Option<&Fresh> {
+        if self.young.find(hash, |held| held.is(server, token)).is_none() {
+            let (held, _) = self.old.find_entry(hash, |held| held.is(server, token)).ok()?.remove();
+            self.insert(held);
+        }
+        self.young.find(hash, |held| held.is(server, token)).map(|held| &held.fresh)
+    }
+
+    fn forget(&mut self, hash: u64, server: usize, token: &AccessToken) {
+        for generation in [&mut self.young, &mut self.old] {
+            if let Ok(entry) = generation.find_entry(hash, |held| held.is(server, token)) {
+                entry.remove();
+            }
+        }
+    }
+
+    fn insert(&mut self, held: Held) {
+        let weight = held.weight();
+        if self.weight.saturating_add(weight) > self.max_weight || self.young.len() >= self.max_entries {
+            self.old = std::mem::take(&mut self.young);
+            self.weight = 0;
+        }
+        self.weight = self.weight.saturating_add(weight);
+        self.young.insert_unique(held.hash, held, |held| held.hash);
+    }
+}
+
+impl Held {
+    fn is(&self, server: usize, token: &AccessToken) -> bool {
+        self.server == server && self.token == *token
+    }
+
+    /// About how many bytes it takes.
+    fn weight(&self) -> usize {
+        let facts = match &self.fresh.facts {
+            Introspection::Active(claims) => claims.weight(),
+            Introspection::Inactive => 0,
+        };
+        OVERHEAD.saturating_add(self.token.reveal().len()).saturating_add(facts)
+    }
+}
+
+/// What a generation of active tokens may weigh in a worker: some 1 500 JWTs of 1 KiB, or 6 000 opaque tokens. There
+/// are two.
+const MAX_ACTIVE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Likewise of inactive ones, which only a flood brings in great numbers.
+const MAX_INACTIVE_BYTES: usize = 256 * 1024;
+
+/// An entry, its place in the table, and what the allocator adds.
+const OVERHEAD: usize = 160;
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::claims::Claims;
+
+    const NOW: UnixTime = UnixTime::from_secs(1_000_000);
+    const CACHE: CacheConfig =
+        CacheConfig { capacity: 64, max_ttl: Duration::from_secs(60), inactive_ttl: Duration::from_secs(5) };
+
+    fn token(text: &str) -> AccessToken {
+        AccessToken::new(text.to_owned())
+    }
+
+    fn active(owner: &str) -> Introspection {
+        Introspection::Active(Rc::new(Claims { owner: Some(owner.to_owned()), ..Claims::default() }))
+    }
+
+    fn keep(cache: &mut LocalCache, server: usize, text: &str, facts: Introspection) {
+        cache.keep(server, &token(text), Fresh::new(facts, NOW, &CACHE).unwrap());
+    }
+
+    fn after(seconds: u64) -> UnixTime {
+        NOW.saturating_add(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn facts_are_found_until_they_end_and_only_under_their_token_and_server() {
+        let mut cache = LocalCache::new((7, 7), 1_000_000);
+        keep(&mut cache, 0, "a", active("alice"));
+        keep(&mut cache, 1, "a", Introspection::Inactive);
+        let mut find = |server, text: &str, now| cache.find(server, &token(text), now, &CACHE);
+        assert_eq!(find(0, "a", after(59)), Some(active("alice")));
+        assert_eq!(find(0, "a", after(60)), None);
+        assert_eq!(find(1, "a", after(4)), Some(Introspection::Inactive));
+        assert_eq!(find(1, "a", after(5)), None);
+        assert_eq!((find(2, "a", NOW), find(0, "b", NOW), find(0, "", NOW)), (None, None, None));
+        // From before the clock stepped back.
+        assert_eq!(find(0, "a", UnixTime::from_secs(900_000)), None);
+    }
+
+    #[test]
+    fn what_was_learned_last_counts() {
+        let mut cache = LocalCache::new((7, 7), 1_000_000);
+        for facts in [active("alice"), Introspection::Inactive, active("bob")] {
+            keep(&mut cache, 0, "a", facts.clone());
+            assert_eq!(cache.find(0, &token("a"), NOW, &CACHE), Some(facts));
+        }
+        assert_eq!(cache.active.young.len() + cache.inactive.young.len(), 1);
+    }
+
+    #[test]
+    fn a_flood_of_inactive_tokens_takes_bounded_memory_and_no_active_token_its_place() {
+        let mut cache = LocalCache::new((7, 7), 1_000_000);
+        keep(&mut cache, 0, "good", active("alice"));
+        for n in 0..20_000 {
+            keep(&mut cache, 0, &format!("random-{n}"), Introspection::Inactive);
+        }
+        let held: usize =
+            [&cache.inactive.young, &cache.inactive.old].iter().flat_map(|g| g.iter()).map(Held::weight).sum();
+        assert!(held <= 2 * MAX_INACTIVE_BYTES && held > MAX_INACTIVE_BYTES / 2, "{held}");
+        assert_eq!(cache.find(0, &token("good"), NOW, &CACHE), Some(active("alice")));
+        // The newest are still there.
+        assert_eq!(cache.find(0, &token("random-19999"), NOW, &CACHE), Some(Introspection::Inactive));
+        assert_eq!(cache.find(0, &token("random-0"), NOW, &CACHE), None);
+    }
+
+    #[test]
+    fn there_are_no_more_entries_than_the_capacity() {
+        let mut cache = LocalCache::new((7, 7), 10);
+        for n in 0..100 {
+            keep(&mut cache, 0, &n.to_string(), active("x"));
+        }
+        let held = cache.active.young.len() + cache.active.old.len();
+        assert!((5..=10).contains(&held), "{held}");
+        assert!(cache.find(0, &token("99"), NOW, &CACHE).is_some());
+    }
+
+    #[test]
+    fn what_is_in_use_outlives_what_is_not() {
+        let mut cache = LocalCache::new((7, 7), 1_000_000);
+        let long = "x".repeat(4096);
+        keep(&mut cache, 0, "used", active("alice"));
+        keep(&mut cache, 0, "unused", active("bob"));
+        for n in 0..5_000 {
+            keep(&mut cache, 0, &format!("{long}{n}"), active("x"));
+            assert!(cache.find(0, &token("used"), NOW, &CACHE).is_some(), "{n}");
+        }
+        assert_eq!(cache.find(0, &token("unused"), NOW, &CACHE), None);
+        let held: usize =
+            [&cache.active.young, &cache.active.old].iter().flat_map(|g| g.iter()).map(Held::weight).sum();
+        assert!(held <= 2 * MAX_ACTIVE_BYTES, "{held}");
+    }
+}

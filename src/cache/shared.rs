@@ -1,0 +1,181 @@
+//! The second level: a fixed number of buckets in data that all workers share.
+//!
+//! The host never frees a key of its shared data, so there is one key per *bucket*, chosen by the digest, and
+//! never one per token. A bucket holds up to [`Region::WAYS`] entries under their full digests: two tokens
+//! that meet in a bucket may evict, but never answer for, one another. Inactive tokens have buckets of their
+//! own, which a flood of random tokens fills without touching the active ones.
+//!
+//! A bucket is bytes that anyone in the same VM id could have written. What cannot be read is not there.
+
+use std::rc::Rc;
+
+use super::{Fresh, is_current};
+use crate::claims::Claims;
+use crate::config::CacheConfig;
+use crate::introspection::Introspection;
+use crate::time::UnixTime;
+use crate::token::TokenDigest;
+
+/// Which of the two kinds of buckets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Region {
+    Active,
+    Inactive,
+}
+
+impl Region {
+    /// Entries a bucket of this region holds.
+    const fn ways(self) -> u32 {
+        match self {
+            Self::Active => 8,
+            Self::Inactive => 16,
+        }
+    }
+
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Active => "scopegate.active.",
+            Self::Inactive => "scopegate.inactive.",
+        }
+    }
+
+    /// The key of the bucket for a token, among as many as hold `capacity` entries.
+    pub(crate) fn key(self, digest: &TokenDigest, capacity: u32) -> String {
+        let buckets = u64::from(capacity.div_ceil(self.ways())).max(1);
+        let bucket = digest.as_u64().checked_rem(buckets).unwrap_or_default();
+        format!("{}{bucket}", self.prefix())
+    }
+
+    /// What the bucket says of the token, if it is fresh.
+    pub(crate) fn find(self, bucket: &[u8], digest: &TokenDigest, now: UnixTime, cache: &CacheConfig) -> Option<Fresh> {
+        let entry = Entries::of(bucket).find(|entry| entry.digest == digest.as_bytes())?;
+        if !is_current(entry.expires_at, now, cache) {
+            return None;
+        }
+        let facts = match self {
+            Self::Active => Introspection::Active(Rc::new(postcard::from_bytes::<Claims>(entry.facts).ok()?)),
+            Self::Inactive => Introspection::Inactive,
+        };
+        Some(Fresh { facts, expires_at: entry.expires_at })
+    }
+}
+
+/// An entry to be written: read the bucket under [`Insert::key`], apply, write back if nobody else did.
+#[derive(Clone, Debug)]
+pub struct Insert {
+    key: String,
+    ways: u32,
+    digest: TokenDigest,
+    expires_at: UnixTime,
+    facts: Vec<u8>,
+    now: UnixTime,
+}
+
+/// A bucket with the entry in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The bucket's new content.
+    pub bucket: Vec<u8>,
+    /// Entries that were still fresh and had to make room.
+    pub evicted: u32,
+}
+
+impl Insert {
+    /// The entry for facts; `None` if they are too long to be kept.
+    pub(crate) fn new(fresh: &Fresh, digest: TokenDigest, now: UnixTime, cache: &CacheConfig) -> Option<Self> {
+        let (region, facts) = match &fresh.facts {
+            Introspection::Active(claims) => (Region::Active, postcard::to_allocvec(claims.as_ref()).ok()?),
+            Introspection::Inactive => (Region::Inactive, Vec::new()),
+        };
+        (facts.len() <= MAX_FACTS_BYTES).then(|| Self {
+            key: region.key(&digest, cache.capacity),
+            ways: region.ways(),
+            digest,
+            expires_at: fresh.expires_at,
+            facts,
+            now,
+        })
+    }
+
+    /// The key of the bucket in shared data.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Puts the entry into the bucket. Out go an older entry for the same token, everything expired, and, if
+    /// the bucket is still full, what was put in first: entries that live long, of another configuration
+    /// perhaps, cannot keep others out.
+    pub fn apply(&self, bucket: Option<&[u8]>) -> Applied {
+        let mut kept: Vec<Entry<'_>> = Entries::of(bucket.unwrap_or_default())
+            .filter(|entry| entry.digest != self.digest.as_bytes() && entry.expires_at > self.now)
+            .collect();
+        let room = usize::try_from(self.ways.saturating_sub(1)).unwrap_or_default();
+        let evicted = kept.len().saturating_sub(room);
+        kept.drain(..evicted);
+        let mut bucket = vec![VERSION];
+        let new = Entry { digest: self.digest.as_bytes(), expires_at: self.expires_at, facts: &self.facts };
+        for entry in kept.iter().chain([&new]) {
+            entry.write(&mut bucket);
+        }
+        Applied { bucket, evicted: u32::try_from(evicted).unwrap_or(u32::MAX) }
+    }
+}
+
+/// One entry of a bucket: digest, time in milliseconds, length of the facts (both little-endian), facts.
+struct Entry<'a> {
+    digest: &'a [u8; TokenDigest::BYTES],
+    expires_at: UnixTime,
+    facts: &'a [u8],
+}
+
+impl<'a> Entry<'a> {
+    fn read(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let (digest, rest) = bytes.split_first_chunk()?;
+        let (expires_at, rest) = rest.split_first_chunk()?;
+        let (length, rest) = rest.split_first_chunk()?;
+        let (facts, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
+        let expires_at = UnixTime::from_millis(u64::from_le_bytes(*expires_at));
+        Some((Self { digest, expires_at, facts }, rest))
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        let Ok(length) = u16::try_from(self.facts.len()) else {
+            return;
+        };
+        out.extend_from_slice(self.digest);
+        out.extend_from_slice(&self.expires_at.as_millis().to_le_bytes());
+        out.extend_from_slice(&length.to_le_bytes());
+        out.extend_from_slice(self.facts);
+    }
+}
+
+/// The entries of a bucket, up to the first that cannot be read.
+struct Entries<'a>(&'a [u8]);
+
+impl<'a> Entries<'a> {
+    fn of(bucket: &'a [u8]) -> Self {
+        match bucket.split_first() {
+            Some((&VERSION, entries)) => Self(entries),
+            _ => Self(&[]),
+        }
+    }
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Entry<'a>;
+
+    fn next(&mut self) -> Option<Entry<'a>> {
+        let (entry, rest) = Entry::read(self.0)?;
+        self.0 = rest;
+        Some(entry)
+    }
+}
+
+/// Facts longer than this are not kept; with 8 entries to a bucket it bounds the memory of the cache.
+const MAX_FACTS_BYTES: usize = 4_096;
+
+/// The first byte of a bucket; another layout of buckets or of `Claims` gets another.
+const VERSION: u8 = 2;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+use std::time::Duration;
+
+use super::*;
+use crate::config::Config;
+
+const START: UnixTime = UnixTime::from_secs(1_000_000);
+const JWKS: &[u8] = br#"{"keys":[]}"#;
+
+fn gate(jwt: &str) -> Gate {
+    let server =
+        format!(r#"{{"name":"a","cluster":"c","issuer":"https://as.test/t","audience":["x"],"jwt":{{{jwt}}}}}"#);
+    let rule = r#"{"name":"r","match":[{"path":"/"}],"require":{"authenticated":true}}"#;
+    let text = format!(r#"{{"authorization_servers":[{server}],"rules":[{rule}]}}"#);
+    Gate::new(Config::parse(text.as_bytes(), &|_| None).unwrap(), [7; 32])
+}
+
+fn after(seconds: u64) -> UnixTime {
+    START.saturating_add(Duration::from_secs(seconds))
+}
+
+fn json(body: &[u8]) -> CalloutAnswer<'_> {
+    CalloutAnswer::Response { status: 200, content_type: Some(b"application/json"), body }
+}
+
+fn status(status: u16) -> CalloutAnswer<'static> {
+    CalloutAnswer::Response { status, content_type: None, body: b"" }
+}
+
+/// Where a fetch asks, as authority and path.
+fn asks(fetch: &KeyFetch) -> String {
+    let request = fetch.request();
+    let header = |wanted: &str| request.headers.iter().find(|(name, _)| *name == wanted).unwrap().1.to_string();
+    header(":authority") + &header(":path")
+}
+
+fn metadata(issuer: &str, path: &str) -> Vec<u8> {
+    format!(r#"{{"issuer":"{issuer}","jwks_uri":"https://keys.test{path}"}}"#).into_bytes()
+}
+
+#[test]
+fn keys_are_fetched_from_where_the_metadata_say_and_found_anew_each_time() {
+    let gate = gate(r#""discovery":"oauth""#);
+    for (round, path) in [(0, "/a"), (300, "/b")] {
+        assert!(gate.keys_are_due(0, after(round)));
+        let fetch = gate.fetch_keys(0, after(round)).unwrap();
+        assert_eq!(asks(&fetch), "as.test/.well-known/oauth-authorization-server/t");
+        let answered = fetch.resume(json(&metadata("https://as.test/t", path)), after(round), after(round));
+        assert_eq!((answered.outcome, answered.trouble), (METADATA, None));
+        let fetch = answered.next.unwrap();
+        assert_eq!(asks(&fetch), format!("keys.test{path}"));
+        let answered = fetch.resume(json(JWKS), after(round), after(round));
+        assert_eq!((answered.outcome, answered.next.is_some()), (KEYS, false));
+        assert!(answered.publish.is_some() && !gate.keys_are_due(0, after(round + 299)));
+    }
+}
+
+#[test]
+fn without_metadata_the_keys_are_where_they_were_and_at_first_nowhere() {
+    let gate = gate(r#""discovery":"openid""#);
+    let first = gate.fetch_keys(0, START).unwrap();
+    let answered = first.resume(json(&metadata("https://as.test", "/a")), START, START);
+    let why = "their issuer is another than the one that is configured";
+    assert_eq!((answered.trouble, answered.next.is_some()), (Some(Trouble::BadMetadata(why)), false));
+    // Of what is refused nothing is kept.
+    let answered = gate.fetch_keys(0, after(2)).unwrap().resume(status(404), after(2), after(2));
+    assert_eq!((answered.trouble, answered.next.is_some()), (Some(Trouble::MetadataStatus(404)), false));
+
+    let fetch = gate.fetch_keys(0, after(4)).unwrap();
+    assert!(fetch.resume(json(&metadata("https://as.test/t", "/a")), after(4), after(4)).next.is_some());
+    let answered = gate.fetch_keys(0, after(9)).unwrap().resume(CalloutAnswer::NoAnswer, after(9), after(9));
+    assert_eq!(answered.trouble, Some(Trouble::NoAnswer));
+    assert_eq!(answered.next.as_ref().map(asks).as_deref(), Some("keys.test/a"));
+    // No longer than keys themselves would be believed.
+    let late = after(4 + 24 * 3600);
+    assert!(gate.fetch_keys(0, late).unwrap().resume(CalloutAnswer::NoAnswer, late, late).next.is_none());
+}
+
+#[test]
+fn a_path_that_is_configured_needs_no_metadata() {
+    let gate = gate(r#""jwks_path":"/jwks","authority":"as.internal""#);
+    let fetch = gate.fetch_keys(0, START).unwrap();
+    assert_eq!(asks(&fetch), "as.internal/jwks");
+    let answered = fetch.resume(status(500), START, START);
+    assert_eq!((answered.trouble, answered.next.is_some()), (Some(Trouble::KeysStatus(500)), false));
+}
+
+#[test]
+fn keys_of_other_places_are_never_taken_for_one_another() {
+    let key = |jwt: &str| gate(jwt).key_servers().next().unwrap().1;
+    let keys: std::collections::BTreeSet<_> = [
+        r#""jwks_path":"/jwks""#,
+        r#""jwks_path":"/keys""#,
+        r#""jwks_path":"/jwks","cluster":"d""#,
+        r#""jwks_path":"/jwks","authority":"as.internal""#,
+        r#""discovery":"openid""#,
+        r#""discovery":"oauth""#,
+        r#""discovery":"openid","authority":"as.test""#,
+    ]
+    .map(key)
+    .into();
+    assert_eq!(keys.len(), 7);
+}

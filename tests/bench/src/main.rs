@@ -1,0 +1,165 @@
+//! Measures Scopegate beside what else could stand in its place: `make bench`.
+//!
+//! All contestants of a section are listeners of one Envoy, in front of the same route that answers by itself, and
+//! are measured in turn, round after round. Envoy has one core; wrk, the bench and the helpers have the other.
+//! What counts are ratios within a run.
+
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "nobody but the developer depends on a bench, and one that fails says so"
+)]
+
+mod chart;
+mod envoy;
+mod jwt;
+mod measure;
+mod report;
+mod tokens;
+mod wrk;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::{Parser, ValueEnum};
+use serde_json::Value;
+
+use crate::measure::Plan;
+use crate::report::Report;
+use crate::tokens::Algorithm;
+use crate::wrk::Load;
+
+/// Measures Scopegate beside what else could stand in its place.
+#[derive(Debug, Parser)]
+#[command(name = "scopegate-bench")]
+struct Arguments {
+    /// Only these sections
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Section>,
+    /// Rounds; what counts is their median
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Seconds of each contestant in each round
+    #[arg(long, default_value_t = 2)]
+    seconds: u64,
+    /// Connections of wrk
+    #[arg(long, default_value_t = 32)]
+    connections: usize,
+    /// Distinct tokens
+    #[arg(long, default_value_t = 2000)]
+    tokens: usize,
+    /// One round of one second: to see whether it works, the figures mean nothing
+    #[arg(long)]
+    quick: bool,
+    /// Only this algorithm in the section `jwt`
+    #[arg(long)]
+    algorithm: Option<String>,
+    /// Where the Markdown and the charts go
+    #[arg(long, default_value = "docs/bench")]
+    output: PathBuf,
+    /// Envoy
+    #[arg(long, env = "ENVOY")]
+    envoy: PathBuf,
+    /// The module
+    #[arg(long, env = "SCOPEGATE_MODULE")]
+    module: PathBuf,
+    /// The filter that does nothing
+    #[arg(long, env = "SCOPEGATE_BENCH_FILTER")]
+    filter: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Section {
+    Jwt,
+}
+
+/// What all sections need.
+pub(crate) struct Setting {
+    pub(crate) envoy: PathBuf,
+    pub(crate) module: PathBuf,
+    filter: PathBuf,
+    pub(crate) plan: Plan,
+    pub(crate) tokens: usize,
+    algorithm: Option<String>,
+}
+
+impl Setting {
+    /// The algorithms to measure.
+    pub(crate) fn algorithms(&self) -> impl Iterator<Item = Algorithm> {
+        let wanted = |algorithm: &Algorithm| self.algorithm.as_ref().is_none_or(|only| only == algorithm.name());
+        Algorithm::ALL.into_iter().filter(wanted)
+    }
+
+    /// One core for one worker, both for more.
+    pub(crate) fn envoy_cores(&self, workers: usize) -> String {
+        if workers == 1 { "0".to_owned() } else { format!("0-{}", workers - 1) }
+    }
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let command = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
+    let (rounds, seconds) = if arguments.quick { (1, 1) } else { (arguments.rounds, arguments.seconds) };
+    let load = Load { connections: arguments.connections, duration: Duration::from_secs(seconds) };
+    let setting = Setting {
+        envoy: envoy::existing(arguments.envoy, "run `make envoy`, or set ENVOY")?,
+        module: envoy::existing(arguments.module, "run `make build`")?,
+        filter: envoy::existing(arguments.filter, "run `make bench`, which builds it")?,
+        plan: Plan { rounds, load },
+        tokens: arguments.tokens,
+        algorithm: arguments.algorithm,
+    };
+    let has = |section: Section| arguments.only.is_empty() || arguments.only.contains(&section);
+
+    let mut report = Report::default();
+    if has(Section::Jwt) {
+        jwt::run(&setting, &mut report)?;
+    }
+    let text = report.markdown(&head(&setting, &command)?);
+    println!("{text}");
+    std::fs::create_dir_all(&arguments.output)?;
+    std::fs::write(arguments.output.join("README.md"), text)?;
+    report.draw(&arguments.output)
+}
+
+/// The filter of the bench with its word.
+pub(crate) fn bench_filter(setting: &Setting, word: &str) -> Value {
+    envoy::wasm(&format!("bench_{word}"), "bench", &setting.filter, word, &[])
+}
+
+/// Confines this process, and what it starts from now on, to the core of the bench.
+pub(crate) fn move_to_bench_core() -> Result<()> {
+    let status = Command::new("taskset")
+        .args(["--all-tasks", "--cpu-list", "--pid", BENCH_CORE, &std::process::id().to_string()])
+        .stdout(std::process::Stdio::null())
+        .status()
+        .context("starting taskset (Debian: apt-get install util-linux)")?;
+    anyhow::ensure!(status.success(), "taskset: {status}: the bench takes at least two cores");
+    Ok(())
+}
+
+fn head(setting: &Setting, command: &str) -> Result<String> {
+    let date = report::version("date", "+%Y-%m-%d");
+    let size = std::fs::metadata(&setting.module)?.len();
+    Ok(format!(
+        "# Benchmark\n\nWritten by `make bench` on {date}. Only ratios within one run mean anything: another machine, \
+         another day, other figures.\n\n\
+         - machine: {}\n- versions: Envoy {}, {}, {}; the module has {size} bytes\n\
+         - command: `scopegate-bench {command}`\n\
+         - every figure is the median of {} rounds of {} s; in each round every contestant has its turn; \
+         {} connections\n\
+         - Envoy's worker has one core, wrk and the helpers have the other\n",
+        report::machine()?,
+        envoy::version(&setting.envoy)?,
+        report::version("rustc", "--version"),
+        report::version("wrk", "--version"),
+        setting.plan.rounds,
+        setting.plan.load.duration.as_secs(),
+        setting.plan.load.connections,
+    ))
+}
+
+/// wrk, this process and its helpers.
+pub(crate) const BENCH_CORE: &str = "1";

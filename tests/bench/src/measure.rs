@@ -1,0 +1,171 @@
+//! Rounds: each contestant once in every round, in the same order, so that whatever the machine does meanwhile
+//! happens to all of them. What counts is the median of the rounds.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::envoy::Envoy;
+use crate::wrk::{self, Load, Pool};
+
+/// Somebody who answers requests.
+pub(crate) struct Contestant<'a> {
+    pub(crate) name: String,
+    pub(crate) envoy: &'a Envoy,
+    /// The listener, which is also the prefix of its statistics.
+    pub(crate) listener: String,
+    pub(crate) pool: &'a Pool,
+    /// How many requests were made: the next run goes on with the tokens that were not used for longest.
+    pub(crate) made: Cell<u64>,
+    /// The status that each request must get.
+    pub(crate) status: u16,
+    /// A token that must not pass, if the contestant is one that can tell.
+    pub(crate) forged: Option<&'a str>,
+    /// What its own statistics must say after a run.
+    pub(crate) cache: Expect,
+}
+
+/// What the cache of a contestant must have known.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Expect {
+    /// It has none, or it does not matter.
+    #[default]
+    Anything,
+    /// Nearly every request adds to the first counter, and nearly none to the second.
+    Counted { many: String, few: String },
+}
+
+/// How a run is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    pub(crate) rounds: usize,
+    pub(crate) load: Load,
+}
+
+/// Requests per second of each contestant, in the order of the contestants.
+pub(crate) fn throughput(contestants: &[Contestant<'_>], plan: Plan) -> Result<Vec<f64>> {
+    for contestant in contestants {
+        contestant.check().with_context(|| contestant.name.clone())?;
+        // V8 compiles while it runs, and caches fill. What this brings is not counted.
+        contestant.warm(plan.load).with_context(|| contestant.name.clone())?;
+    }
+    let mut rounds = vec![Vec::with_capacity(plan.rounds); contestants.len()];
+    for round in 1..=plan.rounds {
+        for (contestant, figures) in contestants.iter().zip(&mut rounds) {
+            let figure = contestant.run(plan.load).with_context(|| contestant.name.clone())?;
+            eprintln!("round {round}: {}: {figure:.0}", contestant.name);
+            figures.push(figure);
+        }
+    }
+    for contestant in contestants {
+        contestant.check().with_context(|| contestant.name.clone())?;
+    }
+    rounds.iter().map(|figures| median(figures)).collect()
+}
+
+impl Contestant<'_> {
+    /// Runs until the cache has seen every token, if there is one.
+    fn warm(&self, load: Load) -> Result<()> {
+        let load = Load { duration: Duration::from_secs(1), ..load };
+        let mut run = self.run(load);
+        for _ in 1..WARMING_RUNS {
+            if run.is_ok() {
+                break;
+            }
+            run = self.run(load);
+        }
+        run.map(drop)
+    }
+
+    /// One run; it fails if any answer was not the right one, or came from the wrong place.
+    fn run(&self, load: Load) -> Result<f64> {
+        let class = format!("http.{}.downstream_rq_{}xx", self.listener, self.status / 100);
+        let (answered, cached) = (self.envoy.counter(&class)?, self.cache.read(self.envoy)?);
+        let total = format!("http.{}.downstream_rq_completed", self.listener);
+        let completed = self.envoy.counter(&total)?;
+        let address = self.envoy.address(&self.listener)?;
+        let figure = wrk::run(&address, self.pool, self.made.get(), self.status < 400, load)?;
+        // What was under way at the end must not cost the next contestant anything.
+        let open = format!("http.{}.downstream_cx_active", self.listener);
+        let limit = Instant::now() + Duration::from_secs(10);
+        while self.envoy.counter(&open)? > 0 && Instant::now() < limit {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let answered = self.envoy.counter(&class)? - answered;
+        let completed = self.envoy.counter(&total)? - completed;
+        self.made.set(self.made.get() + completed + u64::try_from(load.connections)?);
+        if answered + u64::try_from(load.connections)? < completed {
+            bail!("of {completed} answers {answered} had the status {}", self.status);
+        }
+        self.cache.judge(cached, self.cache.read(self.envoy)?, completed)?;
+        Ok(figure)
+    }
+
+    /// Two single requests: one as in the run, and one that must not pass.
+    fn check(&self) -> Result<()> {
+        let address = self.envoy.address(&self.listener)?;
+        let (path, authorization) = self.pool.first();
+        // Keys may still be on their way.
+        let limit = Instant::now() + Duration::from_secs(5);
+        loop {
+            let status = status(&address, path, authorization)?;
+            if status == self.status {
+                break;
+            }
+            if Instant::now() > limit {
+                bail!("answered {status}, not {}; Envoy's log ends with:\n{}", self.status, self.envoy.log_tail());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        if let Some(forged) = self.forged {
+            let status = status(&address, path, Some(&format!("Bearer {forged}")))?;
+            if status != 401 {
+                bail!("answered {status} to a forged token");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Expect {
+    fn read(&self, envoy: &Envoy) -> Result<(u64, u64)> {
+        match self {
+            Self::Anything => Ok((0, 0)),
+            Self::Counted { many, few } => Ok((envoy.counter(many)?, envoy.counter(few)?)),
+        }
+    }
+
+    fn judge(&self, before: (u64, u64), after: (u64, u64), requests: u64) -> Result<()> {
+        let Self::Counted { many, few } = self else {
+            return Ok(());
+        };
+        let (counted, uncounted) = (after.0 - before.0, after.1 - before.1);
+        if counted * 100 < requests * 95 || uncounted * 100 > requests * 5 {
+            bail!("of {requests} requests {counted} were {many} and {uncounted} {few}");
+        }
+        Ok(())
+    }
+}
+
+/// The status of one request.
+fn status(address: &str, path: &str, authorization: Option<&str>) -> Result<u16> {
+    let mut request = ureq::get(format!("http://{address}{path}")).config().http_status_as_error(false).build();
+    if let Some(authorization) = authorization {
+        request = request.header("authorization", authorization);
+    }
+    Ok(request.call()?.status().as_u16())
+}
+
+/// The middle one.
+pub(crate) fn median(figures: &[f64]) -> Result<f64> {
+    let mut sorted = figures.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    let upper = *sorted.get(middle).context("no rounds")?;
+    let lower = if sorted.len().is_multiple_of(2) { sorted[middle - 1] } else { upper };
+    Ok(f64::midpoint(lower, upper))
+}
+
+/// A cache is filled by as many runs of a second at most.
+const WARMING_RUNS: usize = 30;

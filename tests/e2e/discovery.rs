@@ -1,0 +1,91 @@
+//! The metadata of an authorization server say where its keys are (OpenID Connect Discovery 1.0, RFC 8414).
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+const AUDIENCE: &str = "https://jwt.example.test/";
+const LIMIT: Duration = Duration::from_secs(10);
+
+fn plugin(issuer: &str, discovery: &str) -> Value {
+    json!({
+        "authorization_servers": [{
+            "name": "identity",
+            "cluster": "identity",
+            "issuer": issuer,
+            "audience": [AUDIENCE],
+            "jwt": { "discovery": discovery, "timeout": "5s" },
+        }],
+        "rules": [{ "name": "View", "match": [{ "path_prefix": "/" }], "require": { "scope": "view" } }],
+    })
+}
+
+fn jwt(identity: &OidcProvider) -> String {
+    let form = [("grant_type", "client_credentials"), ("scope", "view"), ("resource", AUDIENCE)];
+    let response = identity.token_request(Client::Basic("traveller", "traveller-secret"), &form);
+    response.json()["access_token"].as_str().expect("an access token").to_owned()
+}
+
+fn answered(identity: &OidcProvider, path: &str) -> usize {
+    identity.log().iter().filter(|line| line.starts_with(&format!("GET {path} "))).count()
+}
+
+#[test]
+fn keys_are_found_by_the_metadata_before_anyone_needs_them() {
+    let (identity, upstream) = (OidcProvider::start(), Upstream::start());
+    let issuer = identity.issuer();
+    let wrong = plugin(&format!("{issuer}/"), "/.well-known/openid-configuration");
+    let envoy = Envoy::builder()
+        .cluster("identity", identity.addr())
+        .upstream(upstream.addr())
+        .plugin(plugin(&issuer, "openid"))
+        .listener("oauth", ListenerSpec::new().plugin(plugin(&issuer, "oauth")))
+        .listener("wrong", ListenerSpec::new().plugin(wrong))
+        .start();
+    wait_until("the metadata to be read", LIMIT, || {
+        answered(&identity, "/.well-known/openid-configuration") > 0
+            && answered(&identity, "/.well-known/oauth-authorization-server") > 0
+    });
+    let token = jwt(&identity);
+    let status = |listener: &str| send(envoy.addr(listener), &Request::get("/").bearer(&token)).status;
+    for listener in ["main", "oauth"] {
+        wait_until("the keys to be there", LIMIT, || (0..8).all(|_| status(listener) == 200));
+    }
+    assert_eq!(identity.introspections(), 0);
+    // Metadata of another issuer say nothing, if but a slash makes the difference.
+    let why = "its metadata cannot be used: their issuer is another than the one that is configured";
+    wait_until("the operator to be told", LIMIT, || envoy.log().contains(why));
+    assert_eq!(status("wrong"), 401);
+}
+
+#[test]
+fn metadata_that_claim_another_issuer_never_lead_to_keys() {
+    let identity = OidcProvider::start();
+    let issuer = identity.issuer();
+    let claimed = issuer.clone();
+    let front = ScriptedServer::in_front_of(identity.addr(), move |mut answer| {
+        if answer.get("jwks_uri").is_some() {
+            answer["issuer"] = json!(format!("{claimed}/evil"));
+        }
+        answer
+    });
+    let upstream = Upstream::start();
+    let mut spoofed = plugin(&issuer, "openid");
+    spoofed["authorization_servers"][0]["cluster"] = json!("front");
+    let envoy = Envoy::builder()
+        .cluster("identity", identity.addr())
+        .cluster("front", front.addr())
+        .upstream(upstream.addr())
+        .plugin(spoofed)
+        .start();
+    let token = jwt(&identity);
+    let why = "its metadata cannot be used";
+    wait_until("the operator to be told", LIMIT, || envoy.log().contains(why));
+    for _ in 0..4 {
+        assert_eq!(send(envoy.addr("main"), &Request::get("/").bearer(&token)).status, 503);
+    }
+    assert_eq!(answered(&identity, "/jwks"), 0);
+    assert_eq!(upstream.request_count(), 0);
+}

@@ -4,12 +4,16 @@
 //! Encrypted tokens are opaque here, and so is whatever has other than three parts.
 
 mod algorithm;
+mod host;
 mod jwk;
 mod jws;
 mod sign;
+#[cfg(feature = "vectors")]
+pub mod vectors;
 mod verify;
 
 pub(crate) use algorithm::Algorithm;
+pub(crate) use host::{host_arguments, host_outcome};
 pub(crate) use jwk::{KeySet, Thumbprint};
 pub(crate) use jws::{Header, Jws};
 pub(crate) use sign::{Assertion, SigningKey};

@@ -60,6 +60,8 @@ pub use flight::{Claim, Flight, Lease};
 pub use forward::{Edit, Forward};
 pub use gate::Gate;
 pub use introspection::PRESETS;
+#[cfg(feature = "vectors")]
+pub use jose::vectors;
 pub use json::Json;
 pub use keys::{KeyFetch, KeysAnswered};
 pub use reply::Reply;

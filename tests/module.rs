@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use wasmparser::{Parser, Payload};
 
@@ -67,4 +68,20 @@ fn the_module_imports_what_it_always_did() {
     }
     let expected: BTreeSet<String> = IMPORTS.iter().map(|name| (*name).to_owned()).collect();
     assert_eq!(imports, expected);
+}
+
+/// `vectors` shows the tests what no one else should see; `cli` brings what is of no use in Envoy.
+#[test]
+fn the_module_has_no_feature_of_the_core() {
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--offline", "--package", "scopegate-filter", "--target", "wasm32-wasip1"])
+        .args(["--prefix", "none", "--format", "{p}|{f}"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo");
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    let tree = String::from_utf8_lossy(&tree.stdout);
+    let core: Vec<_> = tree.lines().filter(|line| line.starts_with("scopegate v")).collect();
+    let [core] = core.as_slice() else { panic!("the core is there once, not {core:?}") };
+    assert!(core.ends_with('|'), "{core}");
 }

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::rc::Rc;
 
-use prost::Message;
-
 use super::{Exchange, call};
 use crate::cache::Insert;
 use crate::callout::Trouble;
@@ -12,7 +10,7 @@ use crate::claims::Claims;
 use crate::denial::Denial;
 use crate::gate::{Gate, Server};
 use crate::introspection::Introspection;
-use crate::jose::{Algorithm, Header, Jws, PublicKey, Thumbprint, verify};
+use crate::jose::{Algorithm, Header, Jws, PublicKey, Thumbprint, host_arguments, host_outcome, verify};
 use crate::jwt::JwtConfig;
 use crate::step::Step;
 use crate::time::UnixTime;
@@ -60,33 +58,13 @@ pub struct Verified {
     pub step: Step,
 }
 
-/// `VerifySignatureArguments` of Envoy's foreign function `verify_signature`.
-#[derive(Clone, PartialEq, Message)]
-struct Arguments {
-    #[prost(string, tag = "1")]
-    hash_function: String,
-    #[prost(bytes = "vec", tag = "2")]
-    public_key: Vec<u8>,
-    #[prost(bytes = "vec", tag = "3")]
-    signature: Vec<u8>,
-    #[prost(bytes = "vec", tag = "4")]
-    text: Vec<u8>,
-}
-
-/// `VerifySignatureResult`
-#[derive(Clone, PartialEq, Message)]
-struct Outcome {
-    #[prost(bool, tag = "1")]
-    result: bool,
-}
-
 impl HostVerdict {
     /// Reads the result of `verify_signature`. What cannot be read is no verdict.
     pub fn from_host(result: &[u8]) -> Self {
-        match Outcome::decode(result) {
-            Ok(Outcome { result: true }) => Self::Valid,
-            Ok(Outcome { result: false }) => Self::Invalid,
-            Err(_) => Self::Unable,
+        match host_outcome(result) {
+            Some(true) => Self::Valid,
+            Some(false) => Self::Invalid,
+            None => Self::Unable,
         }
     }
 }
@@ -141,14 +119,7 @@ impl Verification {
     /// which [`HostVerdict::Unable`] then stands for.
     pub fn host_arguments(&self) -> Option<Vec<u8>> {
         let (key, _) = self.keys.first()?;
-        let signed = key.for_host(self.algorithm, &self.signature)?;
-        let arguments = Arguments {
-            hash_function: signed.hash.to_owned(),
-            public_key: signed.public_key,
-            signature: signed.signature,
-            text: self.text.as_bytes().to_vec(),
-        };
-        Some(arguments.encode_to_vec())
+        host_arguments(key, self.algorithm, self.text.as_bytes(), &self.signature)
     }
 
     /// Goes on with the verdict on the first key.

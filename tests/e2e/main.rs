@@ -16,6 +16,8 @@ mod capabilities;
 mod cases;
 mod coalescing;
 mod configurations;
+#[path = "../vectors/corpus.rs"]
+mod corpus;
 mod demo;
 mod discovery;
 #[path = "../cases/format.rs"]
@@ -27,4 +29,5 @@ mod operation;
 mod outage;
 mod presets;
 mod protocols;
+mod signatures;
 mod support;

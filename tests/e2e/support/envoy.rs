@@ -150,6 +150,7 @@ pub struct EnvoyBuilder {
     concurrency: usize,
     wasm_log_level: String,
     filter: bool,
+    module: PathBuf,
     dynamic: bool,
     plugin_yaml: Option<String>,
 }
@@ -262,6 +263,12 @@ impl EnvoyBuilder {
         self
     }
 
+    /// Another module than ours.
+    pub fn module(mut self, module: PathBuf) -> Self {
+        self.module = module;
+        self
+    }
+
     /// No module at all: Envoy alone.
     pub fn without_filter(mut self) -> Self {
         self.filter = false;
@@ -291,8 +298,8 @@ impl EnvoyBuilder {
         assert!(upstream || answers, "every listener takes an `upstream` or a `direct_response`");
         let binary = envoy_binary();
         if self.filter {
-            let module = module();
-            assert!(module.is_file(), "no module at {}: run `make build`", module.display());
+            let module = &self.module;
+            assert!(module.is_file(), "no module at {}: run `make build vectors`", module.display());
         }
 
         let dir = tempfile::tempdir().expect("a temporary directory");
@@ -416,7 +423,7 @@ impl EnvoyBuilder {
             "vm_config": {
                 "vm_id": self.vm_id,
                 "runtime": "envoy.wasm.runtime.v8",
-                "code": { "local": { "filename": module().to_string_lossy() } },
+                "code": { "local": { "filename": self.module.to_string_lossy() } },
                 "environment_variables": { "key_values": self.env },
             },
         });
@@ -435,10 +442,6 @@ fn loopback() -> Value {
     json!({ "socket_address": { "address": "127.0.0.1", "port_value": 0 } })
 }
 
-fn module() -> PathBuf {
-    overridable("SCOPEGATE_MODULE", "dist/scopegate.wasm")
-}
-
 /// The Envoy of this test run.
 #[track_caller]
 pub fn envoy_binary() -> PathBuf {
@@ -447,7 +450,8 @@ pub fn envoy_binary() -> PathBuf {
     binary
 }
 
-fn overridable(variable: &str, default: &str) -> PathBuf {
+/// A file of this repository, unless the variable names another.
+pub fn overridable(variable: &str, default: &str) -> PathBuf {
     in_repository(std::env::var_os(variable).map_or_else(|| default.into(), PathBuf::from))
 }
 
@@ -470,6 +474,7 @@ impl Envoy {
             concurrency: 2,
             wasm_log_level: "trace".to_owned(),
             filter: true,
+            module: overridable("SCOPEGATE_MODULE", "dist/scopegate.wasm"),
             dynamic: false,
             plugin_yaml: None,
         }

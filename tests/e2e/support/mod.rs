@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-pub use envoy::{Envoy, EnvoyBuilder, ListenerSpec, RouteSpec, envoy_binary};
+pub use envoy::{Envoy, EnvoyBuilder, ListenerSpec, RouteSpec, envoy_binary, overridable};
 pub use http::{Abort, Connection, Http2Client, Request, load, send, send_and_abort, try_send};
 pub use identity::{
     Arrival, Browser, Canaille, Client, DjangoOauthToolkit, Endpoints, Glewlwyd, LoggingServer, Login, OidcProvider,

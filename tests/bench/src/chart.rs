@@ -7,16 +7,19 @@ use plotters::prelude::*;
 
 use crate::report::Table;
 
-/// Draws a table: a group of bars for each row, a colour for each column.
-pub(crate) fn draw(table: &Table, path: &Path) -> Result<()> {
-    bars(table, path).map_err(|error| anyhow!("{}: {error}", path.display()))
+/// Draws the first columns of a table: a group of bars for each row, a colour for each column.
+pub(crate) fn draw(table: &Table, columns: usize, path: &Path) -> Result<()> {
+    bars(table, columns, path).map_err(|error| anyhow!("{}: {error}", path.display()))
 }
 
-fn bars(table: &Table, path: &Path) -> Result<(), Box<dyn std::error::Error>> {
-    let columns = table.columns.len();
+fn bars(table: &Table, columns: usize, path: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let group = columns + 1;
     let height = u32::try_from(90 + table.rows.len() * (columns * 14 + 12))?;
-    let highest = table.rows.iter().flat_map(|(_, figures)| figures.iter().flatten()).fold(0.0_f64, |a, b| a.max(*b));
+    let highest = table
+        .rows
+        .iter()
+        .flat_map(|(_, figures)| figures.iter().take(columns).flatten())
+        .fold(0.0_f64, |a, b| a.max(*b));
     let area = SVGBackend::new(path, (900, height)).into_drawing_area();
     area.fill(&WHITE)?;
     let lines = i32::try_from(table.rows.len() * group)?;
@@ -26,7 +29,7 @@ fn bars(table: &Table, path: &Path) -> Result<(), Box<dyn std::error::Error>> {
         .x_label_area_size(30)
         .y_label_area_size(LABELS)
         .build_cartesian_2d(0.0..highest * 1.12, (0..lines).into_segmented())?;
-    chart.configure_mesh().disable_y_mesh().disable_y_axis().x_labels(6).light_line_style(WHITE).draw()?;
+    chart.configure_mesh().disable_y_mesh().disable_y_axis().x_labels(6).x_max_light_lines(0).draw()?;
     for column in 0..columns {
         let colour = COLOURS[column % COLOURS.len()];
         let mut series = Vec::new();

@@ -97,6 +97,17 @@ impl Envoy {
         line.map_or(Ok(0), |value| Ok(value.trim().parse()?))
     }
 
+    /// How long its threads have been running on a core, all together.
+    pub(crate) fn cpu_time(&self) -> Result<Duration> {
+        let mut nanos = 0;
+        for thread in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            // A thread may just have ended.
+            let text = std::fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
+            nanos += text.split(' ').next().map_or(0, |first| first.parse().unwrap_or(0));
+        }
+        Ok(Duration::from_nanos(nanos))
+    }
+
     /// The memory it occupies.
     pub(crate) fn rss_bytes(&self) -> Result<u64> {
         // taskset has become Envoy: it starts nothing of its own.

@@ -4,14 +4,15 @@
 use std::cell::Cell;
 
 use anyhow::Result;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::envoy::{Bootstrap, Envoy, cluster, filter, json_listener, listener, wasm};
+use crate::envoy::{Bootstrap, Envoy, cluster, json_listener, listener};
+use crate::judges::{bench_filter, by_jwt, jwt_authn, scopegate, scopegate_alone};
 use crate::measure::{Contestant, Expect, throughput};
 use crate::report::{Report, Table, Target};
-use crate::tokens::{AUDIENCE, Algorithm, ISSUER, Issuer, SCOPE, tampered};
+use crate::tokens::{Algorithm, Issuer, tampered};
 use crate::wrk::Pool;
-use crate::{BENCH_CORE, Setting, bench_filter, move_to_bench_core};
+use crate::{BENCH_CORE, Setting, move_to_bench_core};
 
 /// How a JWT is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,10 +111,11 @@ pub(crate) fn run(setting: &Setting, report: &mut Report) -> Result<()> {
         cache: Expect::Anything,
     });
     let figures = throughput(&contestants, setting.plan)?;
-    let figure = |algorithm: Algorithm, road: Road| {
+    let found = |algorithm: Algorithm, road: Road| {
         let name = listener_name(algorithm, road);
         contestants.iter().zip(&figures).find(|(held, _)| held.listener == name).map(|(_, figure)| *figure)
     };
+    let figure = |algorithm: Algorithm, road: Road| found(algorithm, road).map(|figure| figure.per_second);
 
     let mut table = Table::new(
         "JWTs by algorithm",
@@ -125,11 +127,23 @@ pub(crate) fn run(setting: &Setting, report: &mut Report) -> Result<()> {
     for (algorithm, _, _) in &pools {
         table.row(algorithm.name(), Road::ALL.iter().map(|road| figure(*algorithm, *road)).collect());
     }
-    table.chart("jwt");
+    table.chart("jwt", Road::ALL.len());
+    report.table(table);
+    let mut table = Table::new(
+        "JWTs by algorithm, in time",
+        "The same: microseconds of Envoy's CPU time for each request.",
+        Road::ALL.iter().map(|road| road.title().to_owned()).collect(),
+    );
+    table.decimals(1);
+    for (algorithm, _, _) in &pools {
+        let micros = |road: &Road| found(*algorithm, *road).map(|figure| figure.cpu_micros);
+        table.row(algorithm.name(), Road::ALL.iter().map(micros).collect());
+    }
     report.table(table);
     if let Some(floor) = figures.last() {
         report
-            .note(format!("The floor (a filter in Wasm that only reads three headers) with these tokens: {floor:.0}."));
+            .note(format!("The floor (a filter in Wasm that only reads three headers) with these tokens: {:.0} requests per second, {:.1} microseconds.",
+            floor.per_second, floor.cpu_micros));
     }
     let first = pools.iter().find(|(algorithm, _, _)| *algorithm == Algorithm::Rs256);
     if let (Some((algorithm, _, _)), Some(floor)) = (first, figures.last()) {
@@ -141,7 +155,11 @@ pub(crate) fn run(setting: &Setting, report: &mut Report) -> Result<()> {
             0.9,
         ));
         report.target(Target::new("Cached RS256, of jwt_authn without cache", of(Road::Cached) / builtin, 1.7));
-        report.target(Target::new("Cached RS256, of the floor with the same token", of(Road::Cached) / floor, 0.93));
+        report.target(Target::new(
+            "Cached RS256, of the floor with the same token",
+            of(Road::Cached) / floor.per_second,
+            0.93,
+        ));
     }
     Ok(())
 }
@@ -154,51 +172,15 @@ fn judge(setting: &Setting, name: &str, algorithm: Algorithm, road: Road, keys: 
     // Enough for all tokens, or so little that each has been forgotten when its turn comes again.
     let capacity = match road {
         Road::Cached => setting.tokens * 4,
-        Road::Host | Road::Module | Road::Builtin | Road::BuiltinCached => FEW,
+        Road::Host | Road::Module | Road::Builtin | Road::BuiltinCached => crate::FEW,
     };
-    let configuration = ours(&json!({ "jwks_path": "/keys", "algorithms": [algorithm.name()] }), capacity);
+    let configuration = by_jwt(&[algorithm.name()], capacity);
     match road {
-        Road::Host | Road::Cached => wasm(name, "scopegate", &setting.module, &configuration.to_string(), &[]),
-        Road::Module => {
-            let allowed: serde_json::Map<String, Value> =
-                CAPABILITIES.iter().map(|name| ((*name).to_owned(), json!({}))).collect();
-            let restriction = json!({ "allowed_capabilities": allowed });
-            let more = [("capability_restriction_config", restriction)];
-            wasm(name, "scopegate", &setting.module, &configuration.to_string(), &more)
-        }
+        Road::Host | Road::Cached => scopegate(setting, name, &configuration),
+        Road::Module => scopegate_alone(setting, name, &configuration),
         Road::Builtin => jwt_authn(name, keys, None),
         Road::BuiltinCached => jwt_authn(name, keys, Some(setting.tokens * 4)),
     }
-}
-
-/// Our configuration: one rule that demands a scope, as a server with JWTs needs it.
-pub(crate) fn ours(jwt: &Value, capacity: usize) -> Value {
-    json!({
-        "authorization_servers": [{
-            "name": "identity", "cluster": "identity", "issuer": ISSUER, "audience": [AUDIENCE], "jwt": jwt,
-        }],
-        "cache": { "capacity": capacity, "max_ttl": "1h" },
-        "rules": [{ "name": "Bookings", "match": [{ "path_prefix": "/bookings" }], "require": { "scope": SCOPE } }],
-    })
-}
-
-/// Envoy's own filter, which judges issuer, audience, times and signature, too, but no scope.
-pub(crate) fn jwt_authn(name: &str, keys: &Value, cache: Option<usize>) -> Value {
-    let mut provider = json!({
-        "issuer": ISSUER,
-        "audiences": [AUDIENCE],
-        "local_jwks": { "inline_string": keys.to_string() },
-    });
-    if let Some(size) = cache {
-        provider["jwt_cache_config"] = json!({ "jwt_cache_size": size });
-    }
-    let message = "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication";
-    let config = json!({
-        "providers": { "identity": provider },
-        "rules": [{ "match": { "prefix": "/bookings" }, "requires": { "provider_name": "identity" } }],
-        "stat_prefix": format!("{name}."),
-    });
-    filter("envoy.filters.http.jwt_authn", message, config)
 }
 
 fn expectation(algorithm: Algorithm, road: Road) -> Expect {
@@ -214,49 +196,3 @@ fn expectation(algorithm: Algorithm, road: Road) -> Expect {
         }
     }
 }
-
-/// A capacity that forgets.
-const FEW: usize = 64;
-
-/// Everything that the module and the SDK use of the host, but foreign functions.
-const CAPABILITIES: &[&str] = &[
-    "proxy_add_header_map_value",
-    "proxy_close_stream",
-    "proxy_continue_stream",
-    "proxy_define_metric",
-    "proxy_done",
-    "proxy_get_buffer_bytes",
-    "proxy_get_current_time_nanoseconds",
-    "proxy_get_header_map_pairs",
-    "proxy_get_header_map_value",
-    "proxy_get_property",
-    "proxy_get_shared_data",
-    "proxy_http_call",
-    "proxy_increment_metric",
-    "proxy_log",
-    "proxy_record_metric",
-    "proxy_remove_header_map_value",
-    "proxy_replace_header_map_value",
-    "proxy_send_local_response",
-    "proxy_set_effective_context",
-    "proxy_set_property",
-    "proxy_set_shared_data",
-    "proxy_set_tick_period_milliseconds",
-    "environ_get",
-    "environ_sizes_get",
-    "fd_write",
-    "proc_exit",
-    "random_get",
-    "proxy_on_configure",
-    "proxy_on_context_create",
-    "proxy_on_delete",
-    "proxy_on_done",
-    "proxy_on_http_call_response",
-    "proxy_on_log",
-    "proxy_on_memory_allocate",
-    "proxy_on_request_body",
-    "proxy_on_request_headers",
-    "proxy_on_request_trailers",
-    "proxy_on_tick",
-    "proxy_on_vm_start",
-];

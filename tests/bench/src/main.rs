@@ -11,10 +11,18 @@
 )]
 
 mod chart;
+mod client;
 mod envoy;
+mod filters;
+mod flood;
+mod judges;
 mod jwt;
 mod measure;
 mod report;
+mod rules;
+mod scene;
+mod services;
+mod startup;
 mod tokens;
 mod wrk;
 
@@ -24,10 +32,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
-use serde_json::Value;
 
 use crate::measure::Plan;
 use crate::report::Report;
+use crate::scene::Scene;
 use crate::tokens::Algorithm;
 use crate::wrk::Load;
 
@@ -53,6 +61,12 @@ struct Arguments {
     /// One round of one second: to see whether it works, the figures mean nothing
     #[arg(long)]
     quick: bool,
+    /// Requests a second in the section `latency`
+    #[arg(long, default_value_t = 5000)]
+    rate: u64,
+    /// Random tokens in the section `flood`
+    #[arg(long, default_value_t = 1_000_000)]
+    flood: u64,
     /// Only this algorithm in the section `jwt`
     #[arg(long)]
     algorithm: Option<String>,
@@ -72,16 +86,33 @@ struct Arguments {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Section {
+    /// Each algorithm beside jwt_authn
     Jwt,
+    /// Throughput beside every other filter
+    Filters,
+    /// The same, with two workers
+    Workers,
+    /// 1, 100 and 10 000 rules
+    Rules,
+    /// Latency at a fixed rate
+    Latency,
+    /// Time and memory of a start
+    Startup,
+    /// A million random tokens
+    Flood,
+    /// Many first requests with one token at once
+    Stampede,
 }
 
 /// What all sections need.
 pub(crate) struct Setting {
     pub(crate) envoy: PathBuf,
     pub(crate) module: PathBuf,
-    filter: PathBuf,
+    pub(crate) filter: PathBuf,
     pub(crate) plan: Plan,
     pub(crate) tokens: usize,
+    pub(crate) rate: u64,
+    pub(crate) flood: u64,
     algorithm: Option<String>,
 }
 
@@ -98,6 +129,8 @@ impl Setting {
     }
 }
 
+type Run = fn(&Setting, &Scene, &mut Report) -> Result<()>;
+
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let command = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
@@ -109,6 +142,8 @@ fn main() -> Result<()> {
         filter: envoy::existing(arguments.filter, "run `make bench`, which builds it")?,
         plan: Plan { rounds, load },
         tokens: arguments.tokens,
+        rate: arguments.rate,
+        flood: if arguments.quick { arguments.flood.min(20_000) } else { arguments.flood },
         algorithm: arguments.algorithm,
     };
     let has = |section: Section| arguments.only.is_empty() || arguments.only.contains(&section);
@@ -117,16 +152,26 @@ fn main() -> Result<()> {
     if has(Section::Jwt) {
         jwt::run(&setting, &mut report)?;
     }
+    if Section::value_variants().iter().any(|section| *section != Section::Jwt && has(*section)) {
+        let scene = Scene::set(&setting)?;
+        let sections: [(Section, Run); 7] = [
+            (Section::Filters, filters::throughputs),
+            (Section::Workers, filters::two_workers),
+            (Section::Rules, rules::run),
+            (Section::Latency, filters::latencies),
+            (Section::Startup, startup::run),
+            (Section::Flood, flood::flood),
+            (Section::Stampede, flood::stampede),
+        ];
+        for (_, run) in sections.iter().filter(|(section, _)| has(*section)) {
+            run(&setting, &scene, &mut report)?;
+        }
+    }
     let text = report.markdown(&head(&setting, &command)?);
     println!("{text}");
     std::fs::create_dir_all(&arguments.output)?;
     std::fs::write(arguments.output.join("README.md"), text)?;
     report.draw(&arguments.output)
-}
-
-/// The filter of the bench with its word.
-pub(crate) fn bench_filter(setting: &Setting, word: &str) -> Value {
-    envoy::wasm(&format!("bench_{word}"), "bench", &setting.filter, word, &[])
 }
 
 /// Confines this process, and what it starts from now on, to the core of the bench.
@@ -163,3 +208,6 @@ fn head(setting: &Setting, command: &str) -> Result<String> {
 
 /// wrk, this process and its helpers.
 pub(crate) const BENCH_CORE: &str = "1";
+
+/// A capacity of the cache that has forgotten each token when its turn comes again.
+pub(crate) const FEW: usize = 64;

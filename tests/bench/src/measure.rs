@@ -43,30 +43,44 @@ pub(crate) struct Plan {
     pub(crate) load: Load,
 }
 
-/// Requests per second of each contestant, in the order of the contestants.
-pub(crate) fn throughput(contestants: &[Contestant<'_>], plan: Plan) -> Result<Vec<f64>> {
+/// How quick a contestant is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Figure {
+    pub(crate) per_second: f64,
+    /// The time that Envoy's threads ran for one request, in microseconds: what remains comparable when others use
+    /// the machine, too.
+    pub(crate) cpu_micros: f64,
+}
+
+/// The figures of each contestant, in the order of the contestants.
+pub(crate) fn throughput(contestants: &[Contestant<'_>], plan: Plan) -> Result<Vec<Figure>> {
     for contestant in contestants {
-        contestant.check().with_context(|| contestant.name.clone())?;
-        // V8 compiles while it runs, and caches fill. What this brings is not counted.
-        contestant.warm(plan.load).with_context(|| contestant.name.clone())?;
+        contestant.prepare(plan.load).with_context(|| contestant.name.clone())?;
     }
     let mut rounds = vec![Vec::with_capacity(plan.rounds); contestants.len()];
     for round in 1..=plan.rounds {
         for (contestant, figures) in contestants.iter().zip(&mut rounds) {
             let figure = contestant.run(plan.load).with_context(|| contestant.name.clone())?;
-            eprintln!("round {round}: {}: {figure:.0}", contestant.name);
+            eprintln!("round {round}: {}: {:.0}, {:.1}", contestant.name, figure.per_second, figure.cpu_micros);
             figures.push(figure);
         }
     }
     for contestant in contestants {
         contestant.check().with_context(|| contestant.name.clone())?;
     }
-    rounds.iter().map(|figures| median(figures)).collect()
+    let middle = |figures: &[Figure], of: fn(&Figure) -> f64| median(&figures.iter().map(of).collect::<Vec<_>>());
+    let figure = |figures: &Vec<Figure>| {
+        let (per_second, cpu_micros) = (middle(figures, |f| f.per_second)?, middle(figures, |f| f.cpu_micros)?);
+        Ok(Figure { per_second, cpu_micros })
+    };
+    rounds.iter().map(figure).collect()
 }
 
 impl Contestant<'_> {
-    /// Runs until the cache has seen every token, if there is one.
-    fn warm(&self, load: Load) -> Result<()> {
+    /// Sees whether it judges as it should, and runs until the cache has seen every token, if there is one. V8
+    /// compiles meanwhile. Nothing of this is counted.
+    pub(crate) fn prepare(&self, load: Load) -> Result<()> {
+        self.check()?;
         let load = Load { duration: Duration::from_secs(1), ..load };
         let mut run = self.run(load);
         for _ in 1..WARMING_RUNS {
@@ -78,14 +92,25 @@ impl Contestant<'_> {
         run.map(drop)
     }
 
-    /// One run; it fails if any answer was not the right one, or came from the wrong place.
-    fn run(&self, load: Load) -> Result<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "counts of a few seconds fit")]
+    fn run(&self, load: Load) -> Result<Figure> {
+        let requests = || self.envoy.counter(&format!("http.{}.downstream_rq_completed", self.listener));
+        let (cpu, before) = (self.envoy.cpu_time()?, requests()?);
+        let passes = self.status < 400;
+        let per_second =
+            self.judged(load.connections, |address, start| wrk::run(address, self.pool, start, passes, load))?;
+        let cpu = self.envoy.cpu_time()?.saturating_sub(cpu).as_secs_f64() * 1e6;
+        Ok(Figure { per_second, cpu_micros: cpu / (requests()? - before) as f64 })
+    }
+
+    /// One run, from place `start` of the pool on; it fails if any answer was not the right one, or came from the
+    /// wrong place.
+    pub(crate) fn judged<T>(&self, connections: usize, run: impl FnOnce(&str, u64) -> Result<T>) -> Result<T> {
         let class = format!("http.{}.downstream_rq_{}xx", self.listener, self.status / 100);
         let (answered, cached) = (self.envoy.counter(&class)?, self.cache.read(self.envoy)?);
         let total = format!("http.{}.downstream_rq_completed", self.listener);
         let completed = self.envoy.counter(&total)?;
-        let address = self.envoy.address(&self.listener)?;
-        let figure = wrk::run(&address, self.pool, self.made.get(), self.status < 400, load)?;
+        let result = run(&self.envoy.address(&self.listener)?, self.made.get());
         // What was under way at the end must not cost the next contestant anything.
         let open = format!("http.{}.downstream_cx_active", self.listener);
         let limit = Instant::now() + Duration::from_secs(10);
@@ -94,18 +119,19 @@ impl Contestant<'_> {
         }
         let answered = self.envoy.counter(&class)? - answered;
         let completed = self.envoy.counter(&total)? - completed;
-        self.made.set(self.made.get() + completed + u64::try_from(load.connections)?);
-        if answered + u64::try_from(load.connections)? < completed {
+        let connections = u64::try_from(connections)?;
+        self.made.set(self.made.get() + completed + connections);
+        if answered + connections < completed {
             bail!("of {completed} answers {answered} had the status {}", self.status);
         }
         self.cache.judge(cached, self.cache.read(self.envoy)?, completed)?;
-        Ok(figure)
+        result
     }
 
     /// Two single requests: one as in the run, and one that must not pass.
     fn check(&self) -> Result<()> {
         let address = self.envoy.address(&self.listener)?;
-        let (path, authorization) = self.pool.first();
+        let (path, authorization) = self.pool.first()?;
         // Keys may still be on their way.
         let limit = Instant::now() + Duration::from_secs(5);
         loop {

@@ -28,7 +28,7 @@ pub(crate) struct Table {
     note: String,
     pub(crate) columns: Vec<String>,
     pub(crate) rows: Vec<(String, Vec<Option<f64>>)>,
-    chart: Option<&'static str>,
+    chart: Option<(&'static str, usize)>,
     decimals: usize,
 }
 
@@ -68,9 +68,9 @@ impl Table {
         self.rows.push((name.to_owned(), figures));
     }
 
-    /// Draws its first columns into a file of this name, too.
-    pub(crate) fn chart(&mut self, name: &'static str) {
-        self.chart = Some(name);
+    /// Draws its first columns, so many, into a file of this name, too.
+    pub(crate) fn chart(&mut self, name: &'static str, columns: usize) {
+        self.chart = Some((name, columns));
     }
 
     pub(crate) fn decimals(&mut self, decimals: usize) {
@@ -92,7 +92,7 @@ impl Table {
             }
         }
         text.push('\n');
-        if let Some(chart) = self.chart {
+        if let Some((chart, _)) = self.chart {
             let _ = write!(text, "\n![{}]({chart}.svg)\n", self.title);
         }
         text
@@ -140,10 +140,10 @@ impl Report {
     /// Draws the charts into a directory.
     pub(crate) fn draw(&self, directory: &Path) -> Result<()> {
         for part in &self.parts {
-            if let Part::Table(Table { chart: Some(name), .. }) = part
-                && let Part::Table(table) = part
+            if let Part::Table(table) = part
+                && let Some((name, columns)) = table.chart
             {
-                chart::draw(table, &directory.join(format!("{name}.svg")))?;
+                chart::draw(table, columns, &directory.join(format!("{name}.svg")))?;
             }
         }
         Ok(())

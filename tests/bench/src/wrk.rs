@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::io::Write;
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use tempfile::NamedTempFile;
 #[derive(Debug)]
 pub(crate) struct Pool {
     file: NamedTempFile,
-    first: (String, Option<String>),
+    requests: Vec<(String, Option<String>)>,
 }
 
 /// What wrk counted.
@@ -38,34 +37,51 @@ impl Pool {
     }
 
     fn new(requests: impl Iterator<Item = (String, Option<String>)>) -> Result<Self> {
+        let requests: Vec<_> = requests.collect();
         let mut file = NamedTempFile::new()?;
-        let mut first = None;
-        let mut text = String::new();
-        for (path, authorization) in requests {
-            text.push_str(&format!("{path} {}\n", authorization.as_deref().unwrap_or_default()));
-            first.get_or_insert((path, authorization));
+        for (path, authorization) in &requests {
+            writeln!(file, "{path} {}", authorization.as_deref().unwrap_or_default())?;
         }
-        file.write_all(text.as_bytes())?;
-        Ok(Self { file, first: first.context("a pool without requests")? })
+        Ok(Self { file, requests })
     }
 
     /// The path and the Authorization header of the first request.
-    pub(crate) fn first(&self) -> (&str, Option<&str>) {
-        (&self.first.0, self.first.1.as_deref())
+    pub(crate) fn first(&self) -> Result<(&str, Option<&str>)> {
+        let (path, authorization) = self.requests.first().context("a pool without requests")?;
+        Ok((path, authorization.as_deref()))
+    }
+
+    /// The requests as they are sent, those from place `start` on first.
+    pub(crate) fn raw(&self, start: u64) -> Result<Vec<Vec<u8>>> {
+        let start = usize::try_from(start)? % self.requests.len().max(1);
+        let (before, from) = self.requests.split_at(start);
+        let raw = |(path, authorization): &(String, Option<String>)| {
+            let authorization = authorization.iter().map(|value| format!("authorization: {value}\r\n"));
+            format!("GET {path} HTTP/1.1\r\nhost: bench\r\n{}\r\n", authorization.collect::<String>()).into_bytes()
+        };
+        Ok(from.iter().chain(before).map(raw).collect())
     }
 }
 
 /// Requests per second from place `start` of the pool on, all of them answered, and all of them with (`passes`) or
 /// without a status below 400.
 pub(crate) fn run(address: &str, pool: &Pool, start: u64, passes: bool, load: Load) -> Result<f64> {
-    let mut script = NamedTempFile::with_suffix(".lua")?;
-    script.write_all(SCRIPT.as_bytes())?;
-    let summary = command(address, script.path(), [pool.file.path().as_os_str(), start.to_string().as_ref()], load)?;
+    let summary = command(address, POOL, [pool.file.path().as_os_str(), start.to_string().as_ref()], load)?;
     let expected = if passes { 0 } else { summary.requests };
     if summary.requests == 0 || summary.broken > 0 || summary.refused != expected {
         bail!("of {} requests {} were refused and {} broke", summary.requests, summary.refused, summary.broken);
     }
     Ok(per_second(summary.requests, summary.micros))
+}
+
+/// Sends tokens that nobody has ever seen, and in every tenth request one of the pool. Returns how many requests were
+/// answered.
+pub(crate) fn flood(address: &str, pool: &Pool, seed: u64, load: Load) -> Result<u64> {
+    let summary = command(address, FLOOD, [pool.file.path().as_os_str(), seed.to_string().as_ref()], load)?;
+    if summary.requests == 0 || summary.broken > 0 {
+        bail!("of {} requests {} broke", summary.requests, summary.broken);
+    }
+    Ok(summary.requests)
 }
 
 /// How hard wrk tries.
@@ -75,14 +91,16 @@ pub(crate) struct Load {
     pub(crate) duration: Duration,
 }
 
-fn command(address: &str, script: &Path, arguments: [&OsStr; 2], load: Load) -> Result<Summary> {
+fn command(address: &str, script: &str, arguments: [&OsStr; 2], load: Load) -> Result<Summary> {
+    let mut file = NamedTempFile::with_suffix(".lua")?;
+    write!(file, "{script}{DONE}")?;
     let connections = load.connections.to_string();
     // wrk counts in whole seconds.
     let seconds = load.duration.as_secs().max(1).to_string();
     let output = Command::new("wrk")
         .args(["--threads", "1", "--connections", &connections, "--duration", &format!("{seconds}s")])
         .arg("--script")
-        .arg(script)
+        .arg(file.path())
         .arg(format!("http://{address}/"))
         .arg("--")
         .args(arguments)
@@ -99,4 +117,6 @@ fn per_second(requests: u64, micros: u64) -> f64 {
     requests as f64 / (micros as f64 / 1e6)
 }
 
-const SCRIPT: &str = include_str!("wrk.lua");
+const POOL: &str = include_str!("wrk/pool.lua");
+const FLOOD: &str = include_str!("wrk/flood.lua");
+const DONE: &str = include_str!("wrk/done.lua");

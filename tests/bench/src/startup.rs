@@ -1,0 +1,40 @@
+//! What the module costs before the first request: time and memory.
+
+use anyhow::Result;
+use serde_json::json;
+
+use crate::Setting;
+use crate::envoy::listener;
+use crate::flood::mebibytes;
+use crate::judges::{bookings, by_introspection, scopegate};
+use crate::measure::median;
+use crate::report::{Report, Table};
+use crate::scene::Scene;
+
+pub(crate) fn run(setting: &Setting, scene: &Scene, report: &mut Report) -> Result<()> {
+    let filter = scopegate(setting, "startup", &by_introspection("active", 10_000, json!([bookings()])));
+    let entries = [
+        ("no filter, one worker", 1, Vec::new()),
+        ("Scopegate, one worker", 1, vec![filter.clone()]),
+        ("no filter, two workers", 2, Vec::new()),
+        ("Scopegate, two workers", 2, vec![filter]),
+    ];
+    let mut rounds = vec![(Vec::new(), Vec::new()); entries.len()];
+    for _ in 0..setting.plan.rounds {
+        for ((_, workers, filters), (times, sizes)) in entries.iter().zip(&mut rounds) {
+            let envoy = scene.envoy(setting, vec![listener("main", filters)], *workers)?;
+            times.push(envoy.startup.as_secs_f64() * 1e3);
+            sizes.push(mebibytes(envoy.rss_bytes()?));
+        }
+    }
+    let mut table = Table::new(
+        "Start",
+        "From the start of the process until Envoy is ready, and what it occupies then.",
+        vec!["milliseconds".to_owned(), "RSS, MiB".to_owned()],
+    );
+    for ((name, _, _), (times, sizes)) in entries.iter().zip(&rounds) {
+        table.row(name, vec![Some(median(times)?), Some(median(sizes)?)]);
+    }
+    report.table(table);
+    Ok(())
+}

@@ -25,6 +25,7 @@ mod format;
 mod harness;
 mod hostile;
 mod identity_servers;
+mod jwt;
 mod operation;
 mod outage;
 mod presets;

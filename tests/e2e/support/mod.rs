@@ -21,7 +21,7 @@ pub use envoy::{Envoy, EnvoyBuilder, ListenerSpec, RouteSpec, envoy_binary, over
 pub use http::{Abort, Connection, Http2Client, Request, load, send, send_and_abort, try_send};
 pub use identity::{
     Arrival, Browser, Canaille, Client, DjangoOauthToolkit, Endpoints, Glewlwyd, LoggingServer, Login, OidcProvider,
-    ServerProcess, SigningKey, SimpleSamlPhp, Tokens, tokens_of, unix_time,
+    ServerProcess, SigningKey, SimpleSamlPhp, Tokens, forged, jwt_parts, tokens_of, unix_time,
 };
 pub use scripted::{Script, ScriptedServer};
 pub use upstream::Upstream;

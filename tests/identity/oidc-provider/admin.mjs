@@ -4,6 +4,8 @@
 //   POST /admin/revoke  form: token   204, or 404 for a token that is not known
 //   POST /admin/purge                 removes what has expired, as the schedule does; says how much
 //                                     that was since the start
+//   POST /admin/rotate                204; new keys sign from now on, the others are still published
+//   POST /admin/withdraw              204; only the newest keys are published
 import { purge } from './memory.mjs';
 import { readForm } from './form.mjs';
 
@@ -21,7 +23,7 @@ async function revoke(provider, token) {
   return false;
 }
 
-export async function handleAdmin(provider, req, res) {
+export async function handleAdmin(provider, req, res, { rotate, withdraw }) {
   const order = `${req.method} ${req.url}`;
   try {
     const form = await readForm(req);
@@ -29,6 +31,12 @@ export async function handleAdmin(provider, req, res) {
       res.writeHead(await revoke(provider, form.get('token') ?? '') ? 204 : 404).end();
     } else if (order === 'POST /admin/purge') {
       res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ purged: purge() }));
+    } else if (order === 'POST /admin/rotate') {
+      rotate();
+      res.writeHead(204).end();
+    } else if (order === 'POST /admin/withdraw') {
+      withdraw();
+      res.writeHead(204).end();
     } else {
       res.writeHead(404).end();
     }

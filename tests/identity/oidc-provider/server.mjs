@@ -8,6 +8,7 @@
 //   INTROSPECTION_DELAY_MS  waits this long before it answers an introspection (0)
 //   REDIRECT_URI            redirect URI of the clients that take one (http://127.0.0.1:9500/callback)
 //   KEYFILE                 file that keeps the signing key across restarts (none: a new key each start)
+//   EVERY_ALGORITHM         any value: has a key for each of the algorithms of its JWT access tokens (RS256 only)
 //   TLS_PORT                port to listen on with TLS, too (none); 0 takes a free one
 //   TLS_CA_FILE             file that gets the certificate of the private authority behind the TLS listener
 //   TRUSTED_JWT_KEY         file with the public key (PEM, RSA) of the issuer whose JWT assertions are redeemed
@@ -54,8 +55,15 @@ const SCOPE = 'view book cancel admin all APIManagerScope apimanagerscope GET:bo
 const DEFAULT_RESOURCE = 'https://bookings.example.test/';
 const RESOURCES = new Map([
   [DEFAULT_RESOURCE, { accessTokenFormat: 'opaque' }],
-  ['https://jwt.example.test/', { accessTokenFormat: 'jwt', jwt: { sign: { alg: 'RS256' } } }],
+  ['https://jwt.example.test/', jwtsSignedWith('RS256')],
+  // With EVERY_ALGORITHM.
+  ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'EdDSA']
+    .map((alg) => [`https://jwt.example.test/${alg}`, jwtsSignedWith(alg)]),
 ]);
+
+function jwtsSignedWith(alg) {
+  return { accessTokenFormat: 'jwt', jwt: { sign: { alg } } };
+}
 
 function resourceServer(resource) {
   const format = RESOURCES.get(resource);
@@ -82,18 +90,33 @@ async function rotateRefreshToken(ctx) {
   return true;
 }
 
-function signingKeys() {
-  if (env.KEYFILE && existsSync(env.KEYFILE)) return JSON.parse(readFileSync(env.KEYFILE, 'utf8'));
+function generateKey(type, options) {
   // Through PEM, because Node.js 20 may deadlock otherwise: a collection during the export destroys the finished
   // generation, which takes the lock of the same key.
-  const { privateKey } = generateKeyPairSync('rsa', {
-    modulusLength: 2048,
+  const { privateKey } = generateKeyPairSync(type, {
+    ...options,
     publicKeyEncoding: { type: 'spki', format: 'pem' },
     privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
   });
-  const key = createPrivateKey(privateKey).export({ format: 'jwk' });
-  const keys = { keys: [{ ...key, use: 'sig', alg: 'RS256' }] };
-  if (env.KEYFILE) writeFileSync(env.KEYFILE, JSON.stringify(keys), { mode: 0o600 });
+  return createPrivateKey(privateKey).export({ format: 'jwk' });
+}
+
+function newKeys() {
+  const rsa = { ...generateKey('rsa', { modulusLength: 2048 }), use: 'sig' };
+  if (!env.EVERY_ALGORITHM) return [{ ...rsa, alg: 'RS256' }];
+  const others = [
+    generateKey('ec', { namedCurve: 'P-256' }),
+    generateKey('ec', { namedCurve: 'P-384' }),
+    generateKey('ed25519'),
+  ];
+  // Without `alg`: the RSA key signs with six of them.
+  return [rsa, ...others];
+}
+
+function signingKeys() {
+  if (env.KEYFILE && existsSync(env.KEYFILE)) return JSON.parse(readFileSync(env.KEYFILE, 'utf8')).keys;
+  const keys = newKeys();
+  if (env.KEYFILE) writeFileSync(env.KEYFILE, JSON.stringify({ keys }), { mode: 0o600 });
   return keys;
 }
 
@@ -104,7 +127,6 @@ const configuration = {
     gatewayKeys: { es256: given('GATEWAY_ES256_KEY'), rs256: given('GATEWAY_RS256_KEY') },
   }),
   extraClientMetadata: { properties: ['refresh_limit'] },
-  jwks: signingKeys(),
   cookies: { keys: [randomBytes(32).toString('hex')] },
   clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
   responseTypes: ['code', 'id_token token'],
@@ -155,8 +177,8 @@ const configuration = {
   },
 };
 
-function createProvider(issuer) {
-  const provider = new Provider(issuer, configuration);
+function createProvider(issuer, keys) {
+  const provider = new Provider(issuer, { ...configuration, jwks: { keys } });
   const issue = createIssue(provider, { defaultResource: DEFAULT_RESOURCE, resourceServer });
   registerPasswordGrant(provider, { issue });
   registerJwtBearerGrant(provider, { issue, publicKey: given('TRUSTED_JWT_KEY') });
@@ -165,8 +187,22 @@ function createProvider(issuer) {
   return provider;
 }
 
-function createHandler(provider) {
-  const protocol = provider.callback();
+function createHandler(issuer) {
+  let keys = [];
+  let provider;
+  let protocol;
+  // A provider has its keys for life, so another one takes over. What was issued stays: it is in the storage.
+  const publish = (next) => {
+    keys = next;
+    provider = createProvider(issuer, keys);
+    protocol = provider.callback();
+  };
+  publish(signingKeys());
+  const newest = keys.length;
+  const admin = {
+    rotate: () => publish([...newKeys(), ...keys]),
+    withdraw: () => publish(keys.slice(0, newest)),
+  };
   return async (req, res) => {
     const path = req.url.split('?', 1)[0];
     // `close` comes after `finish`, and also when the client gave up.
@@ -176,7 +212,7 @@ function createHandler(provider) {
     } else if (path.startsWith(INTERACTION_PATH)) {
       await handleInteraction(provider, req, res);
     } else if (path.startsWith(ADMIN_PATH)) {
-      await handleAdmin(provider, req, res);
+      await handleAdmin(provider, req, res, admin);
     } else {
       if (INTROSPECTION_DELAY_MS > 0 && path === '/token/introspection') await sleep(INTROSPECTION_DELAY_MS);
       if (!res.destroyed) await protocol(req, res);
@@ -195,7 +231,7 @@ async function listen(server, port) {
 
 const plain = createServer();
 const url = `http://${await listen(plain, PORT)}`;
-const handler = createHandler(createProvider(env.ISSUER ?? url));
+const handler = createHandler(env.ISSUER ?? url);
 plain.on('request', handler);
 if (env.TLS_PORT) {
   const secure = createTlsServer(makeCertificate(HOST, env.TLS_CA_FILE), handler);

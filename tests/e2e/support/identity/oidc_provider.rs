@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::client::{REDIRECT_URI, VERIFIER, challenge, member};
-use super::{Browser, Client, Endpoints, LoggingServer, SigningKey, Tokens, tokens_of};
+use super::{Client, Endpoints, LoggingServer, Login, SigningKey, Tokens, tokens_of};
 use crate::support::http::{Request, send};
 use crate::support::in_repository;
 use crate::support::wire::Response;
@@ -19,7 +19,8 @@ use crate::support::wire::Response;
 const DIRECTORY: &str = "tests/identity/oidc-provider";
 const START_LIMIT: Duration = Duration::from_secs(15);
 /// What its server.mjs reads; whatever the environment of the test run says of it is none of our business.
-const VARIABLES: [&str; 8] = [
+const VARIABLES: [&str; 9] = [
+    "EVERY_ALGORITHM",
     "ISSUER",
     "REDIRECT_URI",
     "KEYFILE",
@@ -29,33 +30,6 @@ const VARIABLES: [&str; 8] = [
     "GATEWAY_ES256_KEY",
     "GATEWAY_RS256_KEY",
 ];
-
-/// What a user does at the pages of the server.
-#[derive(Clone, Copy, Debug)]
-pub struct Login<'a> {
-    pub user: &'a str,
-    pub password: &'a str,
-    /// The scopes that the client asks for,
-    pub asked: &'a [&'a str],
-    /// and those of them that the user leaves ticked.
-    pub approved: &'a [&'a str],
-}
-
-impl<'a> Login<'a> {
-    /// Everything asked for is approved.
-    pub fn new(user: &'a str, password: &'a str, asked: &'a [&'a str]) -> Self {
-        Self { user, password, asked, approved: asked }
-    }
-
-    pub fn approves(mut self, scopes: &'a [&'a str]) -> Self {
-        self.approved = scopes;
-        self
-    }
-
-    fn browser(&self, addr: SocketAddr) -> Browser<'a> {
-        Browser::new(addr).types("username", self.user).types("password", self.password).ticks(self.approved)
-    }
-}
 
 #[derive(Clone, Debug, Default)]
 pub struct OidcProviderBuilder {
@@ -101,6 +75,11 @@ impl OidcProviderBuilder {
         self.env("GATEWAY_RS256_KEY", key.public_pem().display())
     }
 
+    /// Has a key for each of the algorithms of its JWT access tokens, where it else has one for RS256.
+    pub fn every_algorithm(self) -> Self {
+        self.env("EVERY_ALGORITHM", 1)
+    }
+
     /// Listens with TLS, too, under an authority of its own.
     pub fn tls(mut self) -> Self {
         self.tls = true;
@@ -126,6 +105,8 @@ impl OidcProvider {
     pub const GATEWAY: Client<'static> = Client::Basic(Self::GATEWAY_ID, Self::GATEWAY_SECRET);
     pub const INTROSPECTION_PATH: &str = "/token/introspection";
     pub const VERIFIER: &str = VERIFIER;
+    /// The resource whose access tokens are JWTs, signed with RS256.
+    pub const JWT_RESOURCE: &str = "https://jwt.example.test/";
     /// Who signs the assertions that it redeems.
     pub const TRUSTED_ISSUER: &str = "https://partner.example.test";
 
@@ -211,6 +192,36 @@ impl OidcProvider {
     #[track_caller]
     pub fn client_credentials(&self, scope: &str) -> String {
         self.endpoints().client_credentials(Client::TRAVELLER, scope)
+    }
+
+    /// A JWT access token (RFC 9068) of the client `traveller` for a resource: `JWT_RESOURCE`, or, with
+    /// `every_algorithm()`, that and the name of the algorithm.
+    #[track_caller]
+    pub fn jwt(&self, scope: &str, resource: &str) -> String {
+        let form = [("grant_type", "client_credentials"), ("scope", scope), ("resource", resource)];
+        tokens_of(&self.token_request(Client::TRAVELLER, &form)).access_token
+    }
+
+    /// How often its keys were asked for.
+    pub fn keys_fetched(&self) -> usize {
+        self.log().iter().filter(|line| line.starts_with("GET /jwks ")).count()
+    }
+
+    /// Signs with new keys from now on. The others are still published.
+    #[track_caller]
+    pub fn rotate_keys(&self) {
+        self.administer("/admin/rotate");
+    }
+
+    /// Publishes only the newest keys.
+    #[track_caller]
+    pub fn withdraw_old_keys(&self) {
+        self.administer("/admin/withdraw");
+    }
+
+    #[track_caller]
+    fn administer(&self, path: &str) {
+        assert_eq!(send(self.addr(), &Request::post(path, "")).status, 204, "{path}");
     }
 
     /// Tokens of a user, for the client `web`.

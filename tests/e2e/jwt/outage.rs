@@ -1,0 +1,99 @@
+//! Keys that cannot be had, at the start or later, in every way in which a server can fail to give them.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use super::*;
+
+const REFRESH: Duration = Duration::from_secs(2);
+const MAX_AGE: Duration = Duration::from_secs(5);
+
+/// What a server does that has keys and does not give them.
+fn trouble(path: &[u8]) -> Script {
+    let html = || vec![("content-type".to_owned(), "text/html".to_owned())];
+    match path {
+        b"/closing" => Script::Close,
+        b"/hanging" => Script::Hang,
+        b"/failing" => Script::status(500),
+        b"/missing" => Script::status(404),
+        b"/moving" => Script::status(302),
+        b"/html" => Script::Answer { status: 200, headers: html(), body: b"<h1>Maintenance</h1>".to_vec() },
+        b"/garbled" => Script::json_text(r#"{"keys":["#),
+        b"/keyless" => Script::json(json!({ "error": "maintenance" })),
+        other => panic!("{}", String::from_utf8_lossy(other)),
+    }
+}
+
+#[test]
+fn without_keys_nobody_passes_and_those_that_were_there_are_believed_until_max_age() {
+    const WAYS: [&str; 8] = ["closing", "hanging", "failing", "missing", "moving", "html", "garbled", "keyless"];
+    let (key, upstream) = (SigningKey::es256(), Upstream::start());
+    let keys = json!({ "keys": [key.jwk("ec")] });
+    let is_down = Arc::new(AtomicBool::new(true));
+    let down = Arc::clone(&is_down);
+    let server = ScriptedServer::start(move |call| {
+        if down.load(Ordering::SeqCst) { trouble(&call.path) } else { Script::json(keys.clone()) }
+    });
+    let servers = WAYS.map(|way| {
+        let jwt = json!({
+            "jwks_path": format!("/{way}"),
+            "timeout": "500ms",
+            "refresh": format!("{}s", REFRESH.as_secs()),
+            "max_age": format!("{}s", MAX_AGE.as_secs()),
+        });
+        json!({ "name": way, "cluster": "issuer", "issuer": ISSUER, "audience": [AUDIENCE], "jwt": jwt })
+    });
+    let envoy = gateway()
+        .cluster("issuer", server.addr())
+        .upstream(upstream.addr())
+        // One worker, so that what one request learns holds for the next.
+        .concurrency(1)
+        .plugin(json!({
+            "authorization_servers": servers,
+            "rules": WAYS.map(|way| rule(way, &json!({ "scope": "view" }))),
+        }))
+        .start();
+    let sign = || key.sign(&json!({ "alg": "ES256", "typ": "at+jwt", "kid": "ec" }), &claims());
+    let (seen, unseen) = (sign(), sign());
+    let statuses = |token: &str| WAYS.map(|way| show(envoy.addr("main"), way, token));
+
+    for _ in 0..3 {
+        assert_eq!(statuses(&seen), [503; 8], "{WAYS:?}, before there were any keys");
+    }
+    assert_eq!(statuses("opaque"), [401; 8], "{WAYS:?}, what no key makes good");
+    assert_eq!(upstream.request_count(), 0);
+
+    is_down.store(false, Ordering::SeqCst);
+    wait_until("the keys to come", LIMIT, || statuses(&seen) == [200; 8]);
+
+    is_down.store(true, Ordering::SeqCst);
+    let broken = Instant::now();
+    // How long each way went on, and since when it is shut.
+    let mut lasted = [Duration::ZERO; WAYS.len()];
+    let mut shut = [false; WAYS.len()];
+    while broken.elapsed() < MAX_AGE + Duration::from_secs(1) {
+        for (index, way) in WAYS.into_iter().enumerate() {
+            let found = show(envoy.addr("main"), way, &seen);
+            assert!([200, 503].contains(&found), "{way}: {found}, {:?} after the keys went", broken.elapsed());
+            assert!(found == 503 || !shut[index], "{way}: open again after {:?}", broken.elapsed());
+            if found == 200 {
+                lasted[index] = broken.elapsed();
+            } else {
+                shut[index] = true;
+            }
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // They were at most as old as the refresh when they went.
+    let (least, most) = (MAX_AGE - REFRESH - Duration::from_secs(1), MAX_AGE + Duration::from_millis(500));
+    for (way, lasted) in WAYS.into_iter().zip(lasted) {
+        assert!((least..=most).contains(&lasted), "{way}: the keys were believed for {lasted:?}");
+    }
+    upstream.clear();
+    assert_eq!(shut, [true; WAYS.len()]);
+    assert_eq!(statuses(&unseen), [503; 8], "{WAYS:?}, a token that was not shown before");
+    assert_eq!(upstream.request_count(), 0);
+
+    is_down.store(false, Ordering::SeqCst);
+    wait_until("the keys to come back", LIMIT, || statuses(&unseen) == [200; 8]);
+}

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use scopegate::{CalloutAnswer, Edit, Gate, RawHead};
-use scopegate_fuzz::{NOW, gate, run};
+use scopegate_fuzz::{gate, run};
 
 const CONFIGURATION: &str = r#"{
   "authorization_servers": [ { "name": "main", "cluster": "as", "audience": "any",
@@ -53,7 +53,6 @@ fuzz_target!(|data: &[u8]| {
             }
         }
         assert!(candidates(&left).is_empty(), "{:?} of {head:?}", candidates(&left));
-        assert!(NOW.as_secs() > 0);
     });
 });
 

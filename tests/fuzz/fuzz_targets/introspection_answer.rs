@@ -19,7 +19,7 @@ thread_local!(static GATES: Vec<Preset> = {
         let of = |key: &str| Some(preset["answer"][key].clone()).filter(|value| !value.is_null());
         let members: Vec<Value> = of("required_members").and_then(|value| value.as_array().cloned()).unwrap_or_default();
         let configuration = json!({
-            "authorization_servers": [ { "name": "main", "cluster": "as", "issuer": "https://as", "audience": "any",
+            "authorization_servers": [ { "name": "main", "cluster": "as", "issuer": "https://as", "audience": audience(name),
                 "introspection": { "preset": name, "path": "/i", "client_authentication": "none" } } ],
             "rules": [ { "name": "All", "match": [ { "path_prefix": "/" } ], "require": { "authenticated": true } } ]
         });
@@ -31,6 +31,11 @@ thread_local!(static GATES: Vec<Preset> = {
     });
     presets.collect()
 });
+
+/// Where every token of a server is good somewhere, `any` is refused.
+fn audience(preset: &str) -> Value {
+    if preset == "google-tokeninfo" { json!(["api"]) } else { json!("any") }
+}
 
 const STATUSES: [u16; 8] = [200, 201, 204, 302, 400, 401, 403, 500];
 const TYPES: [Option<&[u8]>; 4] =
@@ -51,16 +56,18 @@ fuzz_target!(|data: &[u8]| {
         let says: Value = serde_json::from_slice(body).expect("JSON");
         match active.as_str() {
             Some("boolean") => assert_eq!(says["active"], true),
-            Some("boolean_or_string") => assert!(says["active"] == true || says["active"] == "true", "{says}"),
+            Some("boolean_or_string") => assert!(
+                says["active"] == true || says["active"].as_str().is_some_and(|text| text.eq_ignore_ascii_case("true")),
+                "{says}"
+            ),
             _ => assert!(!required_members.is_empty()),
         }
         for path in required_members {
             let found = path.split('.').try_fold(&says, |value, name| value.get(name));
             assert!(found.is_some_and(|value| !value.is_null()), "{path} of {says}");
         }
-        let is_past = |time: &Value| time.as_f64().is_some_and(|time| time <= 1_800_000_000.0);
+        let is_past = |time: &Value| time.as_u64().is_some_and(|time| time <= NOW.as_secs());
         assert!(says["cnf"].is_null() && !is_past(&says["exp"]) || active == "status", "{says}");
         assert!(says["iss"].is_null() || says["iss"] == "https://as" || active == "status", "{says}");
-        assert!(NOW.as_secs() == 1_800_000_000);
     });
 });

@@ -42,7 +42,8 @@ fn assert_public(path: &[u8], seen: &[String]) {
 }
 
 /// The segments that the most forgiving application could make of a path: decode again and again, turn every kind
-/// of slash into one, cut parameters, resolve dot segments, drop empty ones. `slashes`: whether `%2F` separates.
+/// of slash into one, cut parameters, resolve dot segments, drop empty ones. `slashes`: whether `%2F` separates. A `/`
+/// at the end counts, as it does in rules: `/a/` is not `/a`.
 fn seen(path: &[u8], slashes: bool) -> Vec<String> {
     let mut text: Vec<u8> = path.split(|b| *b == b'?').next().unwrap_or_default().to_vec();
     if !slashes {
@@ -61,6 +62,9 @@ fn seen(path: &[u8], slashes: bool) -> Vec<String> {
             }
             other => segments.push(other.to_owned()),
         }
+    }
+    if text.ends_with('/') {
+        segments.push(String::new());
     }
     segments
 }

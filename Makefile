@@ -31,6 +31,7 @@ found_glewlwyd := tests/identity/debian.sh --check glewlwyd
 found_simplesamlphp := tests/identity/debian.sh --check simplesamlphp
 from_cargo := https://rustup.rs
 from_cc := Debian: apt-get install build-essential
+from_c++ := Debian: apt-get install build-essential
 from_curl := Debian: apt-get install curl
 from_node := Node.js 20 or later, https://nodejs.org
 from_npm := it comes with Node.js
@@ -101,8 +102,28 @@ bench: build envoy ## measure it beside its competitors, into docs/bench/ (Linux
 		SCOPEGATE_BENCH_FILTER="$(abspath $(BENCH_FILTER))" \
 		cargo run --profile bench --locked --target-dir target --package scopegate-bench -- $(BENCH)
 
+# libFuzzer comes with a crate and needs c++ only; the flags are those of cargo-fuzz, which is not needed. What is
+# found stays in target/fuzz/corpus, so the next run goes on from there; `FUZZ_SECONDS=0` tries what is known.
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= $(sort $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs))))
+FUZZ_FLAGS := --cfg fuzzing -Cpasses=sancov-module $(addprefix -Cllvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table trace-compares)
+FUZZ_LIMITS = $(if $(filter 0,$(FUZZ_SECONDS)),-runs=0,-max_total_time=$(FUZZ_SECONDS)) -max_len=4096 -timeout=10 -rss_limit_mb=1024
+HOST = $(shell rustc --print host-tuple)
+
+.PHONY: fuzz
+fuzz: ## fuzz every target for FUZZ_SECONDS=60 each; FUZZ_TARGETS=jwt for one
+	$(call need,cargo c++)
+	RUSTFLAGS="$(FUZZ_FLAGS)" cargo build --locked --profile fuzz --package scopegate-fuzz --bins --target $(HOST) --target-dir target/fuzz
+	@for target in $(FUZZ_TARGETS); do echo "fuzzing $$target"; mkdir -p target/fuzz/corpus/$$target; \
+	  log=target/fuzz/$$target.log; \
+	  target/fuzz/$(HOST)/fuzz/$$target target/fuzz/corpus/$$target tests/fuzz/corpus/$$target -dict=tests/fuzz/dictionaries/$$target.dict \
+	    $(FUZZ_LIMITS) -artifact_prefix=target/fuzz/$$target- -print_final_stats=1 >$$log 2>&1 || { tail -n 60 $$log; exit 1; }; \
+	  grep -E '^#.*DONE|^stat::(number_of_executed_units|average_exec_per_sec)' $$log; \
+	done
+
 .PHONY: lint
 lint: ## rustfmt, clippy (native and wasm32) and rustdoc, warnings denied
+	$(call need,cargo c++)
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --exclude scopegate-filter --exclude scopegate-bench-filter \
 		--exclude scopegate-vectors-filter --all-targets --features cli,vectors -- -D warnings

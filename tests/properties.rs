@@ -9,6 +9,9 @@
     reason = "a test stops by panicking"
 )]
 
+#[path = "properties/jwt.rs"]
+mod jwt;
+
 use proptest::prelude::*;
 use scopegate::{CalloutAnswer, Config, Gate, RawHead, Step, UnixTime};
 

@@ -1,0 +1,50 @@
+//! Configurations: refused with reasons, or put to work, and then nobody passes who is not known.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use scopegate::{CalloutAnswer, Config, Gate, RawHead};
+use scopegate_fuzz::{End, NOW, answer, jwks, request, run};
+
+fuzz_target!(|data: &[u8]| {
+    let config = match Config::parse(data, &|name| (!name.is_empty()).then(|| "secret".to_owned())) {
+        Ok(config) => config,
+        Err(problems) => {
+            assert!(problems.iter().count() > 0, "refused without a reason");
+            assert!(
+                problems.iter().all(|problem| !problem.problem.is_empty() && !problem.hint.is_empty()),
+                "{problems:?}"
+            );
+            return;
+        }
+    };
+    let gate = Gate::new(config, [0; 32]);
+    for (server, _) in gate.key_servers().collect::<Vec<_>>() {
+        let _ = gate.keys_are_due(server, NOW);
+        let mut fetch = gate.fetch_keys(server, NOW);
+        while let Some(asked) = fetch {
+            let _ = asked.request();
+            fetch = asked.resume(answer(jwks().as_bytes()), NOW, NOW).next;
+        }
+    }
+    let headers = [
+        (":method".to_owned(), b"OPTIONS".to_vec()),
+        (":authority".to_owned(), b"api.example.com:8443".to_vec()),
+        (":path".to_owned(), b"/a/b?access_token=x".to_vec()),
+        ("origin".to_owned(), b"https://x".to_vec()),
+        ("access-control-request-method".to_owned(), b"GET".to_vec()),
+        ("cookie".to_owned(), b"a=b; c=d".to_vec()),
+    ];
+    let head = RawHead { headers: &headers, route: Some(b"r"), has_body: false };
+    let _ = (gate.cleaning(head), run(&gate, head, None, CalloutAnswer::NoAnswer));
+    for path in [&b"/"[..], b"/a", b"/a/b/"] {
+        for headers in [&[][..], &[("authorization", &b"Bearer abc"[..])], &[("authorization", b"Bearer e30.e30.e30")]]
+        {
+            for body in [&b""[..], br#"{"active":false}"#] {
+                let answer = CalloutAnswer::Response { status: 403, content_type: None, body };
+                if let End::Forward { public } = request(&gate, path, headers, None, answer).end {
+                    assert!(public, "somebody passes whom nobody knows");
+                }
+            }
+        }
+    }
+});

@@ -1,0 +1,139 @@
+//! What the fuzz targets share: a request through the public API of the core, and tokens with good signatures.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a fuzz target stops by panicking")]
+
+use std::sync::LazyLock;
+
+use scopegate::{CalloutAnswer, Config, Gate, HostVerdict, Insert, KeysAnswered, RawHead, Reply, Step, UnixTime};
+use serde_json::Value;
+
+/// The time of everything.
+pub const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
+
+/// How a request ended.
+#[derive(Debug)]
+pub struct Run {
+    pub end: End,
+    /// What was learned on the way.
+    pub inserts: Vec<Insert>,
+    /// The forms that the authorization server was sent.
+    pub asked: Vec<String>,
+}
+
+/// How a request ended.
+#[derive(Debug)]
+pub enum End {
+    /// It passes; whether by a public rule.
+    Forward {
+        public: bool,
+    },
+    Respond(Reply),
+}
+
+impl Run {
+    /// Whether it passes by a rule that demands a token.
+    pub fn is_authorized(&self) -> bool {
+        matches!(self.end, End::Forward { public: false })
+    }
+}
+
+/// The gate of a configuration that is good.
+pub fn gate(configuration: &str) -> Gate {
+    let config = Config::parse(configuration.as_bytes(), &|_| Some("secret".to_owned()));
+    Gate::new(config.unwrap_or_else(|problems| panic!("{problems:?}")), [0; 32])
+}
+
+/// A request for a path with these headers. Shared data has `bucket` in every place; the authorization server
+/// answers everything with `answer`.
+pub fn request(
+    gate: &Gate,
+    path: &[u8],
+    headers: &[(&str, &[u8])],
+    bucket: Option<&[u8]>,
+    answer: CalloutAnswer<'_>,
+) -> Run {
+    let mut head = vec![
+        (":method".to_owned(), b"GET".to_vec()),
+        (":authority".to_owned(), b"api.example.test".to_vec()),
+        (":path".to_owned(), path.to_vec()),
+    ];
+    head.extend(headers.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())));
+    run(gate, RawHead { headers: &head, route: None, has_body: false }, bucket, answer)
+}
+
+/// Takes every step of a request. Signatures are verified by the core.
+pub fn run(gate: &Gate, head: RawHead<'_>, bucket: Option<&[u8]>, answer: CalloutAnswer<'_>) -> Run {
+    let (mut step, mut inserts, mut asked) = (gate.begin(head, NOW), Vec::new(), Vec::new());
+    // Longer than any request takes: several keys, our own token, several servers.
+    for _ in 0..1_000 {
+        step = match step {
+            Step::Forward(forward) => {
+                let end = End::Forward { public: forward.permit.is_public() };
+                return Run { end, inserts, asked };
+            }
+            Step::Respond(reply) => {
+                assert!(reply.status >= 400, "{reply:?}");
+                return Run { end: End::Respond(reply), inserts, asked };
+            }
+            Step::Lookup(lookup) => lookup.resume(gate, bucket, NOW),
+            Step::Verify(verification) => {
+                let _ = verification.host_arguments();
+                let verified = verification.resume(gate, HostVerdict::Unable, NOW);
+                inserts.extend(verified.insert);
+                verified.step
+            }
+            Step::Call(call) => {
+                asked.push(call.request(gate, NOW).body);
+                let answered = call.resume(gate, answer, NOW, NOW);
+                inserts.extend(answered.insert);
+                answered.step
+            }
+        };
+    }
+    panic!("it never ends");
+}
+
+/// A public key and a good token by it.
+#[derive(Debug)]
+pub struct Signed {
+    pub jwk: Value,
+    pub token: String,
+}
+
+/// One of every algorithm, as `examples/sign.rs` has made them.
+pub static SIGNED: LazyLock<Vec<Signed>> = LazyLock::new(|| {
+    let pairs: Vec<Value> = serde_json::from_str(include_str!("signed.json")).expect("JSON");
+    let signed =
+        pairs.iter().map(|pair| Signed { jwk: pair["jwk"].clone(), token: pair["token"].as_str().unwrap().to_owned() });
+    signed.collect()
+});
+
+/// The keys of all of them.
+pub fn jwks() -> String {
+    serde_json::json!({ "keys": SIGNED.iter().map(|signed| &signed.jwk).collect::<Vec<_>>() }).to_string()
+}
+
+/// The gate of an authorization server with JWTs of every algorithm; it has no keys yet.
+pub fn jwt_gate() -> Gate {
+    gate(
+        r#"{
+  "authorization_servers": [ { "name": "main", "cluster": "as", "issuer": "https://as", "audience": ["api"], "jwt": {
+      "jwks_path": "/jwks", "algorithms": ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"] } } ],
+  "rules": [ { "name": "Everything", "match": [ { "path_prefix": "/" } ], "require": { "authenticated": true } } ]
+}"#,
+    )
+}
+
+/// Has the keys of the first server fetched, with this answer.
+pub fn fetch_keys(gate: &Gate, answer: CalloutAnswer<'_>) -> KeysAnswered {
+    gate.fetch_keys(0, NOW).expect("keys are asked for").resume(answer, NOW, NOW)
+}
+
+/// An answer of an authorization server with this body.
+pub fn answer(body: &[u8]) -> CalloutAnswer<'_> {
+    CalloutAnswer::Response { status: 200, content_type: None, body }
+}
+
+/// A header with a bearer token.
+pub fn bearer(token: &str) -> Vec<u8> {
+    format!("Bearer {token}").into_bytes()
+}

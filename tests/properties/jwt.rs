@@ -1,0 +1,299 @@
+//! Signed tokens: whichever byte is changed in one, it is refused. They are signed by an implementation that is not
+//! ours, and what passes here would pass there.
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jwt_simple::prelude::*;
+use proptest::prelude::*;
+use rsa::BigUint;
+use scopegate::{CalloutAnswer, Config, Gate, HostVerdict, RawHead, Step, UnixTime};
+use serde_json::{Value, json};
+
+const NOW: u64 = 1_800_000_000;
+const LEEWAY: u64 = 30;
+
+const CONFIGURATION: &str = r#"{
+  "authorization_servers": [ { "name": "main", "cluster": "as", "issuer": "https://as", "audience": ["api"],
+      "jwt": { "jwks_path": "/jwks", "algorithms": ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"] } } ],
+  "rules": [ { "name": "Everything", "match": [ { "path_prefix": "/" } ], "require": { "authenticated": true } } ]
+}"#;
+
+/// A key pair of somebody who signs and verifies by other code than ours.
+struct Signer {
+    jwk: Value,
+    sign: Box<Sign>,
+    verify: Box<Verify>,
+}
+
+type Sign = dyn Fn(JWTClaims<Value>, &str) -> String + Send + Sync;
+type Verify = dyn Fn(&str, VerificationOptions) -> bool + Send + Sync;
+
+macro_rules! signer {
+    ($key:expr, $name:literal) => {{
+        let key = $key.with_key_id($name);
+        let public = key.public_key();
+        Signer {
+            jwk: serde_json::from_str(&public.to_jwk()).unwrap(),
+            sign: Box::new(move |claims, kind| {
+                let header = HeaderOptions { signature_type: Some(kind.to_owned()), ..HeaderOptions::default() };
+                key.sign_with_options(claims, &header).unwrap()
+            }),
+            verify: Box::new(move |token, options| public.verify_token::<Value>(token, Some(options)).is_ok()),
+        }
+    }};
+}
+
+/// One of every algorithm.
+static SIGNERS: LazyLock<Vec<Signer>> = LazyLock::new(|| {
+    // Whose algorithm is whose, the keys say.
+    let rsa = RSAKeyPair::generate(2048).unwrap().to_der().unwrap();
+    vec![
+        signer!(RS256KeyPair::from_der(&rsa).unwrap(), "RS256"),
+        signer!(RS384KeyPair::from_der(&rsa).unwrap(), "RS384"),
+        signer!(RS512KeyPair::from_der(&rsa).unwrap(), "RS512"),
+        signer!(PS256KeyPair::from_der(&rsa).unwrap(), "PS256"),
+        signer!(PS384KeyPair::from_der(&rsa).unwrap(), "PS384"),
+        signer!(PS512KeyPair::from_der(&rsa).unwrap(), "PS512"),
+        signer!(ES256KeyPair::generate(), "ES256"),
+        signer!(ES384KeyPair::generate(), "ES384"),
+        signer!(Ed25519KeyPair::generate(), "EdDSA"),
+    ]
+});
+
+/// A good token of every algorithm, no two with the same claims.
+static TOKENS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let signed = SIGNERS.iter().enumerate().map(|(index, signer)| {
+        let mut claims = claims(json!({ "client_id": format!("client-{index}") }));
+        (claims.issuer, claims.expires_at) = (Some("https://as".to_owned()), Some(Duration::from_secs(NOW + 60)));
+        claims.audiences = Some(Audiences::AsString("api".to_owned()));
+        (signer.sign)(claims, "at+jwt")
+    });
+    signed.collect()
+});
+
+fn claims(custom: Value) -> JWTClaims<Value> {
+    JWTClaims {
+        issued_at: None,
+        expires_at: None,
+        invalid_before: None,
+        issuer: None,
+        subject: None,
+        audiences: None,
+        jwt_id: None,
+        nonce: None,
+        custom,
+    }
+}
+
+/// A gate that has the keys of all of them.
+fn gate() -> Gate {
+    let gate = Gate::new(Config::parse(CONFIGURATION.as_bytes(), &|_| None).unwrap(), [0; 32]);
+    let jwks = json!({ "keys": SIGNERS.iter().map(|signer| &signer.jwk).collect::<Vec<_>>() }).to_string();
+    let now = UnixTime::from_secs(NOW);
+    let answer = CalloutAnswer::Response { status: 200, content_type: None, body: jwks.as_bytes() };
+    assert_eq!(gate.fetch_keys(0, now).unwrap().resume(answer, now, now).trouble, None);
+    gate
+}
+
+/// How a request with this token ends: 200 if it passes. The module verifies, since no host does.
+fn status(gate: &Gate, token: &[u8]) -> u16 {
+    let now = UnixTime::from_secs(NOW);
+    let headers = [
+        (":method".to_owned(), b"GET".to_vec()),
+        (":authority".to_owned(), b"api.example.test".to_vec()),
+        (":path".to_owned(), b"/".to_vec()),
+        ("authorization".to_owned(), [b"Bearer ", token].concat()),
+    ];
+    let mut step = gate.begin(RawHead { headers: &headers, route: None, has_body: false }, now);
+    loop {
+        step = match step {
+            Step::Forward(_) => return 200,
+            Step::Respond(reply) => return reply.status,
+            Step::Lookup(lookup) => lookup.resume(gate, None, now),
+            Step::Verify(verification) => verification.resume(gate, HostVerdict::Unable, now).step,
+            // It asks for the keys again on account of a token that none of them has signed. There are no others.
+            Step::Call(call) => call.resume(gate, CalloutAnswer::NoAnswer, now, now).step,
+        };
+    }
+}
+
+/// What is to become of bytes that are no good token: 400 if they are no token at all (RFC 6750 §2.1), else 401.
+fn refusal(bytes: &[u8]) -> u16 {
+    let body = bytes.trim_ascii();
+    let body = &body[..body.iter().rposition(|b| *b != b'=').map_or(0, |last| last + 1)];
+    let is_token = !body.is_empty() && body.iter().all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(b));
+    if is_token { 401 } else { 400 }
+}
+
+#[track_caller]
+fn assert_refused(gate: &Gate, what: &str, bytes: &[u8]) {
+    assert!(!TOKENS.iter().any(|token| token.as_bytes() == bytes), "{what} is a good token");
+    assert_eq!(status(gate, bytes), refusal(bytes), "{what}: {}", String::from_utf8_lossy(bytes));
+}
+
+#[test]
+fn a_good_token_of_every_algorithm_passes() {
+    let gate = gate();
+    for token in TOKENS.iter() {
+        assert_eq!(status(&gate, token.as_bytes()), 200, "{token}");
+    }
+}
+
+#[test]
+fn a_token_changed_at_any_place_is_refused() {
+    let gate = gate();
+    for token in TOKENS.iter().map(String::as_bytes) {
+        for index in 0..token.len() {
+            let with = |bytes: &[u8]| [&token[..index], bytes, &token[index + 1..]].concat();
+            // Of the last character of a signature the low bits are nobody's: only one spelling may count.
+            let neighbour = if token[index] == b'A' { b'B' } else { b'A' };
+            for byte in [token[index] ^ 1, neighbour, b'.', b'='] {
+                if byte != token[index] {
+                    assert_refused(&gate, &format!("byte {index} is {byte:#x}"), &with(&[byte]));
+                }
+            }
+            assert_refused(&gate, &format!("byte {index} is gone"), &with(b""));
+            assert_refused(&gate, &format!("byte {index} is there twice"), &with(&[token[index]; 2]));
+            assert_refused(&gate, &format!("it ends before byte {index}"), &token[..index]);
+        }
+    }
+}
+
+#[test]
+fn parts_of_several_good_tokens_make_no_good_token() {
+    let gate = gate();
+    let parts: Vec<Vec<&str>> = TOKENS.iter().map(|token| token.split('.').collect()).collect();
+    for (i, header) in parts.iter().map(|parts| parts[0]).enumerate() {
+        for (j, payload) in parts.iter().map(|parts| parts[1]).enumerate() {
+            for (k, signature) in parts.iter().map(|parts| parts[2]).enumerate() {
+                if (i, j) != (j, k) {
+                    let token = format!("{header}.{payload}.{signature}");
+                    assert_refused(&gate, &format!("header {i}, payload {j}, signature {k}"), token.as_bytes());
+                }
+            }
+        }
+    }
+}
+
+/// The same number or point, written otherwise. One spelling is nobody's to refuse: of an ECDSA signature `(r, s)`
+/// the other root `(r, n - s)` is as good (RFC 7518 §3.4), so a token never stands for its digest.
+#[test]
+fn a_signature_in_another_spelling_is_refused() {
+    let gate = gate();
+    let modulus =
+        BigUint::from_bytes_be(&BASE64_URL_SAFE_NO_PAD.decode(SIGNERS[0].jwk["n"].as_str().unwrap()).unwrap());
+    // RFC 8032 §5.1: the order of the group, little-endian in a signature.
+    let order = (BigUint::from(1_u8) << 252) + "27742317777372353535851937790883648493".parse::<BigUint>().unwrap();
+    for (index, token) in TOKENS.iter().enumerate() {
+        let (text, signature) = token.rsplit_once('.').unwrap();
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap();
+        let (first, second) = bytes.split_at(bytes.len() / 2);
+        let mut spellings = vec![
+            Vec::new(),
+            [&[0], &bytes[..]].concat(),
+            [&bytes[..], &[0]].concat(),
+            [&[0], first, &[0], second].concat(),
+            [second, first].concat(),
+            bytes.repeat(2),
+            vec![0; bytes.len()],
+            vec![0xff; bytes.len()],
+        ];
+        match index {
+            // The same remainder, of as many bytes if there is room.
+            0..6 => spellings.push((BigUint::from_bytes_be(&bytes) + &modulus).to_bytes_be()),
+            6 => spellings.push(p256::ecdsa::Signature::from_slice(&bytes).unwrap().to_der().as_bytes().to_vec()),
+            7 => spellings.push(p384::ecdsa::Signature::from_slice(&bytes).unwrap().to_der().as_bytes().to_vec()),
+            _ => {
+                let mut scalar = (BigUint::from_bytes_le(second) + &order).to_bytes_le();
+                scalar.resize(32, 0);
+                spellings.push([first, &scalar].concat());
+            }
+        }
+        for spelling in spellings {
+            let token = format!("{text}.{}", BASE64_URL_SAFE_NO_PAD.encode(spelling));
+            assert_refused(&gate, "another spelling", token.as_bytes());
+        }
+        for spelling in [format!("{signature}="), format!("{signature}=="), signature.replace(['-', '_'], "+")] {
+            if spelling != signature {
+                assert_refused(&gate, "another base64", format!("{text}.{spelling}").as_bytes());
+            }
+        }
+    }
+}
+
+/// Claims near the edge between good and bad.
+fn any_claims() -> impl Strategy<Value = JWTClaims<Value>> {
+    let time = || prop_oneof![4 => Just(None), 4 => (NOW - 120..NOW + 120).prop_map(Some), 1 => any::<u32>().prop_map(|t| Some(t.into()))];
+    let exp = prop_oneof![8 => (NOW - 20..NOW + 120).prop_map(Some), 1 => Just(None)];
+    let text = |good: &'static str, bad: &'static str| prop_oneof![8 => Just(good), 1 => Just(bad)];
+    let issuer =
+        prop_oneof![8 => text("https://as", "https://as/").prop_map(|text| Some(text.to_owned())), 1 => Just(None)];
+    let audience = prop_oneof![
+        4 => text("api", "API").prop_map(|text| Some(Audiences::AsString(text.to_owned()))),
+        4 => proptest::collection::hash_set(text("api", "other").prop_map(str::to_owned), 0..3).prop_map(|set| Some(Audiences::AsSet(set))),
+        1 => Just(None),
+    ];
+    (exp, time(), time(), issuer, audience).prop_map(|(exp, iat, nbf, issuer, audiences)| {
+        let at = |time: Option<u64>| time.map(Duration::from_secs);
+        let (expires_at, issued_at, invalid_before) = (at(exp), at(iat), at(nbf));
+        JWTClaims { expires_at, issued_at, invalid_before, issuer, audiences, ..claims(json!({})) }
+    })
+}
+
+#[test]
+fn what_passes_would_pass_another_verifier() {
+    let (gate, passed) = (gate(), AtomicUsize::new(0));
+    let lenient = VerificationOptions {
+        allowed_issuers: Some(HashSet::from_strings(&["https://as"])),
+        allowed_audiences: Some(HashSet::from_strings(&["api"])),
+        required_signature_type: Some("at+jwt".to_owned()),
+        time_tolerance: Some(Duration::from_secs(LEEWAY)),
+        artificial_time: Some(Duration::from_secs(NOW)),
+        ..VerificationOptions::default()
+    };
+    // Of times the leeway is for those that lie ahead: `exp` is exact.
+    let exact = VerificationOptions { time_tolerance: None, accept_future: true, ..lenient.clone() };
+    let kinds = prop_oneof![8 => Just("at+jwt"), 1 => Just("JWT"), 1 => Just("")];
+    // RSA takes longer, and its claims are read by the same code.
+    let inputs = (6..SIGNERS.len(), any_claims(), kinds);
+    proptest::test_runner::TestRunner::new(ProptestConfig {
+        cases: 2_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })
+    .run(&inputs, |(index, claims, kind)| {
+        let token = (SIGNERS[index].sign)(claims, kind);
+        if status(&gate, token.as_bytes()) == 200 {
+            passed.fetch_add(1, Ordering::Relaxed);
+            for options in [&lenient, &exact] {
+                prop_assert!((SIGNERS[index].verify)(&token, options.clone()), "{}", token);
+            }
+        }
+        Ok(())
+    })
+    .unwrap();
+    assert!(passed.into_inner() > 100, "hardly any of the tokens is good: nothing has been compared");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 5_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_token_with_any_byte_in_any_place_is_refused(
+        token in any::<prop::sample::Index>(), place in any::<prop::sample::Index>(), byte: u8, inserted: bool
+    ) {
+        thread_local!(static GATE: Gate = gate());
+        let token = token.get(&TOKENS).as_bytes();
+        let place = place.index(token.len());
+        let rest = if inserted { &token[place..] } else { &token[place + 1..] };
+        let changed = [&token[..place], &[byte], rest].concat();
+        // Whitespace before a token is none of it.
+        prop_assume!(changed.trim_ascii() != token);
+        let found = GATE.with(|gate| status(gate, &changed));
+        prop_assert_eq!(found, refusal(&changed), "{}", String::from_utf8_lossy(&changed));
+    }
+}

@@ -5,8 +5,8 @@
 //! number of their queue there, and are woken when the answer is in shared data. A lease is short and renewed while
 //! the answer is awaited, so a worker that is lost holds the others up for as long as that, and no longer.
 //!
-//! There is a fixed number of leases, chosen by the digest: the host never frees a key. Tokens that meet in one are
-//! not coordinated, which costs a callout at most.
+//! There is a fixed number of slots, chosen by the digest, since the host never frees a key; each holds a number of
+//! leases. Tokens that find their slot full are not coordinated, which costs a callout at most.
 
 use std::time::Duration;
 
@@ -94,63 +94,93 @@ impl Lease {
 
     /// Claims the lease for the worker of this queue, given what stands under the key.
     pub fn claim(&self, found: Option<&[u8]>, queue: u32, now: UnixTime) -> Claim {
-        let held = found.and_then(Held::read).filter(|held| held.lasts(now));
-        match held {
-            None => Claim::Mine(self.held(now, Vec::new()).write()),
-            Some(held) if held.digest != self.digest || held.queues.len() >= MAX_QUEUES => Claim::Free,
-            Some(mut held) => {
-                if !held.queues.contains(&queue) {
-                    held.queues.push(queue);
-                }
-                Claim::Elsewhere(held.write(), held.until)
+        let mut slot = Slot::read(found, now);
+        if let Some(held) = slot.0.iter_mut().find(|held| held.digest == self.digest) {
+            if held.queues.len() >= MAX_QUEUES {
+                return Claim::Free;
             }
+            if !held.queues.contains(&queue) {
+                held.queues.push(queue);
+            }
+            let until = held.until;
+            return Claim::Elsewhere(slot.write(), until);
         }
+        if slot.0.len() >= MAX_LEASES {
+            return Claim::Free;
+        }
+        slot.0.push(Held { digest: self.digest, until: now.saturating_add(Self::DURATION), queues: Vec::new() });
+        Claim::Mine(slot.write())
     }
 
-    /// What to write to keep it; `None` if it is no longer ours to keep.
+    /// How long it is held as things are; `None` if it is not.
+    pub fn held_until(&self, found: Option<&[u8]>, now: UnixTime) -> Option<UnixTime> {
+        Slot::read(found, now).0.iter().find(|held| held.digest == self.digest).map(|held| held.until)
+    }
+
+    /// What to write to keep it; `None` if it is not there to be kept.
     pub fn renew(&self, found: Option<&[u8]>, now: UnixTime) -> Option<Vec<u8>> {
-        let held = found.and_then(Held::read).filter(|held| held.digest == self.digest)?;
-        Some(self.held(now, held.queues).write())
+        let mut slot = Slot::read(found, now);
+        let held = slot.0.iter_mut().find(|held| held.digest == self.digest)?;
+        held.until = now.saturating_add(Self::DURATION);
+        Some(slot.write())
     }
 
-    /// Who is to be woken when it is over; then nothing is to stand under the key. `None` if it is no longer ours.
-    pub fn release(&self, found: Option<&[u8]>) -> Option<Vec<u32>> {
-        found.and_then(Held::read).filter(|held| held.digest == self.digest).map(|held| held.queues)
-    }
-
-    fn held(&self, now: UnixTime, queues: Vec<u32>) -> Held {
-        Held { digest: self.digest, until: now.saturating_add(Self::DURATION), queues }
+    /// Who is to be woken when it is over, and what to write then; `None` if it is not there to be given back.
+    pub fn release(&self, found: Option<&[u8]>, now: UnixTime) -> Option<(Vec<u32>, Vec<u8>)> {
+        let mut slot = Slot::read(found, now);
+        let index = slot.0.iter().position(|held| held.digest == self.digest)?;
+        let held = slot.0.remove(index);
+        Some((held.queues, slot.write()))
     }
 }
 
-fn key_of(slot: u16) -> String {
-    format!("scopegate.lease.{slot}")
-}
+/// What stands under one key: the leases that last.
+struct Slot(Vec<Held>);
 
-/// A lease as it stands in shared data: digest, time in milliseconds, queues.
+/// One lease: digest, time in milliseconds, number of queues, queues.
 struct Held {
     digest: [u8; TokenDigest::BYTES],
     until: UnixTime,
     queues: Vec<u32>,
 }
 
-impl Held {
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let (digest, rest) = bytes.split_first_chunk()?;
-        let (until, queues) = rest.split_first_chunk()?;
-        let (queues, []) = queues.as_chunks() else { return None };
-        (queues.len() <= MAX_QUEUES).then(|| Self {
-            digest: *digest,
-            until: UnixTime::from_millis(u64::from_le_bytes(*until)),
-            queues: queues.iter().map(|queue| u32::from_le_bytes(*queue)).collect(),
-        })
+impl Slot {
+    /// Whoever else writes into shared data could have written anything: what cannot be read is not there.
+    fn read(found: Option<&[u8]>, now: UnixTime) -> Self {
+        let mut rest = found.unwrap_or_default();
+        let mut leases = Vec::new();
+        while let Some((held, left)) = Held::read(rest)
+            && leases.len() < MAX_LEASES
+        {
+            rest = left;
+            if held.lasts(now) {
+                leases.push(held);
+            }
+        }
+        Self(leases)
     }
 
     fn write(&self) -> Vec<u8> {
-        let mut bytes = self.digest.to_vec();
-        bytes.extend_from_slice(&self.until.as_millis().to_le_bytes());
-        self.queues.iter().for_each(|queue| bytes.extend_from_slice(&queue.to_le_bytes()));
+        let mut bytes = Vec::new();
+        for held in &self.0 {
+            bytes.extend_from_slice(&held.digest);
+            bytes.extend_from_slice(&held.until.as_millis().to_le_bytes());
+            bytes.push(u8::try_from(held.queues.len()).unwrap_or(u8::MAX));
+            held.queues.iter().for_each(|queue| bytes.extend_from_slice(&queue.to_le_bytes()));
+        }
         bytes
+    }
+}
+
+impl Held {
+    fn read(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let (digest, rest) = bytes.split_first_chunk()?;
+        let (until, rest) = rest.split_first_chunk()?;
+        let (count, rest) = rest.split_first()?;
+        let (queues, rest) = rest.split_at_checked(usize::from(*count).saturating_mul(4))?;
+        let queues = queues.as_chunks().0.iter().map(|queue| u32::from_le_bytes(*queue)).collect();
+        let until = UnixTime::from_millis(u64::from_le_bytes(*until));
+        Some((Self { digest: *digest, until, queues }, rest))
     }
 
     /// One that ends later than any may was taken before the clock stepped back.
@@ -159,11 +189,18 @@ impl Held {
     }
 }
 
-/// Leases; with them the keys in shared data.
+fn key_of(slot: u16) -> String {
+    format!("scopegate.lease.{slot}")
+}
+
+/// Keys in shared data.
 const SLOTS: u16 = 1024;
 
+/// Leases in one of them.
+const MAX_LEASES: usize = 16;
+
 /// Workers that one lease can wake.
-const MAX_QUEUES: usize = 256;
+const MAX_QUEUES: usize = 255;
 
 #[cfg(test)]
 mod tests {
@@ -188,8 +225,11 @@ mod tests {
             slot = next;
         }
         slot = lease(1).renew(Some(&slot), later(150)).unwrap();
+        assert_eq!(lease(1).held_until(Some(&slot), later(349)), Some(later(350)));
+        assert_eq!(lease(1).held_until(Some(&slot), later(350)), None);
         assert!(matches!(lease(1).claim(Some(&slot), 10, later(349)), Claim::Elsewhere(..)));
-        assert_eq!(lease(1).release(Some(&slot)), Some(vec![8, 9]));
+        let (queues, left) = lease(1).release(Some(&slot), later(349)).unwrap();
+        assert_eq!((queues, left.is_empty()), (vec![8, 9], true));
         assert!(matches!(lease(1).claim(Some(b""), 8, later(20)), Claim::Mine(_)));
     }
 
@@ -200,25 +240,34 @@ mod tests {
         assert!(matches!(lease(1).claim(Some(&slot), 8, later(200)), Claim::Mine(_)));
         // Taken before the clock stepped back.
         assert!(matches!(lease(1).claim(Some(&slot), 8, UnixTime::from_secs(1)), Claim::Mine(_)));
+        // What has run out can neither be kept nor given back.
+        assert_eq!(lease(1).renew(Some(&slot), later(200)), None);
+        assert_eq!(lease(1).release(Some(&slot), later(200)), None);
     }
 
     #[test]
-    fn a_lease_of_another_token_is_neither_waited_for_nor_touched() {
-        let Claim::Mine(slot) = lease(1).claim(None, 7, NOW) else { panic!("free") };
-        assert_eq!(lease(2).claim(Some(&slot), 8, NOW), Claim::Free);
-        assert_eq!(lease(2).renew(Some(&slot), NOW), None);
-        assert_eq!(lease(2).release(Some(&slot)), None);
+    fn leases_that_share_a_slot_keep_out_of_each_others_way_and_have_a_bound() {
+        let mut slot = Vec::new();
+        for byte in 0..16 {
+            let Claim::Mine(next) = lease(byte).claim(Some(&slot), 7, NOW) else { panic!("free") };
+            slot = next;
+        }
+        let Claim::Elsewhere(with, _) = lease(3).claim(Some(&slot), 8, NOW) else { panic!("taken") };
+        assert_eq!(lease(16).claim(Some(&with), 8, NOW), Claim::Free);
+        let (queues, left) = lease(3).release(Some(&with), NOW).unwrap();
+        assert_eq!((queues, lease(3).release(Some(&left), NOW)), (vec![8], None));
+        assert!(matches!(lease(16).claim(Some(&left), 8, NOW), Claim::Mine(_)));
+        assert!(matches!(lease(4).claim(Some(&left), 8, NOW), Claim::Elsewhere(..)));
+        assert_eq!(lease(17).renew(Some(&left), NOW), None);
     }
 
     #[test]
     fn what_is_no_lease_is_none() {
-        for bytes in [&b""[..], b"x", &[1; 39], &[1; 41], &[1; 43], &[0xff; 40]] {
+        for bytes in [&b""[..], b"x", &[1; 39], &[1; 40], &[0xff; 45]] {
             assert!(matches!(lease(1).claim(Some(bytes), 7, NOW), Claim::Mine(_)), "{bytes:?}");
         }
-        let many = [&[1_u8; 32][..], &later(100).as_millis().to_le_bytes(), &[0; 4 * MAX_QUEUES]].concat();
+        let many = [&[1_u8; 32][..], &later(100).as_millis().to_le_bytes(), &[255], &[0; 4 * 255]].concat();
         assert_eq!(lease(1).claim(Some(&many), 7, NOW), Claim::Free);
-        let more = [&many[..], &[0; 4]].concat();
-        assert!(matches!(lease(1).claim(Some(&more), 7, NOW), Claim::Mine(_)));
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl Keys {
     pub(crate) fn are_due(&self, source: &KeySource, now: UnixTime) -> bool {
         // Of a time that is still to come: the clock has stepped back, and their age is unknown.
         let is_old = |held: &Held| held.fetched_at > now || now.saturating_since(held.fetched_at) >= source.refresh;
-        self.held.as_ref().is_none_or(is_old) && self.may_ask(source, now, RETRY_INTERVAL)
+        self.held.as_ref().is_none_or(is_old) && (!self.are_coming() || self.may_ask(source, now, RETRY_INTERVAL))
     }
 
     /// Notes that they are being asked for.
@@ -136,6 +136,18 @@ mod tests {
         );
         assert!(!keys.claims_fetch_for_unknown(&source, after(31)));
         assert!(keys.usable(&source, after(3599)).is_some() && keys.usable(&source, after(3600)).is_none());
+    }
+
+    #[test]
+    fn keys_that_came_are_refreshed_as_often_as_is_said_whatever_a_fetch_may_take() {
+        let source = KeySource { refresh: Duration::from_secs(1), timeout: Duration::from_secs(5), ..source() };
+        let mut keys = Keys::default();
+        keys.ask(START);
+        assert!(!keys.are_due(&source, after(4)) && keys.are_due(&source, after(5)));
+        keys.keep(set(), START, START);
+        assert!(keys.are_due(&source, after(1)));
+        keys.ask(after(1));
+        assert!(!keys.are_due(&source, after(5)) && keys.are_due(&source, after(6)));
     }
 
     #[test]

@@ -247,17 +247,23 @@ pub(crate) fn claim_lease(lease: Lease, queue: u32, now: UnixTime) -> Claim {
     if written { claim } else { Claim::Free }
 }
 
+/// How long a lease is held, if it is.
+pub(crate) fn lease_held_until(lease: Lease, now: UnixTime) -> Option<UnixTime> {
+    lease.held_until(shared_data(&lease.key()).as_deref(), now)
+}
+
 /// Keeps a lease for some more time.
 pub(crate) fn renew_lease(lease: Lease, now: UnixTime) {
     change(&lease.key(), |found| lease.renew(found, now));
 }
 
 /// Gives a lease back, and wakes the workers that wait for it.
-pub(crate) fn release_lease(lease: Lease, answered: bool) {
+pub(crate) fn release_lease(lease: Lease, answered: bool, now: UnixTime) {
     let mut queues = Vec::new();
     let released = change(&lease.key(), |found| {
-        queues = lease.release(found)?;
-        Some(Vec::new())
+        let (woken, left) = lease.release(found, now)?;
+        queues = woken;
+        Some(left)
     });
     if released {
         queues.iter().for_each(|queue| send_message(*queue, &lease.message(answered)));

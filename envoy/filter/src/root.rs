@@ -139,7 +139,7 @@ impl Root {
             keep(&server, &call.resume(&gate, answer, since, now));
         }
         if let Some(lease) = key.flight.lease().filter(|_| leased) {
-            host::release_lease(lease, answered.unwrap_or_default());
+            host::release_lease(lease, answered.unwrap_or_default(), now);
         }
     }
 
@@ -183,7 +183,10 @@ impl Root {
             key.flight.lease().into_iter().for_each(|lease| host::renew_lease(lease, now));
         }
         for key in flights.those(|_, state| matches!(state, State::Elsewhere { until } if until <= now)) {
-            self.look_again(&key);
+            match key.flight.lease().and_then(|lease| host::lease_held_until(lease, now)) {
+                Some(until) => flights.set_state(&key, State::Elsewhere { until }),
+                None => self.look_again(&key),
+            }
         }
     }
 

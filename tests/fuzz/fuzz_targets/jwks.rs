@@ -76,6 +76,7 @@ fn offers(set: &[u8], signed: &Signed) -> bool {
                 && is_or_lacks(key, "kid", name)
                 && is_or_lacks(key, "alg", name)
                 && (is_or_lacks(key, "use", "sig") || !key["use"].is_string())
+                && key["key_ops"].as_array().is_none_or(|operations| operations.iter().any(|name| name == "verify"))
         })
 }
 

@@ -70,9 +70,9 @@ struct Arguments {
     /// Only this algorithm in the section `jwt`
     #[arg(long)]
     algorithm: Option<String>,
-    /// Where the Markdown and the charts go
-    #[arg(long, default_value = "docs/bench")]
-    output: PathBuf,
+    /// Where the Markdown and the charts go: docs/bench, unless only a part is measured; that is printed only
+    #[arg(long)]
+    output: Option<PathBuf>,
     /// Envoy
     #[arg(long, env = "ENVOY")]
     envoy: PathBuf,
@@ -134,6 +134,7 @@ type Run = fn(&Setting, &Scene, &mut Report) -> Result<()>;
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let command = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
+    let command = if command.is_empty() { command } else { format!(" BENCH=\"{command}\"") };
     let (rounds, seconds) = if arguments.quick { (1, 1) } else { (arguments.rounds, arguments.seconds) };
     let load = Load { connections: arguments.connections, duration: Duration::from_secs(seconds) };
     let setting = Setting {
@@ -169,9 +170,13 @@ fn main() -> Result<()> {
     }
     let text = report.markdown(&head(&setting, &command)?);
     println!("{text}");
-    std::fs::create_dir_all(&arguments.output)?;
-    std::fs::write(arguments.output.join("README.md"), text)?;
-    report.draw(&arguments.output)
+    let is_whole = arguments.only.is_empty() && !arguments.quick && setting.algorithm.is_none();
+    let Some(output) = arguments.output.or_else(|| is_whole.then(|| "docs/bench".into())) else {
+        return Ok(());
+    };
+    std::fs::create_dir_all(&output)?;
+    std::fs::write(output.join("README.md"), text)?;
+    report.draw(&output)
 }
 
 /// Confines this process, and what it starts from now on, to the core of the bench.
@@ -192,7 +197,7 @@ fn head(setting: &Setting, command: &str) -> Result<String> {
         "# Benchmark\n\nWritten by `make bench` on {date}. Only ratios within one run mean anything: another machine, \
          another day, other figures.\n\n\
          - machine: {}\n- versions: Envoy {}, {}, {}; the module has {size} bytes\n\
-         - command: `scopegate-bench {command}`\n\
+         - command: `make bench{command}`\n\
          - every figure is the median of {} rounds of {} s; in each round every contestant has its turn; \
          {} connections\n\
          - Envoy's worker has one core, wrk and the helpers have the other\n",

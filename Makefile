@@ -60,7 +60,8 @@ build: ## build the module: dist/scopegate.wasm
 	@[ -d "$$(rustc --print target-libdir --target $(TARGET))" ] || rustup target add $(TARGET)
 	cargo build --release --locked --target-dir target --target $(TARGET) --package scopegate-filter
 	@mkdir -p dist
-	@cp target/$(TARGET)/release/scopegate_filter.wasm $(MODULE)
+	cargo run --quiet --locked --target-dir target --package scopegate-trim -- \
+		target/$(TARGET)/release/scopegate_filter.wasm $(MODULE)
 	@printf '%s %s bytes\n' $(MODULE) "$$(wc -c < $(MODULE))"
 
 # A filter for the tests alone. By itself: what its features bring must not reach the module.

@@ -52,11 +52,15 @@ const IMPORTS: &[&str] = &[
     "wasi_snapshot_preview1.random_get",
 ];
 
-#[test]
-fn the_module_imports_what_it_always_did() {
+fn module() -> Vec<u8> {
     let path = std::env::var_os("SCOPEGATE_MODULE").map_or_else(|| "dist/scopegate.wasm".into(), PathBuf::from);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-    let module = std::fs::read(&path).unwrap_or_else(|_| panic!("no module at {}: run `make build`", path.display()));
+    std::fs::read(&path).unwrap_or_else(|_| panic!("no module at {}: run `make build`", path.display()))
+}
+
+#[test]
+fn the_module_imports_what_it_always_did() {
+    let module = module();
     let mut imports = BTreeSet::new();
     for payload in Parser::new(0).parse_all(&module) {
         if let Payload::ImportSection(section) = payload.expect("a valid module") {
@@ -84,4 +88,31 @@ fn the_module_has_no_feature_of_the_core() {
     let core: Vec<_> = tree.lines().filter(|line| line.starts_with("scopegate v")).collect();
     let [core] = core.as_slice() else { panic!("the core is there once, not {core:?}") };
     assert!(core.ends_with('|'), "{core}");
+}
+
+/// Each callback that is exported is an entry into the VM, for every request that it concerns.
+#[test]
+fn the_module_exports_no_callback_that_it_has_no_use_for() {
+    let mut exports = BTreeSet::new();
+    for payload in Parser::new(0).parse_all(&module()) {
+        if let Payload::ExportSection(section) = payload.expect("a valid module") {
+            exports.extend(section.into_iter().map(|export| export.expect("a valid export").name.to_owned()));
+        }
+    }
+    let callbacks: Vec<&str> =
+        exports.iter().map(String::as_str).filter(|name| name.starts_with("proxy_on_")).collect();
+    let expected = [
+        "proxy_on_configure",
+        "proxy_on_context_create",
+        "proxy_on_delete",
+        "proxy_on_http_call_response",
+        "proxy_on_memory_allocate",
+        "proxy_on_queue_ready",
+        "proxy_on_request_body",
+        "proxy_on_request_headers",
+        "proxy_on_request_trailers",
+        "proxy_on_tick",
+        "proxy_on_vm_start",
+    ];
+    assert_eq!(callbacks, expected);
 }

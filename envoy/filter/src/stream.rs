@@ -61,9 +61,11 @@ impl HttpContext for Stream {
     }
 }
 
-impl Context for Stream {
-    fn on_done(&mut self) -> bool {
+impl Context for Stream {}
+
+/// Envoy has ended the stream: a callback for that would be one more entry into the VM for every request.
+impl Drop for Stream {
+    fn drop(&mut self) {
         self.shared.flights.leave(self.id);
-        true
     }
 }

@@ -73,7 +73,7 @@ impl LocalCache {
             Some(fresh) => fresh,
             None => self.inactive.find(hash, server, token)?,
         };
-        fresh.counts(now, cache).then(|| fresh.facts.clone())
+        fresh.counts(now, cache).then_some(fresh.facts)
     }
 
     /// Keeps what was learned, in the place of whatever was known.
@@ -96,12 +96,14 @@ impl LocalCache {
 }
 
 impl Generations {
-    fn find(&mut self, hash: u64, server: usize, token: &AccessToken) -> Option<&Fresh> {
-        if self.young.find(hash, |held| held.is(server, token)).is_none() {
-            let (held, _) = self.old.find_entry(hash, |held| held.is(server, token)).ok()?.remove();
-            self.insert(held);
+    fn find(&mut self, hash: u64, server: usize, token: &AccessToken) -> Option<Fresh> {
+        if let Some(held) = self.young.find(hash, |held| held.is(server, token)) {
+            return Some(held.fresh.clone());
         }
-        self.young.find(hash, |held| held.is(server, token)).map(|held| &held.fresh)
+        let (held, _) = self.old.find_entry(hash, |held| held.is(server, token)).ok()?.remove();
+        let fresh = held.fresh.clone();
+        self.insert(held);
+        Some(fresh)
     }
 
     fn forget(&mut self, hash: u64, server: usize, token: &AccessToken) {

@@ -44,6 +44,24 @@ impl Fresh {
         }
     }
 
+    /// When it ends.
+    pub(crate) fn ends_at(&self) -> UnixTime {
+        self.expires_at
+    }
+
+    pub(crate) fn ends_after(&self, time: UnixTime) -> bool {
+        self.expires_at > time
+    }
+
+    /// From when on it is to be renewed if it is in use; `None` if there is nothing to be learned: the token ends with
+    /// it, or needs nobody to be asked.
+    fn renew_at(&self, cache: &CacheConfig) -> Option<UnixTime> {
+        let Introspection::Active(claims) = &self.facts else { return None };
+        let outlives = claims.expires_at.is_none_or(|expires_at| expires_at > self.expires_at);
+        let window = cache.max_ttl.checked_div(RENEWAL_SHARE).unwrap_or_default();
+        (outlives && claims.vouched_by.is_none()).then(|| self.expires_at.saturating_sub(window))
+    }
+
     /// Whether it still counts.
     fn counts(&self, now: UnixTime, cache: &CacheConfig) -> bool {
         is_current(self.expires_at, now, cache)
@@ -54,6 +72,9 @@ impl Fresh {
 fn is_current(expires_at: UnixTime, now: UnixTime, cache: &CacheConfig) -> bool {
     expires_at > now && expires_at <= now.saturating_add(cache.max_ttl.max(cache.inactive_ttl))
 }
+
+/// The last fifth of the life of an entry is the time to renew it.
+const RENEWAL_SHARE: u32 = 5;
 
 /// What the cache knew of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,12 +5,14 @@
 //! known of it from a later one does not count before.
 
 mod call;
+mod renewal;
 mod verification;
 
 use std::cell::OnceCell;
 use std::rc::Rc;
 
 pub use call::{Answered, Call, Publish};
+pub use renewal::Renewal;
 pub use verification::{HostVerdict, Verification, Verified};
 
 use crate::authorize::{Demand, authorize};
@@ -36,6 +38,8 @@ pub(crate) struct Exchange {
     trouble: Option<Trouble>,
     /// Why one of them refused it without being asked.
     refusal: Option<Denial>,
+    /// Whether other facts about the token still count, and are to give way to what is learned now.
+    renews: bool,
 }
 
 #[derive(Debug)]
@@ -59,7 +63,14 @@ impl Exchange {
     pub(crate) fn new(demand: Demand, servers: Vec<Rc<Server>>, token: AccessToken) -> Option<Self> {
         let candidates: Vec<_> =
             servers.into_iter().map(|server| Candidate { server, digest: OnceCell::new() }).collect();
-        (!candidates.is_empty()).then_some(Self { demand, token, candidates, trouble: None, refusal: None })
+        (!candidates.is_empty()).then_some(Self {
+            demand,
+            token,
+            candidates,
+            trouble: None,
+            refusal: None,
+            renews: false,
+        })
     }
 
     pub(crate) fn begin(self, gate: &Gate, now: UnixTime) -> Step {
@@ -72,8 +83,11 @@ impl Exchange {
             return self.end(gate);
         };
         let known = gate.local.borrow_mut().find(server.index, &self.token, now, &gate.cache);
-        if let Some(facts) = known.filter(|facts| server.vouches(facts, now)) {
-            return self.decide_by_cache(candidate, gate, facts, now);
+        if let Some(known) = known.filter(|known| server.vouches(&known.fresh.facts, now)) {
+            if known.is_due {
+                gate.renew(Renewal::new(self.alone(candidate), known.fresh.ends_at()));
+            }
+            return self.decide_by_cache(candidate, gate, known.fresh.facts, now);
         }
         match self.header(&server) {
             // To verify it costs the host less than it costs to look for somebody else's verdict.
@@ -111,12 +125,40 @@ impl Exchange {
         server.config.jwt.as_ref().and_then(|_| Header::of(self.token.reveal()))
     }
 
+    /// The same question to one candidate only.
+    fn alone(&self, candidate: usize) -> Self {
+        let candidate = self.candidates.get(candidate);
+        let candidates = candidate
+            .map(|Candidate { server, digest }| Candidate { server: Rc::clone(server), digest: digest.clone() });
+        Self {
+            demand: self.demand.clone(),
+            token: self.token.clone(),
+            candidates: Vec::from_iter(candidates),
+            trouble: None,
+            refusal: None,
+            renews: false,
+        }
+    }
+
     /// Keeps what was just learned from a candidate in this worker, and returns it.
     fn remember(&self, candidate: usize, facts: &Introspection, gate: &Gate, now: UnixTime) -> Option<Fresh> {
         let server = &self.candidates.get(candidate)?.server;
-        let fresh = Fresh::new(facts.clone(), now, &server.cache(&gate.cache))?;
-        gate.local.borrow_mut().keep(server.index, &self.token, fresh.clone());
+        let Some(fresh) = Fresh::new(facts.clone(), now, &server.cache(&gate.cache)) else {
+            gate.local.borrow_mut().forget(server.index, &self.token);
+            return None;
+        };
+        self.keep_in_worker(server, fresh.clone(), gate);
         Some(fresh)
+    }
+
+    fn keep_in_worker(&self, server: &Server, fresh: Fresh, gate: &Gate) {
+        gate.local.borrow_mut().keep(server.index, &self.token, fresh, &server.cache(&gate.cache));
+    }
+
+    /// What takes an entry out that says otherwise than what was just learned.
+    fn removal(&self, candidate: usize, facts: &Introspection, gate: &Gate, now: UnixTime) -> Option<Insert> {
+        let contradicts = self.renews && *facts == Introspection::Inactive;
+        self.digest(candidate).filter(|_| contradicts).map(|digest| Insert::removal(digest, now, &gate.cache))
     }
 
     /// The same for every worker: the entry that is to be put into shared data.
@@ -206,7 +248,7 @@ impl Lookup {
         let found = bucket.and_then(|bucket| region.find(bucket, &digest, now, &gate.cache));
         match (found.filter(|fresh| server.vouches(&fresh.facts, now)), region) {
             (Some(fresh), _) => {
-                gate.local.borrow_mut().keep(server.index, &exchange.token, fresh.clone());
+                exchange.keep_in_worker(&server, fresh.clone(), gate);
                 exchange.decide_by_cache(candidate, gate, fresh.facts, now)
             }
             (None, Region::Active) => exchange.look_into(Region::Inactive, candidate, gate),

@@ -13,7 +13,7 @@ use crate::config::{AuthorizationServer, CacheConfig, Config, UpstreamConfig};
 use crate::credentials::Locations;
 use crate::denial::Denial;
 use crate::errors::{DemandedScope, ErrorProfile};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Renewal};
 use crate::forward::{Edit, Forward, cleaning, has_identity_headers};
 use crate::introspection::{Chance, OwnToken};
 use crate::keys::Keys;
@@ -46,6 +46,7 @@ pub struct Gate {
     /// What this worker knows of tokens.
     pub(crate) local: RefCell<LocalCache>,
     pub(crate) tally: Tally,
+    renewals: RefCell<Vec<Renewal>>,
     /// Whether the host has not yet shown that it cannot verify signatures.
     pub(crate) host_verifies: Cell<bool>,
 }
@@ -94,9 +95,23 @@ impl Gate {
             upstream: config.upstream,
             local: RefCell::new(LocalCache::new(chance.next_key(), config.cache.capacity)),
             tally: Tally::default(),
+            renewals: RefCell::default(),
             host_verifies: Cell::new(true),
             chance: RefCell::new(chance),
         }
+    }
+
+    /// Notes that facts are to be renewed.
+    pub(crate) fn renew(&self, renewal: Renewal) {
+        let mut renewals = self.renewals.borrow_mut();
+        if renewals.len() < MAX_RENEWALS {
+            renewals.push(renewal);
+        }
+    }
+
+    /// What is to be renewed, since this was last asked.
+    pub fn take_renewals(&self) -> Vec<Renewal> {
+        self.renewals.take()
     }
 
     /// What the cache knew of tokens, and how often, since this was last asked.
@@ -219,6 +234,9 @@ impl Gate {
         selected.into_iter().filter_map(|index| self.servers.get(index).cloned()).collect()
     }
 }
+
+/// Facts to be renewed at a time; more are when they are used the next time.
+const MAX_RENEWALS: usize = 64;
 
 /// The rule that a request falls under. A CORS preflight for which there is no rule of its own falls under the
 /// rule of the request that it asks for, if that lets preflights pass.

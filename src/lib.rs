@@ -55,7 +55,7 @@ pub use callout::{CalloutAnswer, CalloutRequest, MAX_ANSWER_BYTES, Trouble};
 pub use config::{Config, Problem, Problems};
 pub use credentials::CredentialsError;
 pub use denial::Denial;
-pub use exchange::{Answered, Call, HostVerdict, Lookup, Publish, Verification, Verified};
+pub use exchange::{Answered, Call, HostVerdict, Lookup, Publish, Renewal, Verification, Verified};
 pub use flight::{Claim, Flight, Lease};
 pub use forward::{Edit, Forward};
 pub use gate::Gate;

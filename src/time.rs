@@ -35,6 +35,12 @@ impl UnixTime {
         Self(self.0.saturating_add(millis))
     }
 
+    /// `self - duration`, at least the epoch.
+    pub fn saturating_sub(self, duration: Duration) -> Self {
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_sub(millis))
+    }
+
     /// The time that has passed since `earlier`; zero if `earlier` lies ahead.
     pub fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))

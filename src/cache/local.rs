@@ -6,6 +6,7 @@
 //! which anybody can make up, have their own generations and never push an active one out.
 
 use std::hash::Hasher;
+use std::time::Duration;
 
 use hashbrown::HashTable;
 use siphasher::sip::SipHasher13;
@@ -44,6 +45,16 @@ struct Held {
     server: usize,
     token: AccessToken,
     fresh: Fresh,
+    /// When its use has it renewed.
+    renew_at: Option<UnixTime>,
+}
+
+/// What is known of a token.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) fresh: Fresh,
+    /// Whether whoever asked should have it renewed.
+    pub(crate) is_due: bool,
 }
 
 impl LocalCache {
@@ -67,25 +78,32 @@ impl LocalCache {
         token: &AccessToken,
         now: UnixTime,
         cache: &CacheConfig,
-    ) -> Option<Introspection> {
+    ) -> Option<Known> {
         let hash = self.hash(token);
-        let fresh = match self.active.find(hash, server, token) {
-            Some(fresh) => fresh,
-            None => self.inactive.find(hash, server, token)?,
+        let known = match self.active.find(hash, server, token, now) {
+            Some(known) => known,
+            None => self.inactive.find(hash, server, token, now)?,
         };
-        fresh.counts(now, cache).then_some(fresh.facts)
+        known.fresh.counts(now, cache).then_some(known)
     }
 
     /// Keeps what was learned, in the place of whatever was known.
-    pub(crate) fn keep(&mut self, server: usize, token: &AccessToken, fresh: Fresh) {
-        let hash = self.hash(token);
-        self.active.forget(hash, server, token);
-        self.inactive.forget(hash, server, token);
+    pub(crate) fn keep(&mut self, server: usize, token: &AccessToken, fresh: Fresh, cache: &CacheConfig) {
+        let hash = self.forget(server, token);
+        let renew_at = fresh.renew_at(cache);
         let generations = match fresh.facts {
             Introspection::Active(_) => &mut self.active,
             Introspection::Inactive => &mut self.inactive,
         };
-        generations.insert(Held { hash, server, token: token.clone(), fresh });
+        generations.insert(Held { hash, server, token: token.clone(), fresh, renew_at });
+    }
+
+    /// Forgets whatever is known of a token from a server; its hash.
+    pub(crate) fn forget(&mut self, server: usize, token: &AccessToken) -> u64 {
+        let hash = self.hash(token);
+        self.active.forget(hash, server, token);
+        self.inactive.forget(hash, server, token);
+        hash
     }
 
     fn hash(&self, token: &AccessToken) -> u64 {
@@ -96,14 +114,14 @@ impl LocalCache {
 }
 
 impl Generations {
-    fn find(&mut self, hash: u64, server: usize, token: &AccessToken) -> Option<Fresh> {
-        if let Some(held) = self.young.find(hash, |held| held.is(server, token)) {
-            return Some(held.fresh.clone());
+    fn find(&mut self, hash: u64, server: usize, token: &AccessToken, now: UnixTime) -> Option<Known> {
+        if let Some(held) = self.young.find_mut(hash, |held| held.is(server, token)) {
+            return Some(held.known(now));
         }
-        let (held, _) = self.old.find_entry(hash, |held| held.is(server, token)).ok()?.remove();
-        let fresh = held.fresh.clone();
+        let (mut held, _) = self.old.find_entry(hash, |held| held.is(server, token)).ok()?.remove();
+        let known = held.known(now);
         self.insert(held);
-        Some(fresh)
+        Some(known)
     }
 
     fn forget(&mut self, hash: u64, server: usize, token: &AccessToken) {
@@ -130,6 +148,15 @@ impl Held {
         self.server == server && self.token == *token
     }
 
+    /// What it says. Of several who ask at a time one is told to have it renewed.
+    fn known(&mut self, now: UnixTime) -> Known {
+        let is_due = self.renew_at.is_some_and(|renew_at| now >= renew_at);
+        if is_due {
+            self.renew_at = Some(now.saturating_add(RENEWAL_INTERVAL));
+        }
+        Known { fresh: self.fresh.clone(), is_due }
+    }
+
     /// About how many bytes it takes.
     fn weight(&self) -> usize {
         let facts = match &self.fresh.facts {
@@ -147,13 +174,15 @@ const MAX_ACTIVE_BYTES: usize = 4 * 1024 * 1024;
 /// Likewise of inactive ones, which only a flood brings in great numbers.
 const MAX_INACTIVE_BYTES: usize = 256 * 1024;
 
+/// After this time a renewal that has brought nothing is tried again.
+const RENEWAL_INTERVAL: Duration = Duration::from_secs(1);
+
 /// An entry, its place in the table, and what the allocator adds.
 const OVERHEAD: usize = 160;
 
 #[cfg(test)]
 mod tests {
     use std::rc::Rc;
-    use std::time::Duration;
 
     use super::*;
     use crate::claims::Claims;
@@ -171,7 +200,11 @@ mod tests {
     }
 
     fn keep(cache: &mut LocalCache, server: usize, text: &str, facts: Introspection) {
-        cache.keep(server, &token(text), Fresh::new(facts, NOW, &CACHE).unwrap());
+        cache.keep(server, &token(text), Fresh::new(facts, NOW, &CACHE).unwrap(), &CACHE);
+    }
+
+    fn found(cache: &mut LocalCache, server: usize, text: &str, now: UnixTime) -> Option<Introspection> {
+        cache.find(server, &token(text), now, &CACHE).map(|known| known.fresh.facts)
     }
 
     fn after(seconds: u64) -> UnixTime {
@@ -183,7 +216,7 @@ mod tests {
         let mut cache = LocalCache::new((7, 7), 1_000_000);
         keep(&mut cache, 0, "a", active("alice"));
         keep(&mut cache, 1, "a", Introspection::Inactive);
-        let mut find = |server, text: &str, now| cache.find(server, &token(text), now, &CACHE);
+        let mut find = |server, text: &str, now| found(&mut cache, server, text, now);
         assert_eq!(find(0, "a", after(59)), Some(active("alice")));
         assert_eq!(find(0, "a", after(60)), None);
         assert_eq!(find(1, "a", after(4)), Some(Introspection::Inactive));
@@ -198,7 +231,7 @@ mod tests {
         let mut cache = LocalCache::new((7, 7), 1_000_000);
         for facts in [active("alice"), Introspection::Inactive, active("bob")] {
             keep(&mut cache, 0, "a", facts.clone());
-            assert_eq!(cache.find(0, &token("a"), NOW, &CACHE), Some(facts));
+            assert_eq!(found(&mut cache, 0, "a", NOW), Some(facts));
         }
         assert_eq!(cache.active.young.len() + cache.inactive.young.len(), 1);
     }
@@ -213,10 +246,10 @@ mod tests {
         let held: usize =
             [&cache.inactive.young, &cache.inactive.old].iter().flat_map(|g| g.iter()).map(Held::weight).sum();
         assert!(held <= 2 * MAX_INACTIVE_BYTES && held > MAX_INACTIVE_BYTES / 2, "{held}");
-        assert_eq!(cache.find(0, &token("good"), NOW, &CACHE), Some(active("alice")));
+        assert_eq!(found(&mut cache, 0, "good", NOW), Some(active("alice")));
         // The newest are still there.
-        assert_eq!(cache.find(0, &token("random-19999"), NOW, &CACHE), Some(Introspection::Inactive));
-        assert_eq!(cache.find(0, &token("random-0"), NOW, &CACHE), None);
+        assert_eq!(found(&mut cache, 0, "random-19999", NOW), Some(Introspection::Inactive));
+        assert_eq!(found(&mut cache, 0, "random-0", NOW), None);
     }
 
     #[test]
@@ -227,7 +260,7 @@ mod tests {
         }
         let held = cache.active.young.len() + cache.active.old.len();
         assert!((5..=10).contains(&held), "{held}");
-        assert!(cache.find(0, &token("99"), NOW, &CACHE).is_some());
+        assert!(found(&mut cache, 0, "99", NOW).is_some());
     }
 
     #[test]
@@ -238,9 +271,9 @@ mod tests {
         keep(&mut cache, 0, "unused", active("bob"));
         for n in 0..5_000 {
             keep(&mut cache, 0, &format!("{long}{n}"), active("x"));
-            assert!(cache.find(0, &token("used"), NOW, &CACHE).is_some(), "{n}");
+            assert!(found(&mut cache, 0, "used", NOW).is_some(), "{n}");
         }
-        assert_eq!(cache.find(0, &token("unused"), NOW, &CACHE), None);
+        assert_eq!(found(&mut cache, 0, "unused", NOW), None);
         let held: usize =
             [&cache.active.young, &cache.active.old].iter().flat_map(|g| g.iter()).map(Held::weight).sum();
         assert!(held <= 2 * MAX_ACTIVE_BYTES, "{held}");

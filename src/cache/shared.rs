@@ -66,8 +66,8 @@ pub struct Insert {
     key: String,
     ways: u32,
     digest: TokenDigest,
-    expires_at: UnixTime,
-    facts: Vec<u8>,
+    /// Its end and the facts; `None` takes the entry out.
+    entry: Option<(UnixTime, Vec<u8>)>,
     now: UnixTime,
 }
 
@@ -91,10 +91,15 @@ impl Insert {
             key: region.key(&digest, cache.capacity),
             ways: region.ways(),
             digest,
-            expires_at: fresh.expires_at,
-            facts,
+            entry: Some((fresh.expires_at, facts)),
             now,
         })
+    }
+
+    /// Takes the entry of an active token out.
+    pub(crate) fn removal(digest: TokenDigest, now: UnixTime, cache: &CacheConfig) -> Self {
+        let region = Region::Active;
+        Self { key: region.key(&digest, cache.capacity), ways: region.ways(), digest, entry: None, now }
     }
 
     /// The key of the bucket in shared data.
@@ -113,8 +118,12 @@ impl Insert {
         let evicted = kept.len().saturating_sub(room);
         kept.drain(..evicted);
         let mut bucket = vec![VERSION];
-        let new = Entry { digest: self.digest.as_bytes(), expires_at: self.expires_at, facts: &self.facts };
-        for entry in kept.iter().chain([&new]) {
+        let new = self.entry.as_ref().map(|(expires_at, facts)| Entry {
+            digest: self.digest.as_bytes(),
+            expires_at: *expires_at,
+            facts,
+        });
+        for entry in kept.iter().chain(&new) {
             entry.write(&mut bucket);
         }
         Applied { bucket, evicted: u32::try_from(evicted).unwrap_or(u32::MAX) }

@@ -66,10 +66,19 @@ pub struct Answered {
     pub trouble: Option<Trouble>,
     /// What to keep in shared data, if anything.
     pub insert: Option<Insert>,
+    /// What to take out of it, before that.
+    pub removal: Option<Insert>,
     /// What to put into shared data for the other workers, if anything.
     pub publish: Option<Publish>,
     /// What comes next.
     pub step: Step,
+}
+
+impl Answered {
+    /// Every change to the buckets in shared data, in order.
+    pub fn inserts(&self) -> impl Iterator<Item = &Insert> {
+        self.removal.iter().chain(&self.insert)
+    }
 }
 
 /// Something that every worker of this proxy has a use for.
@@ -237,6 +246,7 @@ impl Asked {
                     },
                     trouble: None,
                     insert: self.exchange.insert(self.candidate, &facts, gate, self.now),
+                    removal: self.exchange.removal(self.candidate, &facts, gate, self.now),
                     publish: None,
                     step: self.exchange.decide(self.candidate, gate, facts, self.now),
                 }
@@ -251,7 +261,7 @@ impl Asked {
                     Some(own) => Stage::Introspection { question, own: Some(own), renewable: false },
                     None => Stage::OwnToken { question, issuer, renewable: false },
                 });
-                Answered { outcome: trouble.outcome(), trouble: None, insert: None, publish: None, step }
+                Answered { outcome: trouble.outcome(), trouble: None, insert: None, removal: None, publish: None, step }
             }
             (Err(trouble), _, ClientAuthentication::Bearer(_)) if matches!(trouble, Trouble::ClientRefused(_)) => {
                 self.server.own_token.borrow_mut().fail(trouble, self.now);
@@ -284,7 +294,7 @@ impl Asked {
         };
         let renewable = renewable && trouble.is_none();
         let step = self.call(Stage::Introspection { question, own: Some(own), renewable });
-        Answered { outcome, trouble, insert: None, publish: None, step }
+        Answered { outcome, trouble, insert: None, removal: None, publish: None, step }
     }
 
     fn resume_with_keys(self, gate: &Gate, answer: CalloutAnswer<'_>, fetch: KeyFetch) -> Answered {
@@ -297,13 +307,20 @@ impl Asked {
             }
             (None, _, _) => self.exchange.reject(self.candidate, Denial::MalformedJwt, gate, self.now),
         };
-        Answered { outcome, trouble, insert: None, publish, step }
+        Answered { outcome, trouble, insert: None, removal: None, publish, step }
     }
 
     /// This server cannot be asked; another may still vouch for the token.
     fn give_up(self, gate: &Gate, trouble: Trouble) -> Answered {
         let step = self.exchange.give_up(self.candidate, trouble, gate, self.now);
-        Answered { outcome: trouble.outcome(), trouble: Some(trouble), insert: None, publish: None, step }
+        Answered {
+            outcome: trouble.outcome(),
+            trouble: Some(trouble),
+            insert: None,
+            removal: None,
+            publish: None,
+            step,
+        }
     }
 }
 

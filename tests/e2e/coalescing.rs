@@ -189,3 +189,39 @@ fn our_own_token_is_obtained_once_by_each_worker() {
     assert!(tokens.load(Ordering::Relaxed) <= 2, "{}", tokens.load(Ordering::Relaxed));
     assert_eq!(server.call_count() - tokens.load(Ordering::Relaxed), 64);
 }
+
+#[test]
+fn nobody_waits_for_a_token_in_constant_use_and_its_revocation_is_seen() {
+    let revoked = Arc::new(AtomicUsize::new(0));
+    let asked = Arc::clone(&revoked);
+    let server = ScriptedServer::start(move |_| {
+        let active = asked.load(Ordering::Relaxed) == 0;
+        Script::json(json!({ "active": active, "scope": "view" })).after(Duration::from_millis(300))
+    });
+    let upstream = Upstream::start();
+    let mut plugin = plugin();
+    plugin["cache"] = json!({ "max_ttl": "3s", "inactive_ttl": "5s" });
+    let envoy = envoy(&server, &upstream, 1, plugin);
+    let request = Request::get("/bookings").bearer("good");
+    assert_eq!(send(envoy.addr("main"), &request).status, 200);
+    let start = Instant::now();
+    let mut slowest = Duration::ZERO;
+    while start.elapsed() < Duration::from_secs(8) {
+        let sent = Instant::now();
+        assert_eq!(send(envoy.addr("main"), &request).status, 200);
+        slowest = slowest.max(sent.elapsed());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let calls = server.call_count();
+    assert!((3..=6).contains(&calls), "{calls} callouts in 8 s with facts that live 3 s");
+    // A machine that is busy may be slow, but not each time that facts would have ended.
+    assert!(slowest < Duration::from_millis(290), "somebody has waited {slowest:?}");
+    revoked.store(1, Ordering::Relaxed);
+    let start = Instant::now();
+    wait_until("the revocation to be seen", LIMIT, || send(envoy.addr("main"), &request).status == 401);
+    assert!(start.elapsed() < Duration::from_millis(3500), "{:?}", start.elapsed());
+    for _ in 0..20 {
+        assert_eq!(send(envoy.addr("main"), &request).status, 401);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

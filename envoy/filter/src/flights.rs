@@ -41,7 +41,7 @@ struct UnderWay {
     streams: Vec<u32>,
     /// How many have not.
     left: usize,
-    /// The last one to leave leaves what it takes to understand the answer.
+    /// What it takes to understand the answer if nobody waits: the last one to leave leaves it here.
     orphan: Option<(Rc<Gate>, Call)>,
     state: State,
 }
@@ -96,6 +96,15 @@ impl Flights {
         let state = State::Ready { alone: false };
         all.insert(key, UnderWay { streams: vec![stream], left: 1, orphan: None, state });
         Joined::First
+    }
+
+    /// Asks without anyone waiting for the answer, unless somebody does already.
+    pub(crate) fn ask(&self, gate: &Rc<Gate>, generation: u64, call: Call) {
+        let key = Key { generation, flight: call.flight(gate) };
+        let orphan = Some((Rc::clone(gate), call));
+        let state = State::Ready { alone: false };
+        let under_way = || UnderWay { streams: Vec::new(), left: 0, orphan, state };
+        self.under_way.borrow_mut().entry(key).or_insert_with(under_way);
     }
 
     /// Notes that a stream has ended, which may have been waiting.

@@ -76,7 +76,7 @@ impl Request {
                 Step::Verify(verification) => {
                     let verdict = verification.host_arguments().map(|arguments| host::verify_signature(&arguments));
                     let verified = verification.resume(gate, verdict.unwrap_or(HostVerdict::Unable), host::now());
-                    shared.keep(verified.insert.as_ref());
+                    verified.insert.iter().for_each(|insert| shared.keep(insert));
                     verified.step
                 }
                 Step::Call(call) => match shared.flights.join(self.clone(), call) {
@@ -118,8 +118,8 @@ impl Shared {
     }
 
     /// Puts what was learned into shared data.
-    pub(crate) fn keep(&self, insert: Option<&Insert>) {
-        if let Some(evicted) = insert.and_then(host::insert) {
+    pub(crate) fn keep(&self, insert: &Insert) {
+        if let Some(evicted) = host::insert(insert) {
             self.metrics.count_evicted(evicted);
         }
     }

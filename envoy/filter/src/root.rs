@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
-use scopegate::{Answered, CalloutAnswer, Claim, Config, Gate, KeyFetch, Lease, Trouble, UnixTime};
+use scopegate::{Answered, CalloutAnswer, Claim, Config, Gate, KeyFetch, Lease, Step, Trouble, UnixTime};
 
 use crate::flights::{Flights, Key, Landed, State, Waiting};
 use crate::host;
@@ -136,7 +136,12 @@ impl Root {
         }
         if let Some((gate, call)) = orphan {
             let server = call.server().to_owned();
-            keep(&server, &call.resume(&gate, answer, since, now));
+            let found = call.resume(&gate, answer, since, now);
+            keep(&server, &found);
+            // Our own token was asked for first, or the place of the keys.
+            if let Step::Call(next) = found.step {
+                self.shared.flights.ask(&gate, key.generation, next);
+            }
         }
         if let Some(lease) = key.flight.lease().filter(|_| leased) {
             host::release_lease(lease, answered.unwrap_or_default(), now);
@@ -146,7 +151,7 @@ impl Root {
     fn keep(&self, server: &str, answered: &Answered, since: UnixTime, now: UnixTime) {
         let millis = u64::try_from(now.saturating_since(since).as_millis()).unwrap_or(u64::MAX);
         self.shared.metrics.count_callout(answered.outcome, millis);
-        self.shared.keep(answered.insert.as_ref());
+        answered.inserts().for_each(|insert| self.shared.keep(insert));
         answered.publish.iter().for_each(host::publish);
         if let Some(trouble) = answered.trouble {
             self.shared.warn_of_trouble(server, trouble, now);
@@ -186,6 +191,17 @@ impl Root {
             match key.flight.lease().and_then(|lease| host::lease_held_until(lease, now)) {
                 Some(until) => flights.set_state(&key, State::Elsewhere { until }),
                 None => self.look_again(&key),
+            }
+        }
+    }
+
+    /// Has facts that are in use renewed before they end.
+    fn renew(&self) {
+        let Some(gate) = &self.gate else { return };
+        for renewal in gate.take_renewals() {
+            let bucket = renewal.key(gate).and_then(|key| host::shared_data(&key));
+            if let Some(call) = renewal.resume(gate, bucket.as_deref(), host::now()) {
+                self.shared.flights.ask(gate, self.generation, call);
             }
         }
     }
@@ -298,6 +314,7 @@ impl RootContext for Root {
         let keys_are_due = self.ticks.is_multiple_of(TICKS_BETWEEN_KEYS);
         self.awake(|root| {
             root.care_for_leases();
+            root.renew();
             if keys_are_due {
                 host::switch_to(root.shared.root);
                 root.care_for_keys();

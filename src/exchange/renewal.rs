@@ -1,0 +1,193 @@
+//! Facts in constant use are renewed before they end, so that nobody has to wait for them.
+//!
+//! It is the use of an entry close to its end that has it renewed; one that nobody uses ends. Until the answer comes
+//! the old facts count, to their end and no longer.
+
+use super::Exchange;
+use super::call::Call;
+use crate::cache::{Fresh, Region};
+use crate::gate::Gate;
+use crate::step::Step;
+use crate::time::UnixTime;
+
+/// Facts that are about to end, and what it takes to learn them anew. No request waits for it.
+#[derive(Debug)]
+pub struct Renewal {
+    /// One candidate: the server that has vouched for the token.
+    exchange: Exchange,
+    ends_at: UnixTime,
+}
+
+impl Renewal {
+    pub(super) fn new(exchange: Exchange, ends_at: UnixTime) -> Self {
+        Self { exchange, ends_at }
+    }
+
+    /// The key to read in shared data: another worker may have been quicker.
+    pub fn key(&self, gate: &Gate) -> Option<String> {
+        Some(Region::Active.key(&self.exchange.digest(0)?, gate.cache.capacity))
+    }
+
+    /// Goes on with what stands under the key; `None` if there is nothing left to ask.
+    pub fn resume(self, gate: &Gate, bucket: Option<&[u8]>, now: UnixTime) -> Option<Call> {
+        let Self { mut exchange, ends_at } = self;
+        let (server, digest) = (exchange.server(0)?, exchange.digest(0)?);
+        let found = bucket.and_then(|bucket| Region::Active.find(bucket, &digest, now, &gate.cache));
+        if let Some(newer) = found.filter(|fresh: &Fresh| fresh.ends_after(ends_at)) {
+            exchange.keep_in_worker(&server, newer, gate);
+            return None;
+        }
+        exchange.renews = true;
+        match exchange.judge(0, gate, None, now) {
+            Step::Call(call) => Some(call),
+            Step::Forward(_) | Step::Respond(_) | Step::Lookup(_) | Step::Verify(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::callout::CalloutAnswer;
+    use crate::config::Config;
+    use crate::request::RawHead;
+
+    const START: UnixTime = UnixTime::from_secs(1_000_000);
+
+    /// A worker, with the shared data of its proxy.
+    struct Worker(Gate);
+
+    #[derive(Default)]
+    struct Shared(HashMap<String, Vec<u8>>);
+
+    impl Shared {
+        fn apply(&mut self, insert: &crate::Insert) {
+            let applied = insert.apply(self.0.get(insert.key()).map(Vec::as_slice));
+            self.0.insert(insert.key().to_owned(), applied.bucket);
+        }
+
+        fn get(&self, key: &str) -> Option<&[u8]> {
+            self.0.get(key).map(Vec::as_slice)
+        }
+    }
+
+    fn at(seconds: u64) -> UnixTime {
+        START.saturating_add(Duration::from_secs(seconds))
+    }
+
+    fn body(answer: &str) -> CalloutAnswer<'_> {
+        CalloutAnswer::Response { status: 200, content_type: None, body: answer.as_bytes() }
+    }
+
+    impl Worker {
+        fn new(seed: u8) -> Self {
+            let text = r#"{"authorization_servers":[{"name":"a","cluster":"c","audience":"any",
+                "introspection":{"path":"/i","client_id":"g","client_secret":"s"}}],"cache":{"max_ttl":"100s"},
+                "rules":[{"name":"r","match":[{"path":"/"}],"require":{"authenticated":true}}]}"#;
+            Self(Gate::new(Config::parse(text.as_bytes(), &|_| None).unwrap(), [seed; 32]))
+        }
+
+        /// The status of a request; the server is asked only if `answer` says what it answers.
+        fn status(&self, shared: &mut Shared, answer: Option<&str>, now: UnixTime) -> u16 {
+            let headers = [(":method", "GET"), (":path", "/"), ("authorization", "Bearer t")]
+                .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+            let mut step = self.0.begin(RawHead { headers: &headers, route: None, has_body: false }, now);
+            loop {
+                step = match step {
+                    Step::Forward(_) => return 200,
+                    Step::Respond(reply) => return reply.status,
+                    Step::Lookup(lookup) => {
+                        let bucket = shared.get(lookup.key()).map(<[u8]>::to_vec);
+                        lookup.resume(&self.0, bucket.as_deref(), now)
+                    }
+                    Step::Call(call) => {
+                        let answered = call.resume(&self.0, body(answer.expect("nobody is asked")), now, now);
+                        answered.inserts().for_each(|insert| shared.apply(insert));
+                        answered.step
+                    }
+                    Step::Verify(_) => panic!("no JWT"),
+                };
+            }
+        }
+
+        fn renew(&self, shared: &mut Shared, answer: &str, now: UnixTime) -> usize {
+            let mut calls = 0;
+            for renewal in self.0.take_renewals() {
+                let bucket = renewal.key(&self.0).and_then(|key| shared.get(&key).map(<[u8]>::to_vec));
+                let Some(call) = renewal.resume(&self.0, bucket.as_deref(), now) else { continue };
+                calls += 1;
+                let answered = call.resume(&self.0, body(answer), now, now);
+                answered.inserts().for_each(|insert| shared.apply(insert));
+            }
+            calls
+        }
+    }
+
+    const GOOD: &str = r#"{"active":true}"#;
+
+    #[test]
+    fn facts_in_use_are_renewed_before_they_end_and_others_end() {
+        let (worker, mut shared) = (Worker::new(1), Shared::default());
+        assert_eq!(worker.status(&mut shared, Some(GOOD), at(0)), 200);
+        assert_eq!(worker.status(&mut shared, None, at(79)), 200);
+        assert_eq!(worker.renew(&mut shared, GOOD, at(79)), 0);
+        assert_eq!(worker.status(&mut shared, None, at(80)), 200);
+        assert_eq!(worker.renew(&mut shared, GOOD, at(81)), 1);
+        assert_eq!(worker.status(&mut shared, None, at(150)), 200);
+        assert_eq!(worker.renew(&mut shared, GOOD, at(150)), 0);
+        // Not used again until it has ended.
+        assert_eq!(worker.status(&mut shared, Some(r#"{"active":false}"#), at(181)), 401);
+    }
+
+    #[test]
+    fn of_many_requests_one_has_them_renewed() {
+        let (worker, mut shared) = (Worker::new(1), Shared::default());
+        assert_eq!(worker.status(&mut shared, Some(GOOD), at(0)), 200);
+        for _ in 0..10 {
+            assert_eq!(worker.status(&mut shared, None, at(85)), 200);
+        }
+        assert_eq!(worker.0.take_renewals().len(), 1);
+        // That one came to nothing; another tries again, but not at once.
+        assert_eq!(worker.status(&mut shared, None, at(85)), 200);
+        assert_eq!(worker.0.take_renewals().len(), 0);
+        assert_eq!(worker.status(&mut shared, None, at(86)), 200);
+        assert_eq!(worker.0.take_renewals().len(), 1);
+        // Without an answer the old facts count to their end.
+        assert_eq!(worker.status(&mut shared, None, at(99)), 200);
+        assert_eq!(worker.status(&mut shared, Some(r#"{"active":false}"#), at(100)), 401);
+    }
+
+    #[test]
+    fn what_another_worker_has_renewed_is_taken_over() {
+        let (one, other, mut shared) = (Worker::new(1), Worker::new(2), Shared::default());
+        assert_eq!(one.status(&mut shared, Some(GOOD), at(0)), 200);
+        assert_eq!(other.status(&mut shared, None, at(1)), 200);
+        assert_eq!((one.status(&mut shared, None, at(85)), other.status(&mut shared, None, at(85))), (200, 200));
+        assert_eq!(one.renew(&mut shared, GOOD, at(86)), 1);
+        assert_eq!(other.renew(&mut shared, GOOD, at(86)), 0);
+        assert_eq!(other.status(&mut shared, None, at(180)), 200);
+    }
+
+    #[test]
+    fn a_token_that_turns_out_to_be_revoked_is_refused_by_every_worker_from_then_on() {
+        let (one, other, mut shared) = (Worker::new(1), Worker::new(2), Shared::default());
+        assert_eq!(one.status(&mut shared, Some(GOOD), at(0)), 200);
+        assert_eq!(one.status(&mut shared, None, at(85)), 200);
+        assert_eq!(one.renew(&mut shared, r#"{"active":false}"#, at(85)), 1);
+        assert_eq!(one.status(&mut shared, None, at(86)), 401);
+        assert_eq!(other.status(&mut shared, None, at(86)), 401);
+        // Not even when it has been forgotten that it is inactive: then the server is asked.
+        assert_eq!(one.status(&mut shared, Some(r#"{"active":false}"#), at(95)), 401);
+    }
+
+    #[test]
+    fn a_token_that_ends_is_not_renewed() {
+        let (worker, mut shared) = (Worker::new(1), Shared::default());
+        assert_eq!(worker.status(&mut shared, Some(r#"{"active":true,"exp":1000090}"#), at(0)), 200);
+        assert_eq!(worker.status(&mut shared, None, at(85)), 200);
+        assert_eq!(worker.0.take_renewals().len(), 0);
+    }
+}

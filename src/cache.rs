@@ -44,15 +44,15 @@ impl Fresh {
         }
     }
 
-    /// Whether it still counts.
+    /// Whether it still counts, by what is granted to answers of its server.
     fn counts(&self, now: UnixTime, cache: &CacheConfig) -> bool {
-        is_current(self.expires_at, now, cache)
+        let lifetime = match self.facts {
+            Introspection::Active(_) => cache.max_ttl,
+            Introspection::Inactive => cache.inactive_ttl,
+        };
+        // One that ends later than any of its kind may was written before the clock stepped back.
+        self.expires_at > now && self.expires_at <= now.saturating_add(lifetime)
     }
-}
-
-/// Whether an entry of that end counts. One that ends later than any may was written before the clock stepped back.
-fn is_current(expires_at: UnixTime, now: UnixTime, cache: &CacheConfig) -> bool {
-    expires_at > now && expires_at <= now.saturating_add(cache.max_ttl.max(cache.inactive_ttl))
 }
 
 /// What the cache knew of a token.

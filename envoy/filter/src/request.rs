@@ -76,7 +76,7 @@ impl Request {
                 Step::Verify(verification) => {
                     let verdict = verification.host_arguments().map(|arguments| host::verify_signature(&arguments));
                     let verified = verification.resume(gate, verdict.unwrap_or(HostVerdict::Unable), host::now());
-                    shared.keep(verified.insert.as_ref());
+                    let _ = shared.keep(verified.insert.as_ref());
                     verified.step
                 }
                 Step::Call(call) => match shared.flights.join(self.clone(), call) {
@@ -117,10 +117,10 @@ impl Shared {
         let _ = hostcalls::send_http_response(u32::from(reply.status), headers, Some(reply.body.as_bytes()));
     }
 
-    /// Puts what was learned into shared data.
-    pub(crate) fn keep(&self, insert: Option<&Insert>) {
-        if let Some(evicted) = insert.and_then(host::insert) {
-            self.metrics.count_evicted(evicted);
-        }
+    /// Puts what was learned into shared data; whether it is there now.
+    pub(crate) fn keep(&self, insert: Option<&Insert>) -> bool {
+        let evicted = insert.and_then(host::insert);
+        evicted.into_iter().for_each(|evicted| self.metrics.count_evicted(evicted));
+        evicted.is_some()
     }
 }

@@ -9,7 +9,7 @@ mod shared;
 
 use std::cell::Cell;
 
-pub(crate) use local::LocalCache;
+pub(crate) use local::{Known, LocalCache};
 pub(crate) use shared::Region;
 pub use shared::{Applied, Insert};
 
@@ -62,15 +62,15 @@ impl Fresh {
         (outlives && claims.vouched_by.is_none()).then(|| self.expires_at.saturating_sub(window))
     }
 
-    /// Whether it still counts.
+    /// Whether it still counts, by what is granted to answers of its server.
     fn counts(&self, now: UnixTime, cache: &CacheConfig) -> bool {
-        is_current(self.expires_at, now, cache)
+        let lifetime = match self.facts {
+            Introspection::Active(_) => cache.max_ttl,
+            Introspection::Inactive => cache.inactive_ttl,
+        };
+        // One that ends later than any of its kind may was written before the clock stepped back.
+        self.expires_at > now && self.expires_at <= now.saturating_add(lifetime)
     }
-}
-
-/// Whether an entry of that end counts. One that ends later than any may was written before the clock stepped back.
-fn is_current(expires_at: UnixTime, now: UnixTime, cache: &CacheConfig) -> bool {
-    expires_at > now && expires_at <= now.saturating_add(cache.max_ttl.max(cache.inactive_ttl))
 }
 
 /// The last fifth of the life of an entry is the time to renew it.

@@ -16,7 +16,7 @@ pub use renewal::Renewal;
 pub use verification::{HostVerdict, Verification, Verified};
 
 use crate::authorize::{Demand, authorize};
-use crate::cache::{CacheResult, Fresh, Insert, Region};
+use crate::cache::{CacheResult, Fresh, Insert, Known, Region};
 use crate::callout::Trouble;
 use crate::denial::Denial;
 use crate::forward::forward;
@@ -38,6 +38,8 @@ pub(crate) struct Exchange {
     trouble: Option<Trouble>,
     /// Why one of them refused it without being asked.
     refusal: Option<Denial>,
+    /// Whether the cache's result for the candidate that is tried has been counted: it may be looked at twice.
+    is_counted: bool,
     /// Whether other facts about the token still count, and are to give way to what is learned now.
     renews: bool,
 }
@@ -69,6 +71,7 @@ impl Exchange {
             candidates,
             trouble: None,
             refusal: None,
+            is_counted: false,
             renews: false,
         })
     }
@@ -78,12 +81,11 @@ impl Exchange {
     }
 
     /// Looks what is known of the token from a candidate; with none left, it is over.
-    fn try_candidate(self, candidate: usize, gate: &Gate, now: UnixTime) -> Step {
+    fn try_candidate(mut self, candidate: usize, gate: &Gate, now: UnixTime) -> Step {
         let Some(server) = self.server(candidate) else {
             return self.end(gate);
         };
-        let known = gate.local.borrow_mut().find(server.index, &self.token, now, &gate.cache);
-        if let Some(known) = known.filter(|known| server.vouches(&known.fresh.facts, now)) {
+        if let Some(known) = self.known(&server, gate, now) {
             if known.is_due {
                 gate.renew(Renewal::new(self.alone(candidate), known.fresh.ends_at()));
             }
@@ -92,10 +94,22 @@ impl Exchange {
         match self.header(&server) {
             // To verify it costs the host less than it costs to look for somebody else's verdict.
             Some(header) if gate.host_verifies.get() && server.verifies_at_host(&header) => {
-                gate.tally.note(CacheResult::Miss);
+                self.count(CacheResult::Miss, gate);
                 self.judge(candidate, gate, Some(header), now)
             }
             Some(_) | None => self.look_into(Region::Active, candidate, gate),
+        }
+    }
+
+    /// What this worker knows of the token from a server.
+    fn known(&self, server: &Server, gate: &Gate, now: UnixTime) -> Option<Known> {
+        let known = gate.local.borrow_mut().find(server.index, &self.token, now, &server.cache(&gate.cache));
+        known.filter(|known| server.vouches(&known.fresh.facts, now))
+    }
+
+    fn count(&mut self, result: CacheResult, gate: &Gate) {
+        if !std::mem::replace(&mut self.is_counted, true) {
+            gate.tally.note(result);
         }
     }
 
@@ -107,7 +121,8 @@ impl Exchange {
     }
 
     /// Goes on to whoever may know the token if this candidate does not.
-    fn try_next(self, candidate: usize, gate: &Gate, now: UnixTime) -> Step {
+    fn try_next(mut self, candidate: usize, gate: &Gate, now: UnixTime) -> Step {
+        self.is_counted = false;
         self.try_candidate(candidate.saturating_add(1), gate, now)
     }
 
@@ -136,6 +151,7 @@ impl Exchange {
             candidates: Vec::from_iter(candidates),
             trouble: None,
             refusal: None,
+            is_counted: false,
             renews: false,
         }
     }
@@ -210,11 +226,12 @@ impl Exchange {
     }
 
     /// The decision, from facts that a cache had.
-    fn decide_by_cache(self, candidate: usize, gate: &Gate, facts: Introspection, now: UnixTime) -> Step {
-        gate.tally.note(match facts {
+    fn decide_by_cache(mut self, candidate: usize, gate: &Gate, facts: Introspection, now: UnixTime) -> Step {
+        let result = match facts {
             Introspection::Active(_) => CacheResult::Hit,
             Introspection::Inactive => CacheResult::InactiveHit,
-        });
+        };
+        self.count(result, gate);
         self.decide(candidate, gate, facts, now)
     }
 
@@ -241,11 +258,11 @@ impl Lookup {
 
     /// Goes on with what stands under the key.
     pub fn resume(self, gate: &Gate, bucket: Option<&[u8]>, now: UnixTime) -> Step {
-        let Self { exchange, candidate, region, .. } = self;
+        let Self { mut exchange, candidate, region, .. } = self;
         let (Some(server), Some(digest)) = (exchange.server(candidate), exchange.digest(candidate)) else {
             return exchange.end(gate);
         };
-        let found = bucket.and_then(|bucket| region.find(bucket, &digest, now, &gate.cache));
+        let found = bucket.and_then(|bucket| region.find(bucket, &digest, now, &server.cache(&gate.cache)));
         match (found.filter(|fresh| server.vouches(&fresh.facts, now)), region) {
             (Some(fresh), _) => {
                 exchange.keep_in_worker(&server, fresh.clone(), gate);
@@ -253,7 +270,7 @@ impl Lookup {
             }
             (None, Region::Active) => exchange.look_into(Region::Inactive, candidate, gate),
             (None, Region::Inactive) => {
-                gate.tally.note(CacheResult::Miss);
+                exchange.count(CacheResult::Miss, gate);
                 let header = exchange.header(&server);
                 exchange.judge(candidate, gate, header, now)
             }
@@ -276,6 +293,56 @@ impl Server {
             }
             (Introspection::Active(claims), None) => claims.vouched_by.is_none(),
             (Introspection::Inactive, _) => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::callout::CalloutAnswer;
+    use crate::config::Config;
+    use crate::request::RawHead;
+
+    const START: UnixTime = UnixTime::from_secs(1_000_000);
+
+    #[test]
+    fn a_clock_that_stepped_back_lets_no_answer_live_longer_than_its_server_grants() {
+        let text = r#"{"authorization_servers":[{"name":"a","cluster":"c","audience":"any",
+            "introspection":{"path":"/i","client_id":"g","client_secret":"s","max_ttl":"5s"}}],"cache":{"max_ttl":"1h"},
+            "rules":[{"name":"r","match":[{"path":"/"}],"require":{"authenticated":true}}]}"#;
+        let gate = Gate::new(Config::parse(text.as_bytes(), &|_| None).unwrap(), [7; 32]);
+        let headers: Vec<_> = [(":method", "GET"), (":path", "/"), (":authority", "a"), ("authorization", "Bearer t")]
+            .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
+            .into();
+        let head = RawHead { headers: &headers, route: None, has_body: false };
+        // The level that all workers share, and nothing else in it.
+        let mut shared: Option<(String, Vec<u8>)> = None;
+        let asks = |gate: &Gate, shared: &Option<(String, Vec<u8>)>, now| {
+            let mut step = gate.begin(head, now);
+            while let Step::Lookup(lookup) = step {
+                let bucket = shared.as_ref().filter(|(key, _)| key == lookup.key()).map(|(_, bucket)| bucket.clone());
+                step = lookup.resume(gate, bucket.as_deref(), now);
+            }
+            match step {
+                Step::Call(call) => Some(call),
+                Step::Forward(_) => None,
+                Step::Lookup(_) | Step::Verify(_) | Step::Respond(_) => panic!("neither asked nor passed"),
+            }
+        };
+        let body = br#"{"active":true}"#;
+        let answer = CalloutAnswer::Response { status: 200, content_type: None, body };
+        let insert = asks(&gate, &shared, START).unwrap().resume(&gate, answer, START, START).insert.unwrap();
+        shared = Some((insert.key().to_owned(), insert.apply(None).bucket));
+        let other_worker = Gate::new(Config::parse(text.as_bytes(), &|_| None).unwrap(), [8; 32]);
+        for gate in [&gate, &other_worker] {
+            for (now, kept) in [(4_000, true), (5_000, false)] {
+                let now = START.saturating_add(Duration::from_millis(now));
+                assert_eq!(asks(gate, &shared, now).is_none(), kept);
+            }
+            assert!(asks(gate, &shared, UnixTime::from_secs(999_000)).is_some());
         }
     }
 }

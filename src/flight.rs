@@ -39,6 +39,15 @@ impl Flight {
             Subject::Token { leased: false, .. } | Subject::OwnToken | Subject::Keys => None,
         }
     }
+
+    /// Whether it is to be asked even if every request has left that wanted to know: what is asked serves all others,
+    /// and whoever was told to ask must, since nobody else is told so for a while.
+    pub fn is_due(&self) -> bool {
+        match self.subject {
+            Subject::Token { .. } => false,
+            Subject::OwnToken | Subject::Keys => true,
+        }
+    }
 }
 
 /// The right to ask about one token.
@@ -68,6 +77,12 @@ impl Lease {
     /// How long one lasts if it is not renewed.
     pub const DURATION: Duration = Duration::from_millis(200);
 
+    /// Whether one that was held until then may be over: its time has come, or the clock has stepped back since, and
+    /// nobody will say so.
+    pub fn may_be_over(until: UnixTime, now: UnixTime) -> bool {
+        until <= now || until > now.saturating_add(Self::DURATION)
+    }
+
     /// The key in shared data.
     pub fn key(&self) -> String {
         let slot = self.digest.first_chunk().map_or(0, |first| u16::from_le_bytes(*first)) % SLOTS;
@@ -79,7 +94,7 @@ impl Lease {
         (0..SLOTS).map(key_of)
     }
 
-    /// What wakes another worker: the lease is over. `answered`: whether an answer has come that counts.
+    /// What wakes another worker: the lease is over. `answered`: whether the answer is in shared data.
     pub fn message(&self, answered: bool) -> Vec<u8> {
         let mut message = self.digest.to_vec();
         message.push(u8::from(answered));
@@ -153,7 +168,7 @@ impl Slot {
             && leases.len() < MAX_LEASES
         {
             rest = left;
-            if held.lasts(now) {
+            if !Lease::may_be_over(held.until, now) {
                 leases.push(held);
             }
         }
@@ -181,11 +196,6 @@ impl Held {
         let queues = queues.as_chunks().0.iter().map(|queue| u32::from_le_bytes(*queue)).collect();
         let until = UnixTime::from_millis(u64::from_le_bytes(*until));
         Some((Self { digest: *digest, until, queues }, rest))
-    }
-
-    /// One that ends later than any may was taken before the clock stepped back.
-    fn lasts(&self, now: UnixTime) -> bool {
-        now < self.until && self.until <= now.saturating_add(Lease::DURATION)
     }
 }
 
@@ -243,6 +253,18 @@ mod tests {
         // What has run out can neither be kept nor given back.
         assert_eq!(lease(1).renew(Some(&slot), later(200)), None);
         assert_eq!(lease(1).release(Some(&slot), later(200)), None);
+    }
+
+    #[test]
+    fn nobody_waits_for_a_clock_that_has_stepped_back() {
+        let Claim::Mine(slot) = lease(1).claim(None, 7, NOW) else { panic!("free") };
+        let Claim::Elsewhere(slot, until) = lease(1).claim(Some(&slot), 8, NOW) else { panic!("taken") };
+        assert!(!Lease::may_be_over(until, NOW) && !Lease::may_be_over(until, later(199)));
+        assert!(Lease::may_be_over(until, later(200)));
+        // Who asks can neither renew the lease now nor wake anybody, so whoever waits has to notice.
+        let before = UnixTime::from_secs(1_000);
+        assert_eq!((lease(1).renew(Some(&slot), before), lease(1).release(Some(&slot), before)), (None, None));
+        assert!(Lease::may_be_over(until, before) && lease(1).held_until(Some(&slot), before).is_none());
     }
 
     #[test]

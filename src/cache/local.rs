@@ -227,6 +227,16 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_stepped_back_grants_no_kind_the_time_of_the_other() {
+        let cache = CacheConfig { inactive_ttl: Duration::from_secs(3600), ..CACHE };
+        let mut local = LocalCache::new((7, 7), 64);
+        local.keep(0, &token("a"), Fresh::new(active("alice"), NOW, &cache).unwrap(), &cache);
+        let find = |local: &mut LocalCache, now| local.find(0, &token("a"), now, &cache).map(|known| known.fresh.facts);
+        assert_eq!(find(&mut local, NOW), Some(active("alice")));
+        assert_eq!(find(&mut local, UnixTime::from_secs(999_000)), None);
+    }
+
+    #[test]
     fn what_was_learned_last_counts() {
         let mut cache = LocalCache::new((7, 7), 1_000_000);
         for facts in [active("alice"), Introspection::Inactive, active("bob")] {

@@ -9,7 +9,7 @@
 
 use std::rc::Rc;
 
-use super::{Fresh, is_current};
+use super::Fresh;
 use crate::claims::Claims;
 use crate::config::CacheConfig;
 use crate::introspection::Introspection;
@@ -49,14 +49,11 @@ impl Region {
     /// What the bucket says of the token, if it is fresh.
     pub(crate) fn find(self, bucket: &[u8], digest: &TokenDigest, now: UnixTime, cache: &CacheConfig) -> Option<Fresh> {
         let entry = Entries::of(bucket).find(|entry| entry.digest == digest.as_bytes())?;
-        if !is_current(entry.expires_at, now, cache) {
-            return None;
-        }
         let facts = match self {
             Self::Active => Introspection::Active(Rc::new(postcard::from_bytes::<Claims>(entry.facts).ok()?)),
             Self::Inactive => Introspection::Inactive,
         };
-        Some(Fresh { facts, expires_at: entry.expires_at })
+        Some(Fresh { facts, expires_at: entry.expires_at }).filter(|fresh| fresh.counts(now, cache))
     }
 }
 

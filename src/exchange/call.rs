@@ -181,9 +181,15 @@ impl Call {
         Flight { server: self.server.index, subject }
     }
 
-    /// Goes on as if nothing had been asked: another worker has had an answer, or should have.
-    pub fn look_again(self, gate: &Gate, now: UnixTime) -> Step {
+    /// Goes on as if nothing had been asked: another request has had an answer, or should have.
+    pub fn look_again(mut self, gate: &Gate, now: UnixTime) -> Step {
+        self.exchange.is_counted = true;
         self.exchange.try_candidate(self.candidate, gate, now)
+    }
+
+    /// Whether another request of this worker has learned what this one asks.
+    pub fn is_answered(&self, gate: &Gate, now: UnixTime) -> bool {
+        self.exchange.known(&self.server, gate, now).is_some()
     }
 
     /// Gives up on asking: too many requests wait for the answer already.

@@ -32,7 +32,7 @@ impl Renewal {
     pub fn resume(self, gate: &Gate, bucket: Option<&[u8]>, now: UnixTime) -> Option<Call> {
         let Self { mut exchange, ends_at } = self;
         let (server, digest) = (exchange.server(0)?, exchange.digest(0)?);
-        let found = bucket.and_then(|bucket| Region::Active.find(bucket, &digest, now, &gate.cache));
+        let found = bucket.and_then(|bucket| Region::Active.find(bucket, &digest, now, &server.cache(&gate.cache)));
         if let Some(newer) = found.filter(|fresh: &Fresh| fresh.ends_after(ends_at)) {
             exchange.keep_in_worker(&server, newer, gate);
             return None;

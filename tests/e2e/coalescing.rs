@@ -81,9 +81,25 @@ fn a_thousand_first_requests_with_one_token_are_one_callout() {
         assert_eq!(at_once(envoy.addr("main"), 1000, |_| "good".to_owned()), [(200, 1000)], "{workers} workers");
         assert_eq!(server.call_count(), 1, "{workers} workers");
         server.clear();
-        assert_eq!(at_once(envoy.addr("main"), 200, |_| "bad".to_owned()), [(401, 200)], "{workers} workers");
+        assert_eq!(at_once(envoy.addr("main"), 1000, |_| "bad".to_owned()), [(401, 1000)], "{workers} workers");
         assert_eq!(server.call_count(), 1, "{workers} workers");
     }
+}
+
+#[test]
+fn a_crowd_that_envoy_answers_by_itself_does_not_exhaust_the_stack() {
+    let server = slow_server(Duration::from_secs(2));
+    // Each answer is made within the call that lets the request go on, by the route or by the filter.
+    let mut envoy = Envoy::builder()
+        .cluster("identity", server.addr())
+        .direct_response(200, "")
+        .plugin(plugin())
+        .concurrency(1)
+        .start();
+    assert_eq!(at_once(envoy.addr("main"), 1000, |_| "good".to_owned()), [(200, 1000)], "{}", envoy.log());
+    assert_eq!(at_once(envoy.addr("main"), 1000, |_| "bad".to_owned()), [(401, 1000)], "{}", envoy.log());
+    assert_eq!(server.call_count(), 2);
+    assert!(envoy.is_running());
 }
 
 #[test]
@@ -224,4 +240,41 @@ fn nobody_waits_for_a_token_in_constant_use_and_its_revocation_is_seen() {
         assert_eq!(send(envoy.addr("main"), &request).status, 401);
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+#[test]
+fn nobody_is_asked_for_requests_that_left_before_anybody_was() {
+    let server = slow_server(Duration::from_millis(300));
+    let upstream = Upstream::start();
+    let envoy = envoy(&server, &upstream, 1, plugin());
+    // Envoy reads each request and the end of its connection in one go, as it would a stream and its reset.
+    std::thread::scope(|scope| {
+        for n in 0..100 {
+            let address = envoy.addr("main");
+            scope.spawn(move || {
+                let request = Request::get("/bookings").bearer(&format!("good{n}"));
+                send_and_abort(address, &request, Duration::ZERO, Abort::Fin);
+            });
+        }
+    });
+    wait_until("all requests to come and go", LIMIT, || {
+        envoy.counter("http.main.downstream_rq_total") >= 100 && envoy.counter("http.main.downstream_rq_active") == 0
+    });
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(server.call_count() < 50, "{} callouts for requests that nobody waits for", server.call_count());
+    assert_eq!(send(envoy.addr("main"), &Request::get("/bookings").bearer("good")).status, 200);
+}
+
+#[test]
+fn workers_do_not_queue_for_an_answer_that_cannot_be_shared() {
+    let scopes: Vec<String> = (0..1000).map(|n| format!("scope{n}")).collect();
+    let answer = json!({ "active": true, "scope": format!("view {}", scopes.join(" ")) });
+    let server = ScriptedServer::start(move |_| Script::json(answer.clone()).after(Duration::from_secs(1)));
+    let upstream = Upstream::start();
+    let envoy = envoy(&server, &upstream, 4, plugin());
+    let start = Instant::now();
+    assert_eq!(at_once(envoy.addr("main"), 60, |_| "good".to_owned()), [(200, 60)]);
+    // One worker, and all others after it; not one after another.
+    assert!(start.elapsed() < Duration::from_millis(2900), "{:?}", start.elapsed());
+    assert_eq!(server.call_count(), 4);
 }

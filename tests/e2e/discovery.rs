@@ -89,3 +89,39 @@ fn metadata_that_claim_another_issuer_never_lead_to_keys() {
     assert_eq!(answered(&identity, "/jwks"), 0);
     assert_eq!(upstream.request_count(), 0);
 }
+
+#[test]
+fn a_client_that_leaves_does_not_end_the_search_for_keys() {
+    let (key, issuer) = (SigningKey::rs256(), "https://issuer.example.test");
+    let jwk = key.jwk("k");
+    let server = ScriptedServer::start(move |request| match request.path.as_slice() {
+        b"/metadata" => Script::json(json!({ "issuer": issuer, "jwks_uri": format!("{issuer}/jwks") }))
+            .after(Duration::from_millis(300)),
+        _ => Script::json(json!({ "keys": [jwk] })),
+    });
+    let upstream = Upstream::start();
+    let mut other = plugin(issuer, "/metadata");
+    other["rules"][0]["name"] = json!("Other");
+    let envoy = Envoy::builder()
+        .cluster("identity", server.addr())
+        .upstream(upstream.addr())
+        .plugin(plugin(issuer, "/metadata"))
+        .listener("other", ListenerSpec::new().plugin(other))
+        .concurrency(1)
+        .start();
+    let claims = json!({ "iss": issuer, "aud": AUDIENCE, "scope": "view", "exp": unix_time() + 600 });
+    let request = |kid: &str| {
+        Request::get("/").bearer(&key.sign(&json!({ "alg": "RS256", "typ": "at+jwt", "kid": kid }), &claims))
+    };
+    let listeners = ["main", "other"].map(|listener| envoy.addr(listener));
+    let fetches = || server.calls().iter().filter(|call| call.path == b"/jwks").count();
+    wait_until("the keys to be fetched", LIMIT, || fetches() > 0);
+    // One of them has found the keys, the other has them from there in a moment, and does not know where they are.
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(listeners.map(|address| send(address, &request("k")).status), [200, 200]);
+    let before = fetches();
+    for address in listeners {
+        send_and_abort(address, &request("new"), Duration::from_millis(50), Abort::Rst);
+    }
+    wait_until("both to fetch the keys anew", LIMIT, || fetches() == before + 2);
+}

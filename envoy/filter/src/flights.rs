@@ -6,11 +6,12 @@
 //! was called when the callout was sent. It wakes the root by a queue.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use scopegate::{Call, Flight, Gate, Lease, UnixTime};
+use scopegate::{Call, CalloutAnswer, Flight, Gate, Lease, Step, UnixTime};
 
+use crate::host::CalloutResponse;
 use crate::request::Request;
 
 /// Everything that is being asked.
@@ -20,6 +21,8 @@ pub(crate) struct Flights {
     /// Those whose callout has been sent, by the id of the callout.
     sent: RefCell<BTreeMap<u32, Key>>,
     waiting: RefCell<BTreeMap<u32, Waiting>>,
+    /// Requests that need not wait any more.
+    going_on: RefCell<VecDeque<GoingOn>>,
 }
 
 /// What is asked, and under which configuration: the same server may have another place in another one.
@@ -34,6 +37,39 @@ pub(crate) struct Waiting {
     pub(crate) request: Request,
     pub(crate) call: Call,
     key: Key,
+}
+
+/// A request that may go on.
+pub(crate) struct GoingOn {
+    pub(crate) request: Request,
+    pub(crate) how: How,
+}
+
+/// With what a request goes on.
+pub(crate) enum How {
+    /// With what comes next.
+    Step(Step),
+    /// With an answer to the callout that was sent at `since`.
+    Answer { call: Call, outcome: Rc<Outcome>, since: UnixTime },
+    /// By looking for what another worker has found out.
+    LookAgain(Call),
+}
+
+/// What became of a callout.
+pub(crate) enum Outcome {
+    NotSent,
+    /// What came back, if anything did.
+    Answered(Option<CalloutResponse>),
+}
+
+impl Outcome {
+    /// As the core takes it.
+    pub(crate) fn answer(&self) -> CalloutAnswer<'_> {
+        match self {
+            Self::NotSent => CalloutAnswer::NotSent,
+            Self::Answered(response) => CalloutResponse::answer(response.as_ref()),
+        }
+    }
 }
 
 struct UnderWay {
@@ -110,13 +146,50 @@ impl Flights {
     /// Notes that a stream has ended, which may have been waiting.
     pub(crate) fn leave(&self, stream: u32) {
         let Some(Waiting { request, call, key }) = self.waiting.borrow_mut().remove(&stream) else {
-            return;
+            return self.leave_while_going_on(stream);
         };
-        if let Some(under_way) = self.under_way.borrow_mut().get_mut(&key) {
-            under_way.left = under_way.left.saturating_sub(1);
-            if under_way.left == 0 {
-                under_way.orphan = Some((Rc::clone(request.gate()), call));
-            }
+        let mut all = self.under_way.borrow_mut();
+        let Some(under_way) = all.get_mut(&key) else { return };
+        under_way.left = under_way.left.saturating_sub(1);
+        let is_sent = matches!(under_way.state, State::Sent { .. });
+        match under_way.left {
+            // Nobody has been asked, and nobody wants to know: who opens streams only to reset them costs no callouts.
+            0 if !is_sent && !key.flight.is_due() => drop(all.remove(&key)),
+            0 => under_way.orphan = Some((Rc::clone(request.gate()), call)),
+            _ => {}
+        }
+    }
+
+    fn leave_while_going_on(&self, stream: u32) {
+        let mut going_on = self.going_on.borrow_mut();
+        let Some(index) = going_on.iter().position(|one| one.request.stream() == stream) else { return };
+        if let Some(GoingOn { request, how: How::Step(Step::Call(call)) }) = going_on.remove(index) {
+            self.go_on_alone(request.generation(), Rc::clone(request.gate()), call);
+        }
+    }
+
+    /// Has a request go on as soon as it is its turn.
+    pub(crate) fn let_go_on(&self, request: Request, how: How) {
+        self.going_on.borrow_mut().push_back(GoingOn { request, how });
+    }
+
+    /// The next request to go on.
+    pub(crate) fn next_going_on(&self) -> Option<GoingOn> {
+        self.going_on.borrow_mut().pop_front()
+    }
+
+    /// Whether there is one.
+    pub(crate) fn any_going_on(&self) -> bool {
+        !self.going_on.borrow().is_empty()
+    }
+
+    /// Has what nobody waits for any more asked nevertheless, if that is due.
+    pub(crate) fn go_on_alone(&self, generation: u64, gate: Rc<Gate>, call: Call) {
+        let key = Key { generation, flight: call.flight(&gate) };
+        if key.flight.is_due() {
+            let state = State::Ready { alone: false };
+            let next = UnderWay { streams: Vec::new(), left: 0, orphan: Some((gate, call)), state };
+            self.under_way.borrow_mut().entry(key).or_insert(next);
         }
     }
 

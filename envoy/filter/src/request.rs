@@ -76,7 +76,9 @@ impl Request {
                 Step::Verify(verification) => {
                     let verdict = verification.host_arguments().map(|arguments| host::verify_signature(&arguments));
                     let verified = verification.resume(gate, verdict.unwrap_or(HostVerdict::Unable), host::now());
-                    verified.insert.iter().for_each(|insert| shared.keep(insert));
+                    if let Some(insert) = &verified.insert {
+                        let _ = shared.keep(insert);
+                    }
                     verified.step
                 }
                 Step::Call(call) => match shared.flights.join(self.clone(), call) {
@@ -117,10 +119,10 @@ impl Shared {
         let _ = hostcalls::send_http_response(u32::from(reply.status), headers, Some(reply.body.as_bytes()));
     }
 
-    /// Puts what was learned into shared data.
-    pub(crate) fn keep(&self, insert: &Insert) {
-        if let Some(evicted) = host::insert(insert) {
-            self.metrics.count_evicted(evicted);
-        }
+    /// Puts what was learned into shared data; whether it is there now.
+    pub(crate) fn keep(&self, insert: &Insert) -> bool {
+        let evicted = host::insert(insert);
+        evicted.into_iter().for_each(|evicted| self.metrics.count_evicted(evicted));
+        evicted.is_some()
     }
 }

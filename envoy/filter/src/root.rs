@@ -10,7 +10,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 use scopegate::{Answered, CalloutAnswer, Claim, Config, Gate, KeyFetch, Lease, Step, Trouble, UnixTime};
 
-use crate::flights::{Flights, Key, Landed, State, Waiting};
+use crate::flights::{Flights, GoingOn, How, Key, Landed, Outcome, State, Waiting};
 use crate::host;
 use crate::metrics::Metrics;
 use crate::stream::Stream;
@@ -77,21 +77,41 @@ impl Root {
         Self { shared: Rc::new(shared), gate: None, generation: 0, fetches: BTreeMap::new(), ticks: 0 }
     }
 
-    /// Does something, and sends whatever that has made ready.
+    /// Does something, sends whatever that has made ready, and lets requests go on: a number of them. Envoy lets each
+    /// go on from within the one before, so all of a crowd would exhaust the stack, and keep the worker busy besides.
     fn awake(&mut self, act: impl FnOnce(&mut Self)) {
+        let flights = &Rc::clone(&self.shared).flights;
         self.shared.awake.set(true);
         act(self);
-        host::switch_to(self.shared.root);
-        // What cannot be sent answers its requests, and these may ask elsewhere.
-        while let Some((key, alone)) = self.next_ready() {
-            self.launch(&key, alone);
-            host::switch_to(self.shared.root);
+        for _ in 0..MAX_GOING_ON {
+            self.launch_all();
+            let Some(GoingOn { request, how }) = flights.next_going_on() else { break };
+            if host::switch_to(request.stream()) {
+                request.go_on(match how {
+                    How::Step(step) => step,
+                    // Whoever went before has understood the answer.
+                    How::Answer { call, .. } if call.is_answered(request.gate(), host::now()) => {
+                        call.look_again(request.gate(), host::now())
+                    }
+                    How::Answer { call, outcome, since } => {
+                        call.resume(request.gate(), outcome.answer(), since, host::now()).step
+                    }
+                    How::LookAgain(call) => call.look_again(request.gate(), host::now()),
+                });
+            }
         }
+        self.launch_all();
         self.shared.awake.set(false);
+        if flights.any_going_on() {
+            self.shared.wake_root();
+        }
     }
 
-    fn next_ready(&self) -> Option<(Key, bool)> {
-        self.shared.flights.next_ready()
+    fn launch_all(&self) {
+        host::switch_to(self.shared.root);
+        while let Some((key, alone)) = self.shared.flights.next_ready() {
+            self.launch(&key, alone);
+        }
     }
 
     /// Sends the callout of a flight, unless another worker has.
@@ -106,65 +126,58 @@ impl Root {
         flights.set_state(key, State::Sent { since: now, leased });
         match flights.with_call(key, |gate, call| host::dispatch(&call.request(gate, now))) {
             Some(Ok(callout)) => flights.sent(key, callout),
-            Some(Err(_)) => self.resolve(key, CalloutAnswer::NotSent),
+            Some(Err(_)) => self.resolve(key, Outcome::NotSent),
             None => drop(flights.land(key)),
         }
     }
 
-    /// Hands an answer to everyone who waits for it.
-    fn resolve(&self, key: &Key, answer: CalloutAnswer<'_>) {
-        let Some(Landed { waiting, orphan, state: State::Sent { since, leased } }) = self.shared.flights.land(key)
-        else {
+    /// Has everyone go on who waits for an answer. What there is to keep of it is the same for all, so it is kept
+    /// once; and before others are told to look for it.
+    fn resolve(&self, key: &Key, outcome: Outcome) {
+        let flights = &self.shared.flights;
+        let Some(Landed { waiting, orphan, state: State::Sent { since, leased } }) = flights.land(key) else {
             return;
         };
-        let now = host::now();
-        let mut answered = None;
-        // What there is to keep is the same for all, so it is kept once; and before others are told to look for it.
-        let mut keep = |server: &str, found: &Answered| {
-            if answered.is_none() {
-                answered = Some(found.trouble.is_none());
-                self.keep(server, found, since, now);
-            }
-        };
-        for Waiting { request, call, .. } in waiting {
+        let (outcome, now, mut shared) = (Rc::new(outcome), host::now(), false);
+        let mut waiting = waiting.into_iter();
+        if let Some(Waiting { request, call, .. }) = waiting.next() {
             let server = call.server().to_owned();
-            let found = call.resume(request.gate(), answer, since, now);
-            keep(&server, &found);
-            if host::switch_to(request.stream()) {
-                request.go_on(found.step);
-            }
-        }
-        if let Some((gate, call)) = orphan {
+            let answered = call.resume(request.gate(), outcome.answer(), since, now);
+            shared = self.keep(&server, &answered, since, now);
+            flights.let_go_on(request, How::Step(answered.step));
+        } else if let Some((gate, call)) = orphan {
             let server = call.server().to_owned();
-            let found = call.resume(&gate, answer, since, now);
-            keep(&server, &found);
-            // Our own token was asked for first, or the place of the keys.
-            if let Step::Call(next) = found.step {
-                self.shared.flights.ask(&gate, key.generation, next);
+            let answered = call.resume(&gate, outcome.answer(), since, now);
+            shared = self.keep(&server, &answered, since, now);
+            if let Step::Call(next) = answered.step {
+                flights.go_on_alone(key.generation, gate, next);
             }
         }
         if let Some(lease) = key.flight.lease().filter(|_| leased) {
-            host::release_lease(lease, answered.unwrap_or_default(), now);
+            host::release_lease(lease, shared, now);
+        }
+        for Waiting { request, call, .. } in waiting {
+            flights.let_go_on(request, How::Answer { call, outcome: Rc::clone(&outcome), since });
         }
     }
 
-    fn keep(&self, server: &str, answered: &Answered, since: UnixTime, now: UnixTime) {
+    /// Keeps what there is to keep of an answer; whether other workers find there what they wait for.
+    fn keep(&self, server: &str, answered: &Answered, since: UnixTime, now: UnixTime) -> bool {
         let millis = u64::try_from(now.saturating_since(since).as_millis()).unwrap_or(u64::MAX);
         self.shared.metrics.count_callout(answered.outcome, millis);
-        answered.inserts().for_each(|insert| self.shared.keep(insert));
+        let shared = answered.inserts().map(|insert| self.shared.keep(insert)).last().unwrap_or_default();
         answered.publish.iter().for_each(host::publish);
         if let Some(trouble) = answered.trouble {
             self.shared.warn_of_trouble(server, trouble, now);
         }
+        shared
     }
 
     /// Has everyone who waits look again for what another worker has found out.
     fn look_again(&self, key: &Key) {
         let Some(Landed { waiting, .. }) = self.shared.flights.land(key) else { return };
         for Waiting { request, call, .. } in waiting {
-            if host::switch_to(request.stream()) {
-                request.go_on(call.look_again(request.gate(), host::now()));
-            }
+            self.shared.flights.let_go_on(request, How::LookAgain(call));
         }
     }
 
@@ -175,7 +188,8 @@ impl Root {
             if answered {
                 self.look_again(&key);
             } else {
-                // With its trouble it is not alone for long; ours is not to wait for one after another.
+                // With its trouble, or an answer too long to be shared, it is not alone; ours is not to wait for one
+                // worker after another.
                 flights.set_state(&key, State::Ready { alone: true });
             }
         }
@@ -187,7 +201,8 @@ impl Root {
         for key in flights.those(|_, state| matches!(state, State::Sent { leased: true, .. })) {
             key.flight.lease().into_iter().for_each(|lease| host::renew_lease(lease, now));
         }
-        for key in flights.those(|_, state| matches!(state, State::Elsewhere { until } if until <= now)) {
+        let is_over = |state| matches!(state, State::Elsewhere { until } if Lease::may_be_over(until, now));
+        for key in flights.those(|_, state| is_over(state)) {
             match key.flight.lease().and_then(|lease| host::lease_held_until(lease, now)) {
                 Some(until) => flights.set_state(&key, State::Elsewhere { until }),
                 None => self.look_again(&key),
@@ -272,13 +287,12 @@ impl Root {
 
 impl Context for Root {
     fn on_http_call_response(&mut self, callout: u32, num_headers: usize, body_size: usize, _num_trailers: usize) {
-        let response = host::callout_response(num_headers, body_size);
-        let answer = host::CalloutResponse::answer(response.as_ref());
+        let outcome = Outcome::Answered(host::callout_response(num_headers, body_size));
         self.awake(|root| {
             if let Some((fetch, since)) = root.fetches.remove(&callout) {
-                root.resume(fetch, answer, since);
+                root.resume(fetch, outcome.answer(), since);
             } else if let Some(key) = root.shared.flights.answered(callout) {
-                root.resolve(&key, answer);
+                root.resolve(&key, outcome);
             }
         });
     }
@@ -316,7 +330,6 @@ impl RootContext for Root {
             root.care_for_leases();
             root.renew();
             if keys_are_due {
-                host::switch_to(root.shared.root);
                 root.care_for_keys();
             }
         });
@@ -344,6 +357,9 @@ impl RootContext for Root {
 
 /// Says nothing but that something is ready to be sent.
 const WAKE: &[u8] = b"";
+
+/// Requests that go on in one call of the root. Some 270 were too many for the stack, if each is answered by Envoy.
+const MAX_GOING_ON: usize = 16;
 
 /// How often leases are renewed and looked after: several times within the life of one.
 const TICK: Duration = Duration::from_millis(50);

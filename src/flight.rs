@@ -27,7 +27,9 @@ pub(crate) enum Subject {
     Token { digest: [u8; TokenDigest::BYTES], leased: bool },
     /// Our own token at the server.
     OwnToken,
-    /// The keys of the server.
+    /// Where the keys of the server are.
+    Metadata,
+    /// The keys themselves.
     Keys,
 }
 
@@ -36,7 +38,7 @@ impl Flight {
     pub fn lease(&self) -> Option<Lease> {
         match self.subject {
             Subject::Token { digest, leased: true } => Some(Lease { digest }),
-            Subject::Token { leased: false, .. } | Subject::OwnToken | Subject::Keys => None,
+            Subject::Token { leased: false, .. } | Subject::OwnToken | Subject::Metadata | Subject::Keys => None,
         }
     }
 
@@ -45,7 +47,7 @@ impl Flight {
     pub fn is_due(&self) -> bool {
         match self.subject {
             Subject::Token { .. } => false,
-            Subject::OwnToken | Subject::Keys => true,
+            Subject::OwnToken | Subject::Metadata | Subject::Keys => true,
         }
     }
 }

@@ -108,6 +108,11 @@ impl KeyFetch {
         }
     }
 
+    /// Whether it is still to be found out where they are.
+    pub(crate) fn seeks_metadata(&self) -> bool {
+        matches!(self.stage, Stage::Metadata)
+    }
+
     /// The name of the authorization server that is asked.
     pub fn server(&self) -> &str {
         &self.server.config.name
@@ -142,11 +147,19 @@ impl KeyFetch {
                 (trouble.outcome(), Some(trouble), location)
             }
         };
+        if location.is_none() {
+            server.keys.borrow_mut().end_request();
+        }
         let next = location.map(|location| Self { server, jwt, stage: Stage::Keys(location) });
         KeysAnswered { outcome, trouble, publish: None, next }
     }
 
     fn resume_with_keys(self, answer: CalloutAnswer<'_>, asked_at: UnixTime, now: UnixTime) -> KeysAnswered {
+        self.server.keys.borrow_mut().end_request();
+        // Of many requests that have waited for them the first has read them.
+        if self.server.keys.borrow().are_since(asked_at, now) {
+            return KeysAnswered { outcome: KEYS, trouble: None, publish: None, next: None };
+        }
         let (outcome, trouble, publish) = match source::read_keys(answer) {
             Ok(set) => {
                 self.server.keys.borrow_mut().keep(set, asked_at, now);

@@ -176,6 +176,7 @@ impl Call {
                 Subject::Token { digest: digest.unwrap_or_default(), leased }
             }
             Stage::OwnToken { .. } => Subject::OwnToken,
+            Stage::Keys(fetch) if fetch.seeks_metadata() => Subject::Metadata,
             Stage::Keys(_) => Subject::Keys,
         };
         Flight { server: self.server.index, subject }

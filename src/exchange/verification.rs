@@ -95,7 +95,12 @@ pub(super) fn begin(
         candidates.map(|(key, thumbprint)| (Rc::clone(key), thumbprint)).collect()
     });
     let is_known = keys.as_ref().is_some_and(|keys| !keys.is_empty());
-    if !is_known && !fetched && server.keys.borrow_mut().claims_fetch_for_unknown(&jwt.keys, now) {
+    // Whoever comes while they are being fetched waits for the same answer.
+    let waits = || {
+        let mut keys = server.keys.borrow_mut();
+        keys.are_requested() || keys.claims_fetch_for_unknown(&jwt.keys, now)
+    };
+    if !is_known && !fetched && waits() {
         return call::fetch_keys(exchange, candidate, server, jwt, now);
     }
     match keys {

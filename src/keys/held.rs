@@ -15,6 +15,8 @@ pub(crate) struct Keys {
     located: Option<(Location, UnixTime)>,
     /// When they were last asked for.
     asked_at: Option<UnixTime>,
+    /// Whether a request has them fetched at the moment: others can wait for the same answer.
+    requested: bool,
 }
 
 #[derive(Debug)]
@@ -53,8 +55,24 @@ impl Keys {
         let free = self.may_ask(source, now, interval);
         if free {
             self.ask(now);
+            self.requested = true;
         }
         free
+    }
+
+    /// Whether a request has them fetched at the moment.
+    pub(crate) fn are_requested(&self) -> bool {
+        self.requested
+    }
+
+    /// Notes that no request has them fetched any more.
+    pub(super) fn end_request(&mut self) {
+        self.requested = false;
+    }
+
+    /// Whether what was asked for at that time, or later, is here already.
+    pub(super) fn are_since(&self, asked_at: UnixTime, now: UnixTime) -> bool {
+        self.held.as_ref().is_some_and(|held| asked_at <= held.fetched_at && held.fetched_at <= now)
     }
 
     fn may_ask(&self, source: &KeySource, now: UnixTime, interval: Duration) -> bool {

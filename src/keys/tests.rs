@@ -100,3 +100,39 @@ fn keys_of_other_places_are_never_taken_for_one_another() {
     .into();
     assert_eq!(keys.len(), 7);
 }
+
+#[test]
+fn requests_that_come_while_keys_are_fetched_wait_for_the_same_answer() {
+    use crate::request::RawHead;
+    use crate::step::Step;
+    use base64::Engine;
+
+    let gate = gate(r#""jwks_path":"/jwks""#);
+    let encode = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
+    let token = |kid: &str| {
+        let header = format!(r#"{{"alg":"RS256","typ":"at+jwt","kid":"{kid}"}}"#);
+        let payload = r#"{"iss":"https://as.test/t","exp":2000000,"aud":"x"}"#;
+        format!("Bearer {}.{}.c2ln", encode(&header), encode(payload))
+    };
+    let begin = |kid: &str, now| {
+        let headers = [(":method", "GET".to_owned()), (":path", "/".to_owned()), ("authorization", token(kid))]
+            .map(|(name, value)| (name.to_owned(), value.into_bytes()));
+        gate.begin(RawHead { headers: &headers, route: None, has_body: false }, now)
+    };
+    let mut calls = Vec::new();
+    for kid in ["a", "b", "c"] {
+        let Step::Call(call) = begin(kid, START) else { panic!("it waits") };
+        calls.push(call);
+    }
+    assert!(calls.iter().all(|call| call.flight(&gate) == calls[0].flight(&gate)));
+    let mut published = 0;
+    for call in calls {
+        let answered = call.resume(&gate, json(JWKS), START, START);
+        published += usize::from(answered.publish.is_some());
+        assert!(matches!(answered.step, Step::Respond(reply) if reply.status == 401));
+    }
+    assert_eq!(published, 1);
+    // Then nobody is asked again for some time.
+    assert!(matches!(begin("d", after(1)), Step::Respond(reply) if reply.status == 401));
+    assert!(matches!(begin("d", after(30)), Step::Call(_)));
+}

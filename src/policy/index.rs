@@ -7,6 +7,8 @@
 //! in the order of the configuration wins. Nothing is looked at twice: a node has one way to it, so that the longest
 //! search is as long as the trees are large, whatever the path. Methods are few; they are left to the caller.
 
+use std::iter;
+
 use super::path::{PathPattern, Segment};
 use super::trie::Trie;
 use super::{HostPattern, RequestMatch, options};
@@ -153,7 +155,7 @@ impl Index {
         };
         let mut best = end;
         let named = query.route.and_then(|route| self.hosts.child(ROUTES, route));
-        for start in [Some(ANY_ROUTE), named].into_iter().flatten() {
+        for start in iter::once(ANY_ROUTE).chain(named) {
             self.for_each_tree(start, query.host, |tree| {
                 self.walk(tree, query.path, |node, at_end| {
                     if node.first >= best {

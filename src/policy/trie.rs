@@ -49,6 +49,10 @@ impl<N> Trie<N> {
 
     /// The node that the edge with this label leads to.
     pub(super) fn child(&self, from: usize, label: &[u8]) -> Option<usize> {
+        // Where no rule names a host there is nothing to hash for.
+        if self.edges.is_empty() {
+            return None;
+        }
         self.edges.find(hash(from, label), |edge| edge.is(from, label)).map(|edge| edge.to)
     }
 

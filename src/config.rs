@@ -176,11 +176,11 @@ fn read(root: &Node<'_>, document: &Json, environment: &dyn Fn(&str) -> Option<S
     let scene = Scene { servers: names.as_deref(), mappings: None, claims: &claims };
     let requirement = object.or_default("require", Requirement::NONE, |node| requirement::read(node, scene));
     let apis = apis::read(&object, scene, known_realm, paths.unwrap_or_default());
-    let none = Requirement::NONE;
+    let (none, no_apis) = (Requirement::NONE, apis::Apis::new());
     let default_errors = errors.clone().unwrap_or_default();
     let common = rules::Common {
         scene,
-        apis: apis.as_deref().unwrap_or_default(),
+        apis: apis.as_ref().unwrap_or(&no_apis),
         requirement: requirement.as_ref().unwrap_or(&none),
         errors: &default_errors,
         realm: known_realm,

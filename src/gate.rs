@@ -17,7 +17,7 @@ use crate::exchange::{Exchange, Renewal};
 use crate::forward::{Edit, Forward, cleaning, has_identity_headers};
 use crate::introspection::{Chance, OwnToken};
 use crate::keys::Keys;
-use crate::policy::{Access, Policy, Rule};
+use crate::policy::{Access, Found, Policy, Rule};
 use crate::preflight;
 use crate::reply::Reply;
 use crate::request::{PathError, PathOptions, RawHead, Target, TargetError};
@@ -158,12 +158,12 @@ impl Gate {
             return self.refuse(Denial::Target(TargetError::HostPort), None);
         }
         let target = judged;
-        let Some(rule) = found else {
+        let Some(Found { rule, .. }) = found else {
             return self.refuse(Denial::NoRule, None);
         };
-        if !rule.spells_path_of(&target) {
+        let Some(found) = found.and_then(|found| self.policy.as_spelled(found, &target)) else {
             return self.refuse(Denial::Target(TargetError::Path(PathError::OtherSpelling)), Some(rule));
-        }
+        };
         // Likewise for credentials that nobody looks at here.
         let reroutes = || self.policy.follows_route(&target) && self.removes_credentials(head);
         let is_anonymous = rule.access == Access::Public || preflight.is_some() && rule.cors_preflight;
@@ -181,7 +181,7 @@ impl Gate {
             Ok(None) => return self.refuse(Denial::NoCredentials, Some(rule)),
             Err(error) => return self.refuse(Denial::Credentials(error), Some(rule)),
         };
-        let Some(requirement) = rule.requirement(&target) else {
+        let Some(requirement) = found.requirement(&target) else {
             return self.refuse(Denial::Misconfigured, Some(rule));
         };
         let servers = self.servers_for(rule, &token);
@@ -216,13 +216,14 @@ impl Gate {
     /// `found` was found for `judged`, which is the target or what its preflight asks for.
     fn port_is_ambiguous(
         &self,
-        found: Option<&Arc<Rule>>,
+        found: Option<Found<'_>>,
         judged: &Target<'_>,
         target: &Target<'_>,
         preflight: Option<&[u8]>,
     ) -> bool {
         let without = || find(target, preflight, |target| self.policy.find_without_ports(target)).1;
-        !found.is_some_and(|rule| rule.names_host_of(judged)) && without().map(Arc::as_ptr) != found.map(Arc::as_ptr)
+        !found.is_some_and(|found| self.policy.names_host(found, judged))
+            && without().map(|found| Arc::as_ptr(found.rule)) != found.map(|found| Arc::as_ptr(found.rule))
     }
 
     /// The servers that may answer for a token under a rule, in the order they are asked.
@@ -243,14 +244,14 @@ const MAX_RENEWALS: usize = 64;
 fn find<'c, 't, 'r>(
     target: &'c Target<'t>,
     preflight: Option<&'t [u8]>,
-    rule_of: impl Fn(&Target<'_>) -> Option<&'r Arc<Rule>>,
-) -> (Cow<'c, Target<'t>>, Option<&'r Arc<Rule>>) {
+    rule_of: impl Fn(&Target<'_>) -> Option<Found<'r>>,
+) -> (Cow<'c, Target<'t>>, Option<Found<'r>>) {
     let found = rule_of(target);
     let (None, Some(method)) = (found, preflight) else {
         return (Cow::Borrowed(target), found);
     };
     let target = Target { method, ..target.clone() };
-    let found = rule_of(&target).filter(|rule| rule.cors_preflight);
+    let found = rule_of(&target).filter(|found| found.rule.cors_preflight);
     (Cow::Owned(target), found)
 }
 

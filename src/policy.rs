@@ -3,24 +3,49 @@
 //! First match wins, in order. A request that no rule matches has no rule; the gate refuses it.
 
 mod host;
+mod index;
 mod method;
 mod path;
+mod trie;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub(crate) use host::HostPattern;
 pub(crate) use method::Method;
 pub(crate) use path::{PathPattern, PatternError};
 
+use self::index::{Ignored, Index, Query, Steps, Where};
 use crate::application::Identification;
 use crate::errors::ErrorProfile;
 use crate::request::Target;
 use crate::requirement::Requirement;
 
-/// All rules, in the order of the configuration.
-#[derive(Clone, Debug, PartialEq)]
+/// All rules, in the order of the configuration, and how to find the one for a request.
+#[derive(Debug)]
 pub(crate) struct Policy {
     pub(crate) rules: Vec<Arc<Rule>>,
+    /// Every entry of every rule, in order.
+    places: Vec<Place>,
+    index: Index,
+    /// As if nobody named a port; where nobody does, it would be the same.
+    without_ports: Option<Index>,
+    /// As if nobody named a route; likewise.
+    without_routes: Option<Index>,
+}
+
+/// Where an entry stands.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    rule: usize,
+    entry: usize,
+}
+
+/// A rule that a request falls under, and an entry by which it does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found<'p> {
+    pub(crate) rule: &'p Arc<Rule>,
+    entry: &'p RequestMatch,
 }
 
 /// One rule.
@@ -47,6 +72,8 @@ pub(crate) enum Access {
         /// Indices of the authorization servers that may answer for the token, in the order they are tried.
         servers: Vec<usize>,
         requirement: Arc<Requirement>,
+        /// Whether the requirement depends on the request.
+        is_dynamic: bool,
         /// Which applications it is for, if that matters.
         identification: Option<Identification>,
     },
@@ -62,23 +89,56 @@ pub(crate) struct RequestMatch {
 }
 
 impl Policy {
-    /// The first rule that matches.
-    pub(crate) fn find(&self, target: &Target<'_>) -> Option<&Arc<Rule>> {
-        self.rules.iter().find(|rule| rule.matches.iter().any(|entry| entry.matches(target)))
+    pub(crate) fn new(rules: Vec<Rule>) -> Self {
+        let rules: Vec<Arc<Rule>> = rules.into_iter().map(Arc::new).collect();
+        let of_rule =
+            |(rule, held): (usize, &Arc<Rule>)| (0..held.matches.len()).map(move |entry| Place { rule, entry });
+        let places = rules.iter().enumerate().flat_map(of_rule).collect();
+        let entries: Vec<&RequestMatch> = rules.iter().flat_map(|rule| &rule.matches).collect();
+        let index = |ignored: Ignored| Index::new(&entries, ignored);
+        let names_port = |entry: &RequestMatch| entry.hosts.iter().any(|host| !host.port().is_empty());
+        Self {
+            places,
+            index: index(Ignored::Nothing),
+            without_ports: entries.iter().any(|entry| names_port(entry)).then(|| index(Ignored::Ports)),
+            without_routes: entries.iter().any(|entry| entry.route.is_some()).then(|| index(Ignored::Routes)),
+            rules,
+        }
+    }
+
+    /// The first rule that matches, by its first entry that does.
+    pub(crate) fn find(&self, target: &Target<'_>) -> Option<Found<'_>> {
+        self.first(&self.index, &Query::of(target), target.method, |_| true)
     }
 
     /// The first rule that would match if no port counted, neither the request's nor those in `hosts`.
-    pub(crate) fn find_without_ports(&self, target: &Target<'_>) -> Option<&Arc<Rule>> {
-        self.rules.iter().find(|rule| rule.matches.iter().any(|entry| entry.matches_but_for_ports(target)))
+    pub(crate) fn find_without_ports(&self, target: &Target<'_>) -> Option<Found<'_>> {
+        let index = self.without_ports.as_ref().unwrap_or(&self.index);
+        self.first(index, &Query::without_port(target), target.method, |_| true)
     }
 
     /// Whether another route could bring the request under another rule.
     pub(crate) fn follows_route(&self, target: &Target<'_>) -> bool {
-        let any_route = |rule: &&Arc<Rule>| rule.matches.iter().any(|entry| entry.matches_but_for_route(target));
-        let first = self.rules.iter().find(any_route);
-        first.is_some_and(|rule| {
-            !rule.matches.iter().any(|entry| entry.route.is_none() && entry.matches_but_for_route(target))
-        })
+        let Some(without_routes) = &self.without_routes else {
+            return false;
+        };
+        let query = Query::of(target);
+        let by_any_entry = self.first(without_routes, &query, target.method, |_| true);
+        let on_any_route = self.first(&self.index, &Query { route: None, ..query }, target.method, |_| true);
+        by_any_entry.is_some_and(|found| !on_any_route.is_some_and(|other| other.is_of(found)))
+    }
+
+    /// Whether the rule that was found for this target matches by an entry that names the host, and with it the
+    /// port if there is one.
+    pub(crate) fn names_host(&self, found: Found<'_>, target: &Target<'_>) -> bool {
+        let names_host = |entry: &RequestMatch| !entry.hosts.is_empty();
+        names_host(found.entry) || self.again(found, target, names_host).is_some()
+    }
+
+    /// The rule that was found for this target, by its first entry that spells the path as the request does.
+    pub(crate) fn as_spelled<'p>(&'p self, found: Found<'p>, target: &Target<'_>) -> Option<Found<'p>> {
+        let spells = |entry: &RequestMatch| entry.spells(target);
+        if spells(found.entry) { Some(found) } else { self.again(found, target, spells) }
     }
 
     pub(crate) fn uses_hosts(&self) -> bool {
@@ -86,221 +146,144 @@ impl Policy {
     }
 
     pub(crate) fn uses_routes(&self) -> bool {
-        self.rules.iter().flat_map(|rule| &rule.matches).any(|entry| entry.route.is_some())
+        self.without_routes.is_some()
     }
 
     /// The rules before `index` that take every request of rule `index`, so that it can never apply.
     /// Empty if some request reaches it.
     pub(crate) fn shadowing(&self, index: usize) -> Vec<&Arc<Rule>> {
-        let Some((rule, earlier)) = self.rules.get(index).zip(self.rules.get(..index)) else {
+        let Some(rule) = self.rules.get(index) else {
             return Vec::new();
         };
-        let mut shadowing: Vec<&Arc<Rule>> = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut shadowing = Vec::new();
         for single in rule.matches.iter().flat_map(RequestMatch::singles) {
-            match earlier.iter().find(|rule| rule.matches.iter().any(|entry| entry.covers(&single))) {
-                Some(rule) if shadowing.iter().any(|known| known.name == rule.name) => {}
-                Some(rule) => shadowing.push(rule),
+            match self.first_to_cover(&single, index) {
+                Some(place) if !seen.insert(place.rule) => {}
+                Some(place) => shadowing.extend(self.rules.get(place.rule)),
                 None => return Vec::new(),
             }
         }
         shadowing
     }
+
+    /// The first entry of the rules before `index` that takes every request of `single`.
+    fn first_to_cover(&self, single: &Single<'_>, index: usize) -> Option<Place> {
+        let query = Query {
+            route: single.entry.route.as_deref().map(str::as_bytes),
+            host: Where::of(single.host),
+            path: Steps::Pattern(single.entry.path.as_ref()),
+        };
+        let end = self.places.partition_point(|place| place.rule < index);
+        let place = self.index.first(&query, end, |place| {
+            self.places
+                .get(place)
+                .and_then(|place| self.entry(*place))
+                .is_some_and(|found| found.entry.takes_all_of(single.method))
+        });
+        self.places.get(place?).copied()
+    }
+
+    /// The first entry of the same rule that matches and has something more. No rule before it matches at all.
+    fn again<'p>(
+        &'p self,
+        found: Found<'p>,
+        target: &Target<'_>,
+        accept: impl Fn(&RequestMatch) -> bool,
+    ) -> Option<Found<'p>> {
+        self.first(&self.index, &Query::of(target), target.method, accept).filter(|other| other.is_of(found))
+    }
+
+    fn first(
+        &self,
+        index: &Index,
+        query: &Query<'_>,
+        method: &[u8],
+        accept: impl Fn(&RequestMatch) -> bool,
+    ) -> Option<Found<'_>> {
+        let at = |place: usize| self.places.get(place).and_then(|place| self.entry(*place));
+        let accepted = |place| at(place).is_some_and(|found| found.entry.takes_method(method) && accept(found.entry));
+        index.first(query, self.places.len(), accepted).and_then(at)
+    }
+
+    fn entry(&self, place: Place) -> Option<Found<'_>> {
+        let rule = self.rules.get(place.rule)?;
+        rule.matches.get(place.entry).map(|entry| Found { rule, entry })
+    }
 }
 
-impl Rule {
-    /// Whether the rule matches by an entry that names the host, and with it the port if there is one.
-    pub(crate) fn names_host_of(&self, target: &Target<'_>) -> bool {
-        self.matches.iter().any(|entry| !entry.hosts.is_empty() && entry.matches(target))
+impl Found<'_> {
+    /// Whether both are the same rule.
+    pub(crate) fn is_of(self, other: Found<'_>) -> bool {
+        Arc::ptr_eq(self.rule, other.rule)
     }
 
-    /// Whether the rule matches by an entry that spells the path as the request does.
-    pub(crate) fn spells_path_of(&self, target: &Target<'_>) -> bool {
-        self.matches.iter().any(|entry| entry.matches_as_spelled(target))
-    }
-
-    /// What the rule demands for a request that falls under it.
-    pub(crate) fn requirement(&self, target: &Target<'_>) -> Option<Arc<Requirement>> {
-        let Access::Protected { requirement, .. } = &self.access else {
-            return None;
-        };
-        if !requirement.is_dynamic() {
-            return Some(Arc::clone(requirement));
+    /// What the rule demands for a request that falls under it by this entry.
+    pub(crate) fn requirement(self, target: &Target<'_>) -> Option<Arc<Requirement>> {
+        match &self.rule.access {
+            Access::Public => None,
+            Access::Protected { requirement, is_dynamic: false, .. } => Some(Arc::clone(requirement)),
+            Access::Protected { requirement, is_dynamic: true, .. } => {
+                Some(Arc::new(requirement.resolve(target, self.entry.path.as_ref())))
+            }
         }
-        let entry = self.matches.iter().find(|entry| entry.matches_as_spelled(target));
-        Some(Arc::new(requirement.resolve(target, entry.and_then(|entry| entry.path.as_ref()))))
+    }
+}
+
+impl Access {
+    pub(crate) fn protected(
+        servers: Vec<usize>,
+        requirement: Requirement,
+        identification: Option<Identification>,
+    ) -> Self {
+        let is_dynamic = requirement.is_dynamic();
+        Self::Protected { servers, requirement: Arc::new(requirement), is_dynamic, identification }
     }
 }
 
 impl RequestMatch {
-    fn matches(&self, target: &Target<'_>) -> bool {
-        self.matches_but_for_route(target) && self.matches_route(target)
-    }
-
-    fn matches_but_for_route(&self, target: &Target<'_>) -> bool {
-        (self.hosts.is_empty() || self.hosts.iter().any(|h| h.matches(&target.host)))
-            && self.matches_method_and_path(target)
-    }
-
     /// Whether it matches, and the path is spelled as in the pattern.
     pub(crate) fn matches_as_spelled(&self, target: &Target<'_>) -> bool {
-        self.matches(target) && self.path.as_ref().is_none_or(|path| path.spells(&target.path))
+        (self.hosts.is_empty() || self.hosts.iter().any(|host| host.matches(&target.host)))
+            && self.takes_method(target.method)
+            && self.path.as_ref().is_none_or(|path| path.matches(&target.path))
+            && self.route.as_ref().is_none_or(|route| target.route == Some(route.as_bytes()))
+            && self.spells(target)
     }
 
-    fn matches_but_for_ports(&self, target: &Target<'_>) -> bool {
-        (self.hosts.is_empty() || self.hosts.iter().any(|h| h.matches_name(&target.host)))
-            && self.matches_method_and_path(target)
-            && self.matches_route(target)
+    fn takes_method(&self, method: &[u8]) -> bool {
+        self.methods.is_empty() || self.methods.iter().any(|held| held.matches(method))
     }
 
-    fn matches_method_and_path(&self, target: &Target<'_>) -> bool {
-        (self.methods.is_empty() || self.methods.iter().any(|m| m.matches(target.method)))
-            && self.path.as_ref().is_none_or(|p| p.matches(&target.path))
+    /// Whether it takes the method, or, for `None`, every method.
+    fn takes_all_of(&self, method: Option<&Method>) -> bool {
+        self.methods.is_empty() || method.is_some_and(|method| self.methods.contains(method))
     }
 
-    fn matches_route(&self, target: &Target<'_>) -> bool {
-        self.route.as_ref().is_none_or(|route| target.route == Some(route.as_bytes()))
+    /// Whether a path that matches is spelled as in the pattern.
+    fn spells(&self, target: &Target<'_>) -> bool {
+        self.path.as_ref().is_none_or(|path| path.spells(&target.path))
     }
 
     /// The same requests as entries of one method and one host each, so that several earlier entries
     /// can be seen to cover them together.
-    fn singles(&self) -> Vec<Self> {
-        let methods = options(&self.methods);
-        let hosts = options(&self.hosts);
-        methods
-            .iter()
-            .flat_map(|method| {
-                hosts.iter().map(|host| Self {
-                    methods: method.iter().cloned().collect(),
-                    hosts: host.iter().cloned().collect(),
-                    ..self.clone()
-                })
-            })
-            .collect()
+    fn singles(&self) -> impl Iterator<Item = Single<'_>> {
+        options(&self.methods)
+            .flat_map(move |method| options(&self.hosts).map(move |host| Single { entry: self, method, host }))
     }
+}
 
-    /// Whether every request that `single` matches is matched by `self`.
-    fn covers(&self, single: &Self) -> bool {
-        let method = self.methods.is_empty() || single.methods.iter().any(|m| self.methods.contains(m));
-        let host = self.hosts.is_empty()
-            || single.hosts.iter().any(|theirs| self.hosts.iter().any(|ours| ours.covers(theirs)));
-        let path = match (&self.path, &single.path) {
-            (None, _) => true,
-            (Some(ours), Some(theirs)) => ours.covers(theirs),
-            (Some(ours), None) => ours.covers_everything(),
-        };
-        method && host && path && (self.route.is_none() || self.route == single.route)
-    }
+/// An entry as if it had but one method and one host; `None` where it takes all of them.
+struct Single<'e> {
+    entry: &'e RequestMatch,
+    method: Option<&'e Method>,
+    host: Option<&'e HostPattern>,
 }
 
 /// Each item as an option, or the one option "any" for an empty list.
-fn options<T: Clone>(items: &[T]) -> Vec<Option<T>> {
-    if items.is_empty() { vec![None] } else { items.iter().cloned().map(Some).collect() }
+fn options<T>(items: &[T]) -> impl Iterator<Item = Option<&T>> {
+    items.iter().map(Some).chain(items.is_empty().then_some(None))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::request::{Path, PathOptions, RawHead};
-
-    fn entry(methods: &[&str], hosts: &[&str], path: Option<PathPattern>, route: Option<&str>) -> RequestMatch {
-        RequestMatch {
-            methods: methods.iter().map(|m| Method::parse(m).unwrap()).collect(),
-            hosts: hosts.iter().map(|h| HostPattern::parse(h).unwrap()).collect(),
-            path,
-            route: route.map(str::to_owned),
-        }
-    }
-
-    fn exact(path: &str) -> Option<PathPattern> {
-        Some(PathPattern::exact(path, PathOptions::default()).unwrap())
-    }
-
-    fn prefix(path: &str) -> Option<PathPattern> {
-        Some(PathPattern::prefix(path, PathOptions::default()).unwrap())
-    }
-
-    fn policy(rules: Vec<Vec<RequestMatch>>) -> Policy {
-        let rule = |(index, matches): (usize, _)| {
-            Arc::new(Rule {
-                name: Arc::from(format!("r{index}")),
-                api: None,
-                matches,
-                access: Access::Public,
-                cors_preflight: false,
-                errors: Arc::default(),
-            })
-        };
-        Policy { rules: rules.into_iter().enumerate().map(rule).collect() }
-    }
-
-    #[test]
-    fn the_first_rule_that_matches_wins() {
-        let policy = policy(vec![
-            vec![entry(&["GET"], &[], exact("/a"), None)],
-            vec![entry(&[], &["*.example.com"], prefix("/a"), None)],
-            vec![entry(&[], &[], prefix("/"), Some("r"))],
-        ]);
-        let find = |method: &str, host: &str, path: &str, route: Option<&str>| {
-            let headers: Vec<(String, Vec<u8>)> = [(":method", method), (":authority", host), (":path", path)]
-                .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
-                .to_vec();
-            let head = RawHead { headers: &headers, route: route.map(str::as_bytes), has_body: false };
-            let target = Target::parse(head, PathOptions::default()).unwrap();
-            policy.find(&target).map(|rule| rule.name.to_string())
-        };
-        assert_eq!(find("GET", "x.example.com", "/a", None).as_deref(), Some("r0"));
-        assert_eq!(find("PUT", "x.example.com", "/a", None).as_deref(), Some("r1"));
-        assert_eq!(find("PUT", "example.org", "/a", Some("r")).as_deref(), Some("r2"));
-        assert_eq!(find("PUT", "example.org", "/a", Some("q")), None);
-        assert_eq!(find("get", "x.example.org", "/a", None), None);
-    }
-
-    #[test]
-    fn a_rule_that_earlier_ones_take_everything_from_is_shadowed() {
-        let shadowed = |earlier: Vec<Vec<RequestMatch>>, later: Vec<RequestMatch>| {
-            let index = earlier.len();
-            let mut rules = earlier;
-            rules.push(later);
-            let policy = policy(rules);
-            let names: Vec<String> = policy.shadowing(index).iter().map(|r| r.name.to_string()).collect();
-            names
-        };
-        let all = || vec![entry(&[], &[], prefix("/"), None)];
-        assert_eq!(shadowed(vec![all()], vec![entry(&["GET"], &["a.b"], exact("/x/{y}"), Some("r"))]), ["r0"]);
-        assert_eq!(shadowed(vec![all()], vec![entry(&["GET"], &[], None, None)]), ["r0"]);
-        assert_eq!(
-            shadowed(
-                vec![vec![entry(&["GET"], &[], exact("/a"), None)], vec![entry(&["POST"], &[], prefix("/a"), None)]],
-                vec![entry(&["GET", "POST"], &[], exact("/a"), None)],
-            ),
-            ["r0", "r1"],
-        );
-        assert_eq!(
-            shadowed(
-                vec![vec![entry(&[], &["*.b.c"], exact("/a"), None)], vec![entry(&[], &["x.y"], exact("/a"), None)]],
-                vec![entry(&["GET", "PUT"], &["a.b.c", "x.y"], exact("/a"), None)],
-            ),
-            ["r0", "r1"],
-        );
-        let none: [&str; 0] = [];
-        for (earlier, later) in [
-            (entry(&["GET"], &[], exact("/a"), None), entry(&[], &[], exact("/a"), None)),
-            (entry(&[], &["a.b"], exact("/a"), None), entry(&[], &[], exact("/a"), None)),
-            (entry(&[], &["a.b"], exact("/a"), None), entry(&[], &["a.b", "c.d"], exact("/a"), None)),
-            (entry(&[], &[], exact("/a"), None), entry(&[], &[], prefix("/a"), None)),
-            (entry(&[], &[], exact("/a/x"), None), entry(&[], &[], exact("/a/{id}"), None)),
-            (entry(&[], &[], prefix("/a"), Some("r")), entry(&[], &[], exact("/a"), None)),
-            (entry(&[], &[], prefix("/a"), None), entry(&[], &[], None, None)),
-        ] {
-            assert_eq!(shadowed(vec![vec![earlier.clone()]], vec![later.clone()]), none, "{earlier:?} {later:?}");
-        }
-    }
-
-    #[test]
-    fn a_target_keeps_the_segments_of_its_path() {
-        let headers = [(":path".to_owned(), b"/a/b".to_vec())];
-        let head = RawHead { headers: &headers, route: None, has_body: false };
-        let target = Target::parse(head, PathOptions::default()).unwrap();
-        assert_eq!(target.path, Path::parse(b"/a/b", PathOptions::default()).unwrap());
-    }
-}
+mod tests;

@@ -1,6 +1,8 @@
 //! What a rule demands of a token beyond being good: scopes, roles, clients, audiences, claims, and `all` or
 //! `any` of these.
 
+use std::sync::Arc;
+
 use crate::claims::{Claims, Fact};
 use crate::policy::{PathPattern, RequestMatch};
 use crate::request::{Path, Target};
@@ -15,7 +17,7 @@ pub(crate) enum Requirement {
     /// A scope token that depends on the request; [`Requirement::resolve`] makes it a [`Requirement::Scope`].
     ScopeTemplate(ScopeTemplate),
     /// A scope that is mapped to the resource of the request; resolved likewise.
-    MappedScope(Vec<ScopeMapping>),
+    MappedScope(Arc<[ScopeMapping]>),
     Role(String),
     /// One of these clients.
     Client(Vec<String>),

@@ -13,6 +13,9 @@ use crate::policy::{RequestMatch, Rule};
 use crate::request::PathOptions;
 use crate::requirement::{Requirement, ScopeMapping};
 
+/// The APIs by their names: each rule asks for its own.
+pub(super) type Apis = BTreeMap<Arc<str>, Api>;
+
 /// What the rules of an API inherit.
 pub(super) struct Api {
     pub(super) name: Arc<str>,
@@ -21,7 +24,7 @@ pub(super) struct Api {
     pub(super) identification: Option<Identification>,
     pub(super) errors: Option<Arc<ErrorProfile>>,
     pub(super) cors_preflight: bool,
-    pub(super) mappings: Vec<ScopeMapping>,
+    pub(super) mappings: Arc<[ScopeMapping]>,
 }
 
 /// A named set of resources of an API.
@@ -34,24 +37,33 @@ struct ApiScope {
 const API_KEYS: &[&str] =
     &["name", "require", "authorization_server", "application", "errors", "cors_preflight", "scopes"];
 
-pub(super) fn read(root: &Object<'_>, scene: Scene<'_>, realm: Option<&str>, paths: PathOptions) -> Option<Vec<Api>> {
+pub(super) fn read(root: &Object<'_>, scene: Scene<'_>, realm: Option<&str>, paths: PathOptions) -> Option<Apis> {
     let Some(list) = root.optional("apis") else {
         if let Some(node) = root.optional("scope_mappings") {
             node.note("there is no API to map scopes to", "name the APIs in `apis`");
             return None;
         }
-        return Some(Vec::new());
+        return Some(Apis::new());
     };
     let read: Vec<_> = list.list()?.iter().map(|node| read_api(node, scene, realm, paths)).collect();
     list.note_duplicate_names("API");
-    let (mut apis, scopes): (Vec<Api>, Vec<Vec<ApiScope>>) =
+    let (apis, scopes): (Vec<Api>, Vec<Vec<ApiScope>>) =
         read.into_iter().collect::<Option<Vec<_>>>()?.into_iter().unzip();
-    let scopes: Vec<ApiScope> = scopes.into_iter().flatten().collect();
-    let mappings = root
-        .or_default("scope_mappings", Vec::new(), |node| node.each(|node| read_mapping(node, scene, &apis, &scopes)))?;
+    let mut apis: Apis = apis.into_iter().map(|api| (Arc::clone(&api.name), api)).collect();
+    let mut by_name: BTreeMap<&str, Vec<&ApiScope>> = BTreeMap::new();
+    for scope in scopes.iter().flatten() {
+        by_name.entry(&scope.name).or_default().push(scope);
+    }
+    let mappings = root.or_default("scope_mappings", Vec::new(), |node| {
+        node.each(|node| read_mapping(node, scene, &apis, &by_name))
+    })?;
+    let mut of_api: BTreeMap<Arc<str>, Vec<ScopeMapping>> = BTreeMap::new();
     for (api, mapping) in mappings.into_iter().flatten() {
-        if let Some(api) = apis.iter_mut().find(|known| known.name == api) {
-            api.mappings.push(mapping);
+        of_api.entry(api).or_default().push(mapping);
+    }
+    for (name, mappings) in of_api {
+        if let Some(api) = apis.get_mut(&name) {
+            api.mappings = Arc::from(mappings);
         }
     }
     Some(apis)
@@ -82,7 +94,7 @@ fn read_api(
         identification: identification?,
         errors: errors?,
         cors_preflight: cors_preflight?,
-        mappings: Vec::new(),
+        mappings: Arc::default(),
     };
     Some((api, scopes?))
 }
@@ -100,8 +112,8 @@ fn read_scope(node: &Node<'_>, api: Option<&Arc<str>>, paths: PathOptions) -> Op
 fn read_mapping(
     node: &Node<'_>,
     scene: Scene<'_>,
-    apis: &[Api],
-    scopes: &[ApiScope],
+    apis: &Apis,
+    scopes: &BTreeMap<&str, Vec<&ApiScope>>,
 ) -> Option<Vec<(Arc<str>, ScopeMapping)>> {
     let object = node.object(&["authorization_server", "scope", "audience", "opens"])?;
     let server = read_one_server(&object, scene.servers);
@@ -118,12 +130,16 @@ fn read_mapping(
 }
 
 /// The API and, unless the whole of it is meant, the resources there.
-fn read_opened(node: &Node<'_>, apis: &[Api], scopes: &[ApiScope]) -> Option<(Arc<str>, Option<Vec<RequestMatch>>)> {
+fn read_opened(
+    node: &Node<'_>,
+    apis: &Apis,
+    scopes: &BTreeMap<&str, Vec<&ApiScope>>,
+) -> Option<(Arc<str>, Option<Vec<RequestMatch>>)> {
     let name = node.string()?;
-    let whole = apis.iter().filter(|api| &*api.name == name).map(|api| (Arc::clone(&api.name), None));
-    let part = scopes.iter().filter(|scope| scope.name == name);
+    let whole = apis.get(name).map(|api| (Arc::clone(&api.name), None));
+    let part = scopes.get(name).into_iter().flatten();
     let part = part.map(|scope| (Arc::clone(&scope.api), Some(scope.resources.clone())));
-    let mut found = whole.chain(part);
+    let mut found = whole.into_iter().chain(part);
     match (found.next(), found.next()) {
         (Some(opened), None) => Some(opened),
         (None, _) => {
@@ -157,39 +173,42 @@ fn read_one_server(object: &Object<'_>, servers: Option<&[&str]>) -> Option<usiz
 pub(super) fn read_applications(
     root: &Object<'_>,
     servers: Option<&[&str]>,
-    apis: &[Api],
+    apis: &Apis,
     rules: &[Arc<Rule>],
 ) -> Option<Applications> {
     let mut registry = Applications { by_server: vec![BTreeMap::new(); servers.map_or(0, <[_]>::len)] };
     let Some(list) = root.optional("applications") else {
         return Some(registry);
     };
-    let read: Vec<_> =
-        list.list()?.iter().map(|node| read_application(node, servers, apis, rules, &mut registry)).collect();
+    let known = Known {
+        servers,
+        apis: apis.keys().map(|name| &**name).collect(),
+        rules: rules.iter().map(|rule| &*rule.name).collect(),
+    };
+    let read: Vec<_> = list.list()?.iter().map(|node| read_application(node, &known, &mut registry)).collect();
     list.note_duplicate_names("application");
     read.into_iter().collect::<Option<Vec<()>>>().map(|_| registry)
 }
 
-fn read_application(
-    node: &Node<'_>,
-    servers: Option<&[&str]>,
-    apis: &[Api],
-    rules: &[Arc<Rule>],
-    registry: &mut Applications,
-) -> Option<()> {
+/// What an application may refer to.
+struct Known<'k> {
+    servers: Option<&'k [&'k str]>,
+    apis: BTreeSet<&'k str>,
+    rules: BTreeSet<&'k str>,
+}
+
+fn read_application(node: &Node<'_>, known: &Known<'_>, registry: &mut Applications) -> Option<()> {
     let object = node.object(&["name", "clients", "apis", "rules"])?;
     let name = read_name(&object, "name the application; it is what APIs are told");
     if name.as_deref() == Some(UNKNOWN) {
         object.note("`unknown` is what anonymous callers are marked with", "choose another name");
     }
-    let known_apis: Vec<&str> = apis.iter().map(|api| &*api.name).collect();
-    let known_rules: Vec<&str> = rules.iter().map(|rule| &*rule.name).collect();
-    let apis = object.or_default("apis", BTreeSet::new(), |node| read_known(node, "API", &known_apis));
-    let rules = object.or_default("rules", BTreeSet::new(), |node| read_known(node, "rule", &known_rules));
+    let apis = object.or_default("apis", BTreeSet::new(), |node| read_known(node, "API", &known.apis));
+    let rules = object.or_default("rules", BTreeSet::new(), |node| read_known(node, "rule", &known.rules));
     let clients = object.required("clients", "list its clients: [{ client_id: web }]").and_then(|node| {
         node.each(|node| {
             let object = node.object(&["authorization_server", "client_id"])?;
-            let server = read_one_server(&object, servers);
+            let server = read_one_server(&object, known.servers);
             let client_id = object.required("client_id", "the client id at the authorization server");
             let client_id = client_id.and_then(Node::string);
             Some((node.clone(), server?, client_id?.to_owned()))
@@ -209,17 +228,28 @@ fn read_application(
 }
 
 /// A list of names, all of them known.
-fn read_known(node: &Node<'_>, what: &str, known: &[&str]) -> Option<BTreeSet<String>> {
+fn read_known(node: &Node<'_>, what: &str, known: &BTreeSet<&str>) -> Option<BTreeSet<String>> {
     let names = node.each(|node| {
         let name = node.string()?;
-        if known.contains(&name) {
+        if known.contains(name) {
             return Some(name.to_owned());
         }
         node.note(
             format!("there is no {what} `{}`", shown(name)),
-            format!("name one that is in the configuration: {}", known.join(", ")),
+            format!("name one that is in the configuration: {}", some_of(known)),
         );
         None
     })?;
     Some(names.into_iter().collect())
 }
+
+/// Names for a message: there may be thousands.
+fn some_of(names: &BTreeSet<&str>) -> String {
+    let mut some: Vec<&str> = names.iter().copied().take(MAX_SHOWN).collect();
+    if names.len() > MAX_SHOWN {
+        some.push("…");
+    }
+    some.join(", ")
+}
+
+const MAX_SHOWN: usize = 20;

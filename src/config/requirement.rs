@@ -1,6 +1,7 @@
 //! `require`: what a token must have.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use super::document::{Node, Object, shown};
 use crate::claims::{ClaimPath, Fact};
@@ -13,7 +14,7 @@ pub(super) struct Scene<'s> {
     /// Names of the authorization servers; `None` where they could not be read.
     pub(super) servers: Option<&'s [&'s str]>,
     /// The scope mappings of the API that it is for; `None` where there is no API.
-    pub(super) mappings: Option<&'s [ScopeMapping]>,
+    pub(super) mappings: Option<&'s Arc<[ScopeMapping]>>,
     /// Every claim that is asked for.
     pub(super) claims: &'s RefCell<Vec<ClaimPath>>,
 }
@@ -127,7 +128,7 @@ fn read_template(node: &Node<'_>) -> Option<Requirement> {
 fn read_mapped_scope(node: &Node<'_>, scene: Scene<'_>) -> Option<Requirement> {
     node.said()?;
     match scene.mappings {
-        Some(mappings) if !mappings.is_empty() => Some(Requirement::MappedScope(mappings.to_vec())),
+        Some(mappings) if !mappings.is_empty() => Some(Requirement::MappedScope(Arc::clone(mappings))),
         Some(_) => {
             node.note("no scope is mapped to this API", "map one in scope_mappings: nothing is mapped by itself");
             None

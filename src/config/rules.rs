@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::apis::Api;
+use super::apis::{Api, Apis};
 use super::document::{Node, Object, shown};
 use super::requirement::{Scene, read_server_name};
 use super::{errors, read_name, requirement};
@@ -15,7 +15,7 @@ use crate::requirement::Requirement;
 /// What rules are read with.
 pub(super) struct Common<'c> {
     pub(super) scene: Scene<'c>,
-    pub(super) apis: &'c [Api],
+    pub(super) apis: &'c Apis,
     pub(super) requirement: &'c Requirement,
     pub(super) errors: &'c Arc<ErrorProfile>,
     pub(super) realm: Option<&'c str>,
@@ -26,7 +26,7 @@ pub(super) fn read(root: &Object<'_>, common: &Common<'_>) -> Option<Policy> {
     let list = root.required("rules", "list at least one rule; a request that no rule matches is refused")?;
     let rules = list.each(|node| read_rule(node, common));
     list.note_duplicate_names("rule");
-    let policy = Policy { rules: rules?.into_iter().map(Arc::new).collect() };
+    let policy = Policy::new(rules?);
     note_shadowed(&policy, &list.items());
     Some(policy)
 }
@@ -80,9 +80,9 @@ fn read_rule(node: &Node<'_>, common: &Common<'_>) -> Option<Rule> {
     })
 }
 
-fn read_api<'c>(node: &Node<'_>, apis: &'c [Api]) -> Option<&'c Api> {
+fn read_api<'c>(node: &Node<'_>, apis: &'c Apis) -> Option<&'c Api> {
     let name = node.string()?;
-    let found = apis.iter().find(|api| &*api.name == name);
+    let found = apis.get(name);
     if found.is_none() {
         node.note(format!("there is no API `{}`", shown(name)), "name one of `apis`");
     }
@@ -121,7 +121,7 @@ fn read_access(object: &Object<'_>, api: Option<&Api>, common: &Common<'_>) -> O
             None
         }
         (None, own) => {
-            let scene = Scene { mappings: api.map(|api| api.mappings.as_slice()), ..common.scene };
+            let scene = Scene { mappings: api.map(|api| &api.mappings), ..common.scene };
             let own = own.map(|node| requirement::read(node, scene));
             let servers = read_own_servers(object, api, common.scene.servers);
             let identification = object.or_default("application", api.and_then(|api| api.identification), |node| {
@@ -132,11 +132,7 @@ fn read_access(object: &Object<'_>, api: Option<&Api>, common: &Common<'_>) -> O
             if let Some(own) = own {
                 parts.push(own?);
             }
-            Some(Access::Protected {
-                servers: servers?,
-                requirement: Arc::new(Requirement::All(parts)),
-                identification: identification?,
-            })
+            Some(Access::protected(servers?, Requirement::All(parts), identification?))
         }
     }
 }

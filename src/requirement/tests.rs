@@ -31,7 +31,7 @@ fn check(require: &str, method: &str, path: &str, server: usize, answer: &str) -
         .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
     let target =
         Target::parse(RawHead { headers: &head, route: None, has_body: false }, PathOptions::default()).unwrap();
-    let requirement = config.policy.rules[0].requirement(&target).unwrap();
+    let requirement = config.policy.find(&target).unwrap().requirement(&target).unwrap();
     let Json::Object(members) = Json::parse(answer.as_bytes()).unwrap() else { panic!("{answer}") };
     let dialect = &config.servers[server].introspection.as_ref().unwrap().answer;
     let now = crate::time::UnixTime::from_secs(0);
@@ -193,7 +193,7 @@ fn what_is_unresolved_or_has_no_alternative_is_met_by_nobody() {
     let token = Presented { claims: &claims, server: 0, strategy: ScopeStrategy::Wildcard };
     for requirement in [
         Requirement::Any(Vec::new()),
-        Requirement::MappedScope(Vec::new()),
+        Requirement::MappedScope(Arc::default()),
         Requirement::ScopeTemplate(ScopeTemplate::parse("{method}").unwrap()),
     ] {
         assert_eq!(requirement.check(token), Err(Lack::Scope));

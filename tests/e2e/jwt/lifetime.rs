@@ -74,7 +74,8 @@ fn a_token_ends_when_it_says_cached_or_not() {
         }
         assert!(good > 10, "{way}: it was good only {good} times");
         let hits = envoy.counter("scopegate.cache.result.hit") - hits;
-        assert!(hits + 1 >= good, "{way}: {hits} of {good} came from the cache");
+        // Each of the two workers verifies it once.
+        assert!(hits + 2 >= good, "{way}: {hits} of {good} came from the cache");
     }
     let refused = envoy.log().matches("refused with 401: expired\n").count();
     assert!(refused >= 4, "{refused} refusals for that reason");

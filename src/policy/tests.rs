@@ -139,6 +139,19 @@ fn a_target_keeps_the_segments_of_its_path() {
     assert_eq!(target.path, Path::parse(b"/a/b", PathOptions::default()).unwrap());
 }
 
+#[test]
+fn a_rule_may_name_one_path_in_several_spellings() {
+    let spellings = ["/caf%C3%A9/{a}", "/caf%c3%a9/{b}"];
+    let policy = policy(vec![spellings.map(|spelling| entry(&[], &[], exact(spelling), None)).into()]);
+    for (path, parameter) in [("/caf%C3%A9/1", Some("a")), ("/caf%c3%a9/1", Some("b")), ("/caf%C3%a9/1", None)] {
+        with_target("GET", "h.test", path, None, |target| {
+            let found = policy.as_spelled(policy.find(target).unwrap(), target);
+            let has = |name: &str| found.is_some_and(|found| found.entry.path.as_ref().unwrap().has_parameter(name));
+            assert_eq!(["a", "b"].into_iter().find(|name| has(name)), parameter, "{path}");
+        });
+    }
+}
+
 /// The patterns of `depth` segments, each of them `a` or a parameter, but for the one that is all `a`.
 fn patterns(depth: u32) -> Policy {
     let pattern = |bits: u32| {

@@ -46,6 +46,7 @@ impl Renewal {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "a test stops by panicking")]
 mod tests {
     use std::collections::HashMap;
     use std::time::Duration;

@@ -94,7 +94,10 @@ impl Jwk {
             Some(name) => Some(Algorithm::parse(name.as_str()?)?),
         };
         let mut thumbprint = Thumbprint::default();
-        for (to, from) in thumbprint.iter_mut().zip(Hash::hash(key.der())) {
+        // With what it is called and may be used for: whoever withdraws one use of a key ends what that has vouched for.
+        let [alg, kid] = ["alg", "kid"].map(|name| text(name).unwrap_or_default().as_bytes());
+        let identity = [key.der(), &[0], alg, &[0], kid].concat();
+        for (to, from) in thumbprint.iter_mut().zip(Hash::hash(&identity)) {
             *to = from;
         }
         Some(Self { key_id: text("kid").map(str::to_owned), algorithm, key: Rc::new(key), thumbprint })

@@ -1,7 +1,9 @@
 //! What the fuzz targets share: a request through the public API of the core, and tokens with good signatures.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a fuzz target stops by panicking")]
 
+use std::cell::Cell;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use scopegate::{CalloutAnswer, Config, Gate, HostVerdict, Insert, KeysAnswered, RawHead, Reply, Step, UnixTime};
 use serde_json::Value;
@@ -123,9 +125,12 @@ pub fn jwt_gate() -> Gate {
     )
 }
 
-/// Has the keys of the first server fetched, with this answer.
+/// Has the keys of the first server fetched, with this answer. Each fetch is later than the one before: of one time
+/// there is one answer.
 pub fn fetch_keys(gate: &Gate, answer: CalloutAnswer<'_>) -> KeysAnswered {
-    gate.fetch_keys(0, NOW).expect("keys are asked for").resume(answer, NOW, NOW)
+    thread_local!(static FETCHES: Cell<u64> = const { Cell::new(0) });
+    let now = NOW.saturating_add(Duration::from_millis(FETCHES.replace(FETCHES.get() + 1)));
+    gate.fetch_keys(0, now).expect("keys are asked for").resume(answer, now, now)
 }
 
 /// An answer of an authorization server with this body.

@@ -49,10 +49,6 @@ impl Fresh {
         self.expires_at
     }
 
-    pub(crate) fn ends_after(&self, time: UnixTime) -> bool {
-        self.expires_at > time
-    }
-
     /// From when on it is to be renewed if it is in use; `None` if there is nothing to be learned: the token ends with
     /// it, or needs nobody to be asked.
     fn renew_at(&self, cache: &CacheConfig) -> Option<UnixTime> {

@@ -86,8 +86,8 @@ impl Exchange {
             return self.end(gate);
         };
         if let Some(known) = self.known(&server, gate, now) {
-            if known.is_due {
-                gate.renew(Renewal::new(self.alone(candidate), known.fresh.ends_at()));
+            if let Some(alone) = known.is_due.then(|| self.alone(candidate)).flatten() {
+                gate.renew(Renewal::new(alone, known.fresh.ends_at()));
             }
             return self.decide_by_cache(candidate, gate, known.fresh.facts, now);
         }
@@ -141,19 +141,8 @@ impl Exchange {
     }
 
     /// The same question to one candidate only.
-    fn alone(&self, candidate: usize) -> Self {
-        let candidate = self.candidates.get(candidate);
-        let candidates = candidate
-            .map(|Candidate { server, digest }| Candidate { server: Rc::clone(server), digest: digest.clone() });
-        Self {
-            demand: self.demand.clone(),
-            token: self.token.clone(),
-            candidates: Vec::from_iter(candidates),
-            trouble: None,
-            refusal: None,
-            is_counted: false,
-            renews: false,
-        }
+    fn alone(&self, candidate: usize) -> Option<Self> {
+        Self::new(self.demand.clone(), vec![self.server(candidate)?], self.token.clone())
     }
 
     /// Keeps what was just learned from a candidate in this worker, and returns it.

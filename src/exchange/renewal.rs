@@ -5,7 +5,7 @@
 
 use super::Exchange;
 use super::call::Call;
-use crate::cache::{Fresh, Region};
+use crate::cache::Region;
 use crate::gate::Gate;
 use crate::step::Step;
 use crate::time::UnixTime;
@@ -33,7 +33,7 @@ impl Renewal {
         let Self { mut exchange, ends_at } = self;
         let (server, digest) = (exchange.server(0)?, exchange.digest(0)?);
         let found = bucket.and_then(|bucket| Region::Active.find(bucket, &digest, now, &server.cache(&gate.cache)));
-        if let Some(newer) = found.filter(|fresh: &Fresh| fresh.ends_after(ends_at)) {
+        if let Some(newer) = found.filter(|fresh| fresh.ends_at() > ends_at) {
             exchange.keep_in_worker(&server, newer, gate);
             return None;
         }

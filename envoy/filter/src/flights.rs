@@ -6,6 +6,7 @@
 //! was called when the callout was sent. It wakes the root by a queue.
 
 use std::cell::RefCell;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
@@ -18,6 +19,8 @@ use crate::request::Request;
 #[derive(Default)]
 pub(crate) struct Flights {
     under_way: RefCell<BTreeMap<Key, UnderWay>>,
+    /// Those that have become ready to be sent, in order. Some may have been sent since, or have ended.
+    ready: RefCell<VecDeque<Key>>,
     /// Those whose callout has been sent, by the id of the callout.
     sent: RefCell<BTreeMap<u32, Key>>,
     waiting: RefCell<BTreeMap<u32, Waiting>>,
@@ -129,18 +132,26 @@ impl Flights {
             under_way.orphan = None;
             return Joined::Waits;
         }
-        let state = State::Ready { alone: false };
-        all.insert(key, UnderWay { streams: vec![stream], left: 1, orphan: None, state });
+        all.insert(key.clone(), UnderWay { streams: vec![stream], left: 1, orphan: None, state: READY });
+        self.ready.borrow_mut().push_back(key);
         Joined::First
     }
 
     /// Asks without anyone waiting for the answer, unless somebody does already.
     pub(crate) fn ask(&self, gate: &Rc<Gate>, generation: u64, call: Call) {
         let key = Key { generation, flight: call.flight(gate) };
-        let orphan = Some((Rc::clone(gate), call));
-        let state = State::Ready { alone: false };
-        let under_way = || UnderWay { streams: Vec::new(), left: 0, orphan, state };
-        self.under_way.borrow_mut().entry(key).or_insert_with(under_way);
+        if let Entry::Vacant(place) = self.under_way.borrow_mut().entry(key.clone()) {
+            let orphan = Some((Rc::clone(gate), call));
+            place.insert(UnderWay { streams: Vec::new(), left: 0, orphan, state: READY });
+            self.ready.borrow_mut().push_back(key);
+        }
+    }
+
+    /// Has what nobody waits for any more asked nevertheless, if that is due.
+    pub(crate) fn go_on_alone(&self, gate: &Rc<Gate>, generation: u64, call: Call) {
+        if call.flight(gate).is_due() {
+            self.ask(gate, generation, call);
+        }
     }
 
     /// Notes that a stream has ended, which may have been waiting.
@@ -164,7 +175,7 @@ impl Flights {
         let mut going_on = self.going_on.borrow_mut();
         let Some(index) = going_on.iter().position(|one| one.request.stream() == stream) else { return };
         if let Some(GoingOn { request, how: How::Step(Step::Call(call)) }) = going_on.remove(index) {
-            self.go_on_alone(request.generation(), Rc::clone(request.gate()), call);
+            self.go_on_alone(request.gate(), request.generation(), call);
         }
     }
 
@@ -183,16 +194,6 @@ impl Flights {
         !self.going_on.borrow().is_empty()
     }
 
-    /// Has what nobody waits for any more asked nevertheless, if that is due.
-    pub(crate) fn go_on_alone(&self, generation: u64, gate: Rc<Gate>, call: Call) {
-        let key = Key { generation, flight: call.flight(&gate) };
-        if key.flight.is_due() {
-            let state = State::Ready { alone: false };
-            let next = UnderWay { streams: Vec::new(), left: 0, orphan: Some((gate, call)), state };
-            self.under_way.borrow_mut().entry(key).or_insert(next);
-        }
-    }
-
     /// Everything in a certain state.
     pub(crate) fn those(&self, is: impl Fn(&Key, State) -> bool) -> Vec<Key> {
         let all = self.under_way.borrow();
@@ -203,6 +204,9 @@ impl Flights {
     pub(crate) fn set_state(&self, key: &Key, state: State) {
         if let Some(under_way) = self.under_way.borrow_mut().get_mut(key) {
             under_way.state = state;
+            if matches!(state, State::Ready { .. }) {
+                self.ready.borrow_mut().push_back(key.clone());
+            }
         }
     }
 
@@ -226,11 +230,13 @@ impl Flights {
 
     /// A flight that is ready to be sent, and whether it is to be sent without a lease.
     pub(crate) fn next_ready(&self) -> Option<(Key, bool)> {
-        let all = self.under_way.borrow();
-        all.iter().find_map(|(key, under_way)| match under_way.state {
-            State::Ready { alone } => Some((key.clone(), alone)),
-            State::Elsewhere { .. } | State::Sent { .. } => None,
-        })
+        let (mut ready, all) = (self.ready.borrow_mut(), self.under_way.borrow());
+        loop {
+            let key = ready.pop_front()?;
+            if let Some(UnderWay { state: State::Ready { alone }, .. }) = all.get(&key) {
+                return Some((key, *alone));
+            }
+        }
     }
 
     /// Notes which callout is that of a flight.
@@ -255,6 +261,9 @@ impl Flights {
         Some(Landed { waiting, orphan, state })
     }
 }
+
+/// To be sent by whichever worker is first.
+const READY: State = State::Ready { alone: false };
 
 /// Requests that may wait for one answer.
 const MAX_WAITING: usize = 4096;

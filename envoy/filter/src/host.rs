@@ -111,14 +111,11 @@ pub(crate) fn publish(publish: &Publish) {
 
 /// Whether this worker is the one to do something about `key` in the next `period`; of several only one is.
 pub(crate) fn claims_lease(key: &str, now: UnixTime, period: Duration) -> bool {
-    let key = format!("{key}.lease");
-    let Ok((held, version)) = hostcalls::get_shared_data(&key) else {
-        return false;
-    };
-    let until = held.and_then(|held| Some(u64::from_le_bytes(*held.first_chunk()?))).unwrap_or_default();
-    let free = until <= now.as_millis() || until > now.saturating_add(period).as_millis();
-    let mine = now.saturating_add(period).as_millis().to_le_bytes();
-    free && hostcalls::set_shared_data(&key, Some(&mine), version).is_ok()
+    let mine = now.saturating_add(period).as_millis();
+    change(&format!("{key}.lease"), |held| {
+        let until = held.and_then(|held| Some(u64::from_le_bytes(*held.first_chunk()?))).unwrap_or_default();
+        (until <= now.as_millis() || until > mine).then(|| mine.to_le_bytes().to_vec())
+    })
 }
 
 /// A bucket of the cache, or whatever else is in shared data.
@@ -129,16 +126,13 @@ pub(crate) fn shared_data(key: &str) -> Option<Vec<u8>> {
 /// Puts an entry into its bucket and returns how many fresh ones had to make room; `None` if other workers
 /// kept writing the same bucket. Then it is not kept, which costs one callout and nothing else.
 pub(crate) fn insert(insert: &Insert) -> Option<u32> {
-    for _ in 0..INSERT_ATTEMPTS {
-        let Ok((bucket, version)) = hostcalls::get_shared_data(insert.key()) else {
-            return None;
-        };
-        let applied = insert.apply(bucket.as_deref());
-        if hostcalls::set_shared_data(insert.key(), Some(&applied.bucket), version).is_ok() {
-            return Some(applied.evicted);
-        }
-    }
-    None
+    let mut evicted = 0;
+    change(insert.key(), |bucket| {
+        let applied = insert.apply(bucket);
+        evicted = applied.evicted;
+        Some(applied.bucket)
+    })
+    .then_some(evicted)
 }
 
 /// Sends a callout. The root context must be the one that was called: it owns the callout then, and is handed the
@@ -272,7 +266,7 @@ pub(crate) fn release_lease(lease: Lease, answered: bool, now: UnixTime) {
 
 /// Writes what `change` makes of a value, if nobody else has written it meanwhile; tries a few times.
 fn change(key: &str, mut change: impl FnMut(Option<&[u8]>) -> Option<Vec<u8>>) -> bool {
-    for _ in 0..INSERT_ATTEMPTS {
+    for _ in 0..CHANGE_ATTEMPTS {
         let Ok((found, version)) = hostcalls::get_shared_data(key) else {
             return false;
         };
@@ -289,5 +283,5 @@ fn change(key: &str, mut change: impl FnMut(Option<&[u8]>) -> Option<Vec<u8>>) -
 /// Says that the keys of leases have been made.
 const LEASES_ARE_READY: &str = "scopegate.leases";
 
-/// Workers write a bucket at the same moment only by chance; more than a few times in a row only by force.
-const INSERT_ATTEMPTS: u32 = 4;
+/// Workers write a key at the same moment only by chance; more than a few times in a row only by force.
+const CHANGE_ATTEMPTS: u32 = 4;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
-use scopegate::{Answered, CalloutAnswer, Claim, Config, Gate, KeyFetch, Lease, Step, Trouble, UnixTime};
+use scopegate::{Call, CalloutAnswer, Claim, Config, Gate, KeyFetch, Lease, Publish, Step, Trouble, UnixTime};
 
 use crate::flights::{Flights, GoingOn, How, Key, Landed, Outcome, State, Waiting};
 use crate::host;
@@ -138,39 +138,57 @@ impl Root {
         let Some(Landed { waiting, orphan, state: State::Sent { since, leased } }) = flights.land(key) else {
             return;
         };
-        let (outcome, now, mut shared) = (Rc::new(outcome), host::now(), false);
+        let outcome = Rc::new(outcome);
         let mut waiting = waiting.into_iter();
-        if let Some(Waiting { request, call, .. }) = waiting.next() {
-            let server = call.server().to_owned();
-            let answered = call.resume(request.gate(), outcome.answer(), since, now);
-            shared = self.keep(&server, &answered, since, now);
-            flights.let_go_on(request, How::Step(answered.step));
-        } else if let Some((gate, call)) = orphan {
-            let server = call.server().to_owned();
-            let answered = call.resume(&gate, outcome.answer(), since, now);
-            shared = self.keep(&server, &answered, since, now);
-            if let Step::Call(next) = answered.step {
-                flights.go_on_alone(key.generation, gate, next);
+        let shared = match (waiting.next(), orphan) {
+            (Some(Waiting { request, call, .. }), _) => {
+                let (step, shared) = self.hear(request.gate(), call, &outcome, since);
+                flights.let_go_on(request, How::Step(step));
+                shared
             }
-        }
+            (None, Some((gate, call))) => {
+                let (step, shared) = self.hear(&gate, call, &outcome, since);
+                if let Step::Call(next) = step {
+                    flights.go_on_alone(&gate, key.generation, next);
+                }
+                shared
+            }
+            (None, None) => false,
+        };
         if let Some(lease) = key.flight.lease().filter(|_| leased) {
-            host::release_lease(lease, shared, now);
+            host::release_lease(lease, shared, host::now());
         }
         for Waiting { request, call, .. } in waiting {
             flights.let_go_on(request, How::Answer { call, outcome: Rc::clone(&outcome), since });
         }
     }
 
-    /// Keeps what there is to keep of an answer; whether other workers find there what they wait for.
-    fn keep(&self, server: &str, answered: &Answered, since: UnixTime, now: UnixTime) -> bool {
-        let millis = u64::try_from(now.saturating_since(since).as_millis()).unwrap_or(u64::MAX);
-        self.shared.metrics.count_callout(answered.outcome, millis);
+    /// What comes next for the first that hears an answer; and whether other workers find in shared data what they
+    /// wait for.
+    fn hear(&self, gate: &Gate, call: Call, outcome: &Outcome, since: UnixTime) -> (Step, bool) {
+        let (server, now) = (call.server().to_owned(), host::now());
+        let answered = call.resume(gate, outcome.answer(), since, now);
         let shared = answered.inserts().map(|insert| self.shared.keep(insert)).last().unwrap_or_default();
-        answered.publish.iter().for_each(host::publish);
-        if let Some(trouble) = answered.trouble {
+        self.note(&server, answered.outcome, answered.trouble, answered.publish.as_ref(), since, now);
+        (answered.step, shared)
+    }
+
+    /// Counts a callout that has ended, publishes what it brought for other workers, and tells of trouble with it.
+    fn note(
+        &self,
+        server: &str,
+        outcome: &str,
+        trouble: Option<Trouble>,
+        publish: Option<&Publish>,
+        since: UnixTime,
+        now: UnixTime,
+    ) {
+        let millis = u64::try_from(now.saturating_since(since).as_millis()).unwrap_or(u64::MAX);
+        self.shared.metrics.count_callout(outcome, millis);
+        publish.into_iter().for_each(host::publish);
+        if let Some(trouble) = trouble {
             self.shared.warn_of_trouble(server, trouble, now);
         }
-        shared
     }
 
     /// Has everyone who waits look again for what another worker has found out.
@@ -250,12 +268,7 @@ impl Root {
         let now = host::now();
         let server = fetch.server().to_owned();
         let answered = fetch.resume(answer, since, now);
-        let millis = u64::try_from(now.saturating_since(since).as_millis()).unwrap_or(u64::MAX);
-        self.shared.metrics.count_callout(answered.outcome, millis);
-        answered.publish.iter().for_each(host::publish);
-        if let Some(trouble) = answered.trouble {
-            self.shared.warn_of_trouble(&server, trouble, now);
-        }
+        self.note(&server, answered.outcome, answered.trouble, answered.publish.as_ref(), since, now);
         if let Some(next) = answered.next {
             self.send(next, now);
         }

@@ -3,6 +3,9 @@
 //! The first level is asked on every request and costs next to nothing; the second spares the authorization server
 //! the same question from another worker. Both keep facts, never decisions, and an entry ends at the same moment in
 //! both: when the token does, or after the time that the configuration grants, whichever is sooner.
+//!
+//! Whoever learns that a token is active no more takes it out of the second level and begins an epoch. In each worker
+//! that ends everything in the first level which a revocation may concern; what still counts is in the second.
 
 mod local;
 mod shared;
@@ -55,7 +58,13 @@ impl Fresh {
         let Introspection::Active(claims) = &self.facts else { return None };
         let outlives = claims.expires_at.is_none_or(|expires_at| expires_at > self.expires_at);
         let window = cache.max_ttl.checked_div(RENEWAL_SHARE).unwrap_or_default();
-        (outlives && claims.vouched_by.is_none()).then(|| self.expires_at.saturating_sub(window))
+        (outlives && self.may_be_revoked()).then(|| self.expires_at.saturating_sub(window))
+    }
+
+    /// Whether the server may say otherwise before it ends: it does if it was asked, not if the token has shown by
+    /// its signature what it is.
+    fn may_be_revoked(&self) -> bool {
+        matches!(&self.facts, Introspection::Active(claims) if claims.vouched_by.is_none())
     }
 
     /// Whether it still counts, by what is granted to answers of its server.

@@ -119,6 +119,12 @@ impl Gate {
         self.tally.take()
     }
 
+    /// Looks anew at what may have been revoked, if the epoch is another than it was: a worker begins one when it
+    /// learns that a token is active no more ([`Answered::ends_epoch`](crate::Answered::ends_epoch)).
+    pub fn enter_epoch(&self, epoch: u64) {
+        self.local.borrow_mut().enter_epoch(epoch);
+    }
+
     /// A name that nobody else has drawn.
     pub fn random_name(&self) -> String {
         self.chance.borrow_mut().next_id()

@@ -21,6 +21,8 @@ use crate::token::AccessToken;
 #[derive(Debug)]
 pub(crate) struct LocalCache {
     key: (u64, u64),
+    /// That of all workers, as far as this one has heard.
+    epoch: u64,
     active: Generations,
     inactive: Generations,
 }
@@ -45,6 +47,8 @@ struct Held {
     server: usize,
     token: AccessToken,
     fresh: Fresh,
+    /// The epoch after which it counts no more, if it is one that ends with an epoch.
+    epoch: Option<u64>,
     /// When its use has it renewed.
     renew_at: Option<UnixTime>,
 }
@@ -68,7 +72,12 @@ impl LocalCache {
             max_weight,
             max_entries,
         };
-        Self { key, active: generations(MAX_ACTIVE_BYTES), inactive: generations(MAX_INACTIVE_BYTES) }
+        Self { key, epoch: 0, active: generations(MAX_ACTIVE_BYTES), inactive: generations(MAX_INACTIVE_BYTES) }
+    }
+
+    /// Ends what may have been revoked, if the epoch is another than it was.
+    pub(crate) fn enter_epoch(&mut self, epoch: u64) {
+        self.epoch = epoch;
     }
 
     /// What is known of a token from a server, if it still counts.
@@ -79,10 +88,10 @@ impl LocalCache {
         now: UnixTime,
         cache: &CacheConfig,
     ) -> Option<Known> {
-        let hash = self.hash(token);
-        let known = match self.active.find(hash, server, token, now) {
+        let (hash, epoch) = (self.hash(token), self.epoch);
+        let known = match self.active.find(hash, server, token, epoch, now) {
             Some(known) => known,
-            None => self.inactive.find(hash, server, token, now)?,
+            None => self.inactive.find(hash, server, token, epoch, now)?,
         };
         known.fresh.counts(now, cache).then_some(known)
     }
@@ -90,12 +99,12 @@ impl LocalCache {
     /// Keeps what was learned, in the place of whatever was known.
     pub(crate) fn keep(&mut self, server: usize, token: &AccessToken, fresh: Fresh, cache: &CacheConfig) {
         let hash = self.forget(server, token);
-        let renew_at = fresh.renew_at(cache);
+        let (renew_at, epoch) = (fresh.renew_at(cache), fresh.may_be_revoked().then_some(self.epoch));
         let generations = match fresh.facts {
             Introspection::Active(_) => &mut self.active,
             Introspection::Inactive => &mut self.inactive,
         };
-        generations.insert(Held { hash, server, token: token.clone(), fresh, renew_at });
+        generations.insert(Held { hash, server, token: token.clone(), fresh, epoch, renew_at });
     }
 
     /// Forgets whatever is known of a token from a server; its hash.
@@ -114,14 +123,14 @@ impl LocalCache {
 }
 
 impl Generations {
-    fn find(&mut self, hash: u64, server: usize, token: &AccessToken, now: UnixTime) -> Option<Known> {
+    fn find(&mut self, hash: u64, server: usize, token: &AccessToken, epoch: u64, now: UnixTime) -> Option<Known> {
         if let Some(held) = self.young.find_mut(hash, |held| held.is(server, token)) {
-            return Some(held.known(now));
+            return held.known(epoch, now);
         }
         let (mut held, _) = self.old.find_entry(hash, |held| held.is(server, token)).ok()?.remove();
-        let known = held.known(now);
+        let known = held.known(epoch, now);
         self.insert(held);
-        Some(known)
+        known
     }
 
     fn forget(&mut self, hash: u64, server: usize, token: &AccessToken) {
@@ -148,13 +157,16 @@ impl Held {
         self.server == server && self.token == *token
     }
 
-    /// What it says. Of several who ask at a time one is told to have it renewed.
-    fn known(&mut self, now: UnixTime) -> Known {
+    /// What it says, unless its epoch is over. Of several who ask at a time one is told to have it renewed.
+    fn known(&mut self, epoch: u64, now: UnixTime) -> Option<Known> {
+        if self.epoch.is_some_and(|its| its != epoch) {
+            return None;
+        }
         let is_due = self.renew_at.is_some_and(|renew_at| now >= renew_at);
         if is_due {
             self.renew_at = Some(now.saturating_add(RENEWAL_INTERVAL));
         }
-        Known { fresh: self.fresh.clone(), is_due }
+        Some(Known { fresh: self.fresh.clone(), is_due })
     }
 
     /// About how many bytes it takes.
@@ -234,6 +246,32 @@ mod tests {
         let find = |local: &mut LocalCache, now| local.find(0, &token("a"), now, &cache).map(|known| known.fresh.facts);
         assert_eq!(find(&mut local, NOW), Some(active("alice")));
         assert_eq!(find(&mut local, UnixTime::from_secs(999_000)), None);
+    }
+
+    #[test]
+    fn an_epoch_ends_what_may_have_been_revoked_and_nothing_else() {
+        let signed = |owner: &str| match active(owner) {
+            Introspection::Active(claims) => {
+                let vouched_by = Some([7; 16]);
+                Introspection::Active(Rc::new(Claims { vouched_by, ..Rc::unwrap_or_clone(claims) }))
+            }
+            Introspection::Inactive => Introspection::Inactive,
+        };
+        let mut cache = LocalCache::new((7, 7), 1_000_000);
+        keep(&mut cache, 0, "asked", active("alice"));
+        keep(&mut cache, 0, "signed", signed("bob"));
+        keep(&mut cache, 0, "bad", Introspection::Inactive);
+        cache.enter_epoch(0);
+        assert_eq!(found(&mut cache, 0, "asked", NOW), Some(active("alice")));
+        cache.enter_epoch(1);
+        assert_eq!(found(&mut cache, 0, "asked", NOW), None);
+        assert_eq!(found(&mut cache, 0, "signed", NOW), Some(signed("bob")));
+        assert_eq!(found(&mut cache, 0, "bad", NOW), Some(Introspection::Inactive));
+        keep(&mut cache, 0, "asked", active("alice"));
+        assert_eq!(found(&mut cache, 0, "asked", NOW), Some(active("alice")));
+        // An Envoy that starts anew counts from the beginning.
+        cache.enter_epoch(0);
+        assert_eq!(found(&mut cache, 0, "asked", NOW), None);
     }
 
     #[test]

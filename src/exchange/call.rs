@@ -79,6 +79,11 @@ impl Answered {
     pub fn inserts(&self) -> impl Iterator<Item = &Insert> {
         self.removal.iter().chain(&self.insert)
     }
+
+    /// Whether a token that was active is so no more: every worker has to look at what it knows anew.
+    pub fn ends_epoch(&self) -> bool {
+        self.removal.is_some()
+    }
 }
 
 /// Something that every worker of this proxy has a use for.

@@ -62,16 +62,24 @@ mod tests {
     struct Worker(Gate);
 
     #[derive(Default)]
-    struct Shared(HashMap<String, Vec<u8>>);
+    struct Shared {
+        buckets: HashMap<String, Vec<u8>>,
+        epoch: u64,
+    }
 
     impl Shared {
+        fn take(&mut self, answered: &crate::Answered) {
+            answered.inserts().for_each(|insert| self.apply(insert));
+            self.epoch += u64::from(answered.ends_epoch());
+        }
+
         fn apply(&mut self, insert: &crate::Insert) {
-            let applied = insert.apply(self.0.get(insert.key()).map(Vec::as_slice));
-            self.0.insert(insert.key().to_owned(), applied.bucket);
+            let applied = insert.apply(self.buckets.get(insert.key()).map(Vec::as_slice));
+            self.buckets.insert(insert.key().to_owned(), applied.bucket);
         }
 
         fn get(&self, key: &str) -> Option<&[u8]> {
-            self.0.get(key).map(Vec::as_slice)
+            self.buckets.get(key).map(Vec::as_slice)
         }
     }
 
@@ -106,7 +114,7 @@ mod tests {
                     }
                     Step::Call(call) => {
                         let answered = call.resume(&self.0, body(answer.expect("nobody is asked")), now, now);
-                        answered.inserts().for_each(|insert| shared.apply(insert));
+                        shared.take(&answered);
                         answered.step
                     }
                     Step::Verify(_) => panic!("no JWT"),
@@ -121,7 +129,7 @@ mod tests {
                 let Some(call) = renewal.resume(&self.0, bucket.as_deref(), now) else { continue };
                 calls += 1;
                 let answered = call.resume(&self.0, body(answer), now, now);
-                answered.inserts().for_each(|insert| shared.apply(insert));
+                shared.take(&answered);
             }
             calls
         }
@@ -177,8 +185,12 @@ mod tests {
         let (one, other, mut shared) = (Worker::new(1), Worker::new(2), Shared::default());
         assert_eq!(one.status(&mut shared, Some(GOOD), at(0)), 200);
         assert_eq!(one.status(&mut shared, None, at(85)), 200);
+        assert_eq!(other.status(&mut shared, None, at(79)), 200);
         assert_eq!(one.renew(&mut shared, r#"{"active":false}"#, at(85)), 1);
         assert_eq!(one.status(&mut shared, None, at(86)), 401);
+        // The other one knows it as active, until it hears of the epoch.
+        assert_eq!(other.status(&mut shared, None, at(86)), 200);
+        other.0.enter_epoch(shared.epoch);
         assert_eq!(other.status(&mut shared, None, at(86)), 401);
         // Not even when it has been forgotten that it is inactive: then the server is asked.
         assert_eq!(one.status(&mut shared, Some(r#"{"active":false}"#), at(95)), 401);

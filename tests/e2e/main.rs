@@ -30,5 +30,6 @@ mod operation;
 mod outage;
 mod presets;
 mod protocols;
+mod revocation;
 mod signatures;
 mod support;

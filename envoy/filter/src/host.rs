@@ -113,7 +113,7 @@ pub(crate) fn publish(publish: &Publish) {
 pub(crate) fn claims_lease(key: &str, now: UnixTime, period: Duration) -> bool {
     let mine = now.saturating_add(period).as_millis();
     change(&format!("{key}.lease"), |held| {
-        let until = held.and_then(|held| Some(u64::from_le_bytes(*held.first_chunk()?))).unwrap_or_default();
+        let until = number(held);
         (until <= now.as_millis() || until > mine).then(|| mine.to_le_bytes().to_vec())
     })
 }
@@ -133,6 +133,16 @@ pub(crate) fn insert(insert: &Insert) -> Option<u32> {
         Some(applied.bucket)
     })
     .then_some(evicted)
+}
+
+/// How many epochs of the cache have begun.
+pub(crate) fn epoch() -> u64 {
+    number(shared_data(EPOCH).as_deref())
+}
+
+/// Begins another one; what other workers are to find in shared data must be there.
+pub(crate) fn begin_epoch() {
+    change(EPOCH, |epoch| Some(number(epoch).wrapping_add(1).to_le_bytes().to_vec()));
 }
 
 /// Sends a callout. The root context must be the one that was called: it owns the callout then, and is handed the
@@ -264,6 +274,11 @@ pub(crate) fn release_lease(lease: Lease, answered: bool, now: UnixTime) {
     }
 }
 
+/// A number in shared data; 0 if there is none.
+fn number(value: Option<&[u8]>) -> u64 {
+    value.and_then(|value| Some(u64::from_le_bytes(*value.first_chunk()?))).unwrap_or_default()
+}
+
 /// Writes what `change` makes of a value, if nobody else has written it meanwhile; tries a few times.
 fn change(key: &str, mut change: impl FnMut(Option<&[u8]>) -> Option<Vec<u8>>) -> bool {
     for _ in 0..CHANGE_ATTEMPTS {
@@ -280,8 +295,11 @@ fn change(key: &str, mut change: impl FnMut(Option<&[u8]>) -> Option<Vec<u8>>) -
     false
 }
 
+/// The number of the cache's epoch.
+const EPOCH: &str = "scopegate.epoch";
+
 /// Says that the keys of leases have been made.
 const LEASES_ARE_READY: &str = "scopegate.leases";
 
-/// Workers write a key at the same moment only by chance; more than a few times in a row only by force.
-const CHANGE_ATTEMPTS: u32 = 4;
+/// Workers write a key at the same moment only by chance; so many times in a row only by force.
+const CHANGE_ATTEMPTS: u32 = 16;

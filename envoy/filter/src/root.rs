@@ -169,6 +169,9 @@ impl Root {
         let (server, now) = (call.server().to_owned(), host::now());
         let answered = call.resume(gate, outcome.answer(), since, now);
         let shared = answered.inserts().map(|insert| self.shared.keep(insert)).last().unwrap_or_default();
+        if answered.ends_epoch() {
+            host::begin_epoch();
+        }
         self.note(&server, answered.outcome, answered.trouble, answered.publish.as_ref(), since, now);
         (answered.step, shared)
     }
@@ -340,6 +343,7 @@ impl RootContext for Root {
         self.ticks = self.ticks.wrapping_add(1);
         let keys_are_due = self.ticks.is_multiple_of(TICKS_BETWEEN_KEYS);
         self.awake(|root| {
+            root.gate.iter().for_each(|gate| gate.enter_epoch(host::epoch()));
             root.care_for_leases();
             root.renew();
             if keys_are_due {

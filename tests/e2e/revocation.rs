@@ -1,0 +1,75 @@
+//! What one worker learns of a revocation, all workers know: nobody who still believes the token has to be told so by
+//! the identity server, or by time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::*;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Long enough that no test is over before the facts have ended, were they not renewed.
+const MAX_TTL: Duration = Duration::from_secs(10);
+
+#[test]
+fn a_worker_that_is_not_asked_hears_of_a_revocation_all_the_same() {
+    let revoked = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&revoked);
+    let server = ScriptedServer::start(move |request| {
+        let other = request.form_value("token").is_some_and(|token| token == "other");
+        Script::json(json!({ "active": other || !asked.load(Ordering::Relaxed), "scope": "view" }))
+    });
+    let upstream = Upstream::start();
+    let envoy = Envoy::builder()
+        .cluster("identity", server.addr())
+        .upstream(upstream.addr())
+        .plugin(json!({
+            "authorization_servers": [{
+                "name": "identity",
+                "cluster": "identity",
+                "audience": "any",
+                "introspection": { "path": "/introspect", "client_id": "g", "client_secret": "s" },
+            }],
+            "cache": { "max_ttl": "10s", "inactive_ttl": "60s" },
+            "rules": [{ "name": "View", "match": [{ "path_prefix": "/" }], "require": { "scope": "view" } }],
+        }))
+        .concurrency(2)
+        .start();
+    let [mut asks, mut hears] = one_connection_to_each_worker(&envoy);
+    let (good, other) = (Request::get("/").bearer("good"), Request::get("/").bearer("other"));
+    let learned = Instant::now();
+    for connection in [&mut asks, &mut hears] {
+        assert_eq!(connection.exchange(&good).unwrap().status, 200);
+        assert_eq!(connection.exchange(&other).unwrap().status, 200);
+    }
+    revoked.store(true, Ordering::Relaxed);
+    // The use of one worker has the token renewed; the other has no request meanwhile.
+    wait_until("the revocation to be seen", LIMIT, || asks.exchange(&good).unwrap().status == 401);
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(hears.exchange(&good).unwrap().status, 401);
+    assert!(learned.elapsed() < MAX_TTL, "too late to tell: the facts have ended by themselves");
+    // What was not revoked is known to all as before.
+    for connection in [&mut asks, &mut hears] {
+        assert_eq!(connection.exchange(&other).unwrap().status, 200);
+    }
+    assert_eq!(server.call_count(), 3, "each token once, and once again for the revoked one");
+}
+
+/// Connections that stay open, in an order that does not matter.
+fn one_connection_to_each_worker(envoy: &Envoy) -> [Connection; 2] {
+    let addr = envoy.addr("main");
+    let accepted = || [0, 1].map(|n| envoy.counter(&format!("listener.127.0.0.1_0.worker_{n}.downstream_cx_total")));
+    let open = |worker: usize| loop {
+        let before = accepted();
+        let mut connection = Connection::open(addr).unwrap();
+        // The scripted server knows this one, too.
+        connection.exchange(&Request::get("/")).unwrap();
+        if accepted()[worker] > before[worker] {
+            return connection;
+        }
+    };
+    [open(0), open(1)]
+}

@@ -1,37 +1,57 @@
 //! What is counted. Envoy shows these names with the prefix `wasmcustom.`; the last word of a counter becomes
 //! a label with the tag rules of `envoy/demo.yaml`.
+//!
+//! A request counts in the worker's memory, and each tick hands over to Envoy what has been counted: a call to the host
+//! for each counter and tick, and none for a request.
+
+use std::cell::Cell;
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MetricType;
 use scopegate::{CacheResult, Call, Denial};
 
-/// Handles of all metrics, defined once per worker.
+/// All metrics, defined once per worker.
 #[derive(Debug)]
 pub(crate) struct Metrics {
-    decisions: Vec<(&'static str, u32)>,
-    cache: Vec<(&'static str, u32)>,
-    callouts: Vec<(&'static str, u32)>,
+    decisions: Vec<Counter>,
+    cache: Vec<Counter>,
+    callouts: Vec<Counter>,
     callout_time: Option<u32>,
-    evicted: Option<u32>,
-    refused_configurations: Option<u32>,
+    evicted: Counter,
+    refused_configurations: Counter,
+}
+
+#[derive(Debug)]
+struct Counter {
+    word: &'static str,
+    /// Envoy's, if it has given one.
+    id: Option<u32>,
+    /// What has not been handed over yet.
+    counted: Cell<u32>,
 }
 
 impl Metrics {
     pub(crate) fn define() -> Self {
         let decisions = DECISIONS_WITHOUT_DENIAL.iter().chain(&Denial::OUTCOMES);
         Self {
-            decisions: counters("scopegate.decisions.outcome", decisions),
-            cache: counters("scopegate.cache.result", [HIT, INACTIVE_HIT, MISS].iter()),
-            callouts: counters("scopegate.callouts.outcome", Call::OUTCOMES.iter()),
+            decisions: counters("scopegate.decisions.outcome.", decisions),
+            cache: counters("scopegate.cache.result.", [HIT, INACTIVE_HIT, MISS].iter()),
+            callouts: counters("scopegate.callouts.outcome.", Call::OUTCOMES.iter()),
             callout_time: hostcalls::define_metric(MetricType::Histogram, "scopegate.callout_time_ms").ok(),
-            evicted: hostcalls::define_metric(MetricType::Counter, "scopegate.cache_entries_evicted").ok(),
-            refused_configurations: hostcalls::define_metric(MetricType::Counter, "scopegate.configurations_refused")
-                .ok(),
+            evicted: Counter::define("scopegate.cache_entries_evicted", ""),
+            refused_configurations: Counter::define("scopegate.configurations_refused", ""),
         }
     }
 
+    /// Hands over what has been counted.
+    pub(crate) fn publish(&self) {
+        let single = [&self.evicted, &self.refused_configurations];
+        let all = self.decisions.iter().chain(&self.cache).chain(&self.callouts).chain(single);
+        all.for_each(Counter::publish);
+    }
+
     pub(crate) fn count_decision(&self, outcome: &str) {
-        count(&self.decisions, outcome);
+        add(&self.decisions, outcome, 1);
     }
 
     pub(crate) fn count_cache(&self, result: CacheResult, times: u32) {
@@ -40,46 +60,55 @@ impl Metrics {
             CacheResult::InactiveHit => INACTIVE_HIT,
             CacheResult::Miss => MISS,
         };
-        if times > 0 {
-            add(&self.cache, word, times);
-        }
+        add(&self.cache, word, times);
     }
 
     pub(crate) fn count_callout(&self, outcome: &str, millis: u64) {
-        count(&self.callouts, outcome);
+        add(&self.callouts, outcome, 1);
         if let Some(id) = self.callout_time {
             let _ = hostcalls::record_metric(id, millis);
         }
     }
 
     pub(crate) fn count_evicted(&self, entries: u32) {
-        if let (Some(id), 1..) = (self.evicted, entries) {
-            let _ = hostcalls::increment_metric(id, i64::from(entries));
-        }
+        self.evicted.add(entries);
     }
 
     pub(crate) fn count_refused_configuration(&self) {
-        if let Some(id) = self.refused_configurations {
-            let _ = hostcalls::increment_metric(id, 1);
+        self.refused_configurations.add(1);
+    }
+}
+
+impl Drop for Metrics {
+    fn drop(&mut self) {
+        self.publish();
+    }
+}
+
+impl Counter {
+    fn define(name: &str, word: &'static str) -> Self {
+        let id = hostcalls::define_metric(MetricType::Counter, &format!("{name}{word}")).ok();
+        Self { word, id, counted: Cell::new(0) }
+    }
+
+    fn add(&self, times: u32) {
+        self.counted.set(self.counted.get().saturating_add(times));
+    }
+
+    fn publish(&self) {
+        if let (Some(id), counted @ 1..) = (self.id, self.counted.take()) {
+            let _ = hostcalls::increment_metric(id, i64::from(counted));
         }
     }
 }
 
-fn counters<'w>(prefix: &str, words: impl Iterator<Item = &'w &'static str>) -> Vec<(&'static str, u32)> {
-    words
-        .filter_map(|word| {
-            Some((*word, hostcalls::define_metric(MetricType::Counter, &format!("{prefix}.{word}")).ok()?))
-        })
-        .collect()
+fn counters<'w>(prefix: &str, words: impl Iterator<Item = &'w &'static str>) -> Vec<Counter> {
+    words.map(|word| Counter::define(prefix, word)).collect()
 }
 
-fn count(counters: &[(&'static str, u32)], word: &str) {
-    add(counters, word, 1);
-}
-
-fn add(counters: &[(&'static str, u32)], word: &str, times: u32) {
-    if let Some((_, id)) = counters.iter().find(|(known, _)| *known == word) {
-        let _ = hostcalls::increment_metric(*id, i64::from(times));
+fn add(counters: &[Counter], word: &str, times: u32) {
+    if let Some(counter) = counters.iter().find(|counter| counter.word == word) {
+        counter.add(times);
     }
 }
 

@@ -293,7 +293,6 @@ impl Root {
         if self.shared.queue.get().is_none() {
             self.shared.queue.set(host::own_queue(&gate.random_name()));
         }
-        self.set_tick_period(TICK);
         self.gate = Some(gate);
         self.generation = self.generation.saturating_add(1);
         self.fetches.clear();
@@ -319,6 +318,7 @@ impl RootContext for Root {
     /// one, if there is one. A worker must never say false: Envoy would run its listener without the filter,
     /// whatever the failure policy.
     fn on_configure(&mut self, _size: usize) -> bool {
+        self.set_tick_period(TICK);
         let bytes = self.get_plugin_configuration().unwrap_or_default();
         match Config::parse(&bytes, &|variable| std::env::var(variable).ok()) {
             Ok(config) => {
@@ -342,6 +342,7 @@ impl RootContext for Root {
     fn on_tick(&mut self) {
         self.ticks = self.ticks.wrapping_add(1);
         let keys_are_due = self.ticks.is_multiple_of(TICKS_BETWEEN_KEYS);
+        self.shared.metrics.publish();
         self.awake(|root| {
             root.gate.iter().for_each(|gate| gate.enter_epoch(host::epoch()));
             root.care_for_leases();

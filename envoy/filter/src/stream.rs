@@ -34,8 +34,7 @@ impl HttpContext for Stream {
     ///   identity header in another spelling;
     /// - once for each header that is removed: the credentials are not the application's;
     /// - once for the time: `exp` is checked on each hit;
-    /// - once for each header or filter state that the configuration has set;
-    /// - twice to count: the decision, and what the cache knew.
+    /// - once for each header or filter state that the configuration has set.
     fn on_http_request_headers(&mut self, _num_headers: usize, end_of_stream: bool) -> Action {
         let Some(request) = &self.request else {
             self.shared.answer(&Reply::misconfigured());

@@ -21,7 +21,8 @@ pub(crate) fn flood(setting: &Setting, scene: &Scene, report: &mut Report) -> Re
     // In the query, so that a route can tell good tokens.
     configuration["authorization_servers"][0]["introspection"]["request"] =
         json!({ "method": "GET", "token_in": "query" });
-    let envoy = scene.envoy(setting, vec![listener("flood", &[scopegate(setting, "flood", &configuration)])], 1)?;
+    let envoy =
+        scene.envoy(setting, vec![listener("flood", &[scopegate(&setting.module, "flood", &configuration)])], 1)?;
     let address = envoy.address("flood")?;
     let load = Load { duration: Duration::from_secs(2), ..setting.plan.load };
     // Everything that a quiet time needs: the tokens of half the capacity are in the cache.
@@ -88,7 +89,7 @@ pub(crate) fn stampede(setting: &Setting, scene: &Scene, report: &mut Report) ->
     );
     let mut envoys = Vec::new();
     for workers in [1, 2] {
-        let filter = scopegate(setting, "stampede", &configuration);
+        let filter = scopegate(&setting.module, "stampede", &configuration);
         envoys.push((workers, scene.envoy(setting, vec![listener("stampede", &[filter])], workers)?, Vec::new()));
     }
     for token in opaque("good-", setting.plan.rounds) {

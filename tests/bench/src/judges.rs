@@ -1,5 +1,7 @@
 //! Whoever may judge a request, as Envoy spells it: Scopegate, and what else could stand in its place.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use crate::Setting;
@@ -8,8 +10,8 @@ use crate::services::Services;
 use crate::tokens::{AUDIENCE, ISSUER, SCOPE};
 
 /// Scopegate with a configuration, in a VM of its own.
-pub(crate) fn scopegate(setting: &Setting, name: &str, configuration: &Value) -> Value {
-    wasm(name, "scopegate", &setting.module, &configuration.to_string(), &[])
+pub(crate) fn scopegate(module: &Path, name: &str, configuration: &Value) -> Value {
+    wasm(name, "scopegate", module, &configuration.to_string(), &[])
 }
 
 /// Scopegate without the host's help with signatures: all is verified in the module.

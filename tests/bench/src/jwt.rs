@@ -176,7 +176,7 @@ fn judge(setting: &Setting, name: &str, algorithm: Algorithm, road: Road, keys: 
     };
     let configuration = by_jwt(&[algorithm.name()], capacity);
     match road {
-        Road::Host | Road::Cached => scopegate(setting, name, &configuration),
+        Road::Host | Road::Cached => scopegate(&setting.module, name, &configuration),
         Road::Module => scopegate_alone(setting, name, &configuration),
         Road::Builtin => jwt_authn(name, keys, None),
         Road::BuiltinCached => jwt_authn(name, keys, Some(setting.tokens * 4)),

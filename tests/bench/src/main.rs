@@ -10,6 +10,7 @@
     reason = "nobody but the developer depends on a bench, and one that fails says so"
 )]
 
+mod builds;
 mod chart;
 mod client;
 mod envoy;
@@ -26,7 +27,7 @@ mod startup;
 mod tokens;
 mod wrk;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -70,6 +71,9 @@ struct Arguments {
     /// Only this algorithm in the section `jwt`
     #[arg(long)]
     algorithm: Option<String>,
+    /// Another build of the module, for the section `builds`
+    #[arg(long, value_name = "NAME=FILE", value_parser = build)]
+    build: Vec<(String, PathBuf)>,
     /// Where the Markdown and the charts go: docs/bench, unless only a part is measured; that is printed only
     #[arg(long)]
     output: Option<PathBuf>,
@@ -102,6 +106,8 @@ enum Section {
     Flood,
     /// Many first requests with one token at once
     Stampede,
+    /// Each `--build` beside the module
+    Builds,
 }
 
 /// What all sections need.
@@ -114,9 +120,15 @@ pub(crate) struct Setting {
     pub(crate) rate: u64,
     pub(crate) flood: u64,
     algorithm: Option<String>,
+    builds: Vec<(String, PathBuf)>,
 }
 
 impl Setting {
+    /// Other builds of the module.
+    pub(crate) fn builds(&self) -> impl Iterator<Item = (&str, &Path)> {
+        self.builds.iter().map(|(name, module)| (name.as_str(), module.as_path()))
+    }
+
     /// The algorithms to measure.
     pub(crate) fn algorithms(&self) -> impl Iterator<Item = Algorithm> {
         let wanted = |algorithm: &Algorithm| self.algorithm.as_ref().is_none_or(|only| only == algorithm.name());
@@ -146,8 +158,10 @@ fn main() -> Result<()> {
         rate: arguments.rate,
         flood: if arguments.quick { arguments.flood.min(20_000) } else { arguments.flood },
         algorithm: arguments.algorithm,
+        builds: arguments.build,
     };
-    let has = |section: Section| arguments.only.is_empty() || arguments.only.contains(&section);
+    let is_whole = arguments.only.is_empty();
+    let has = |section: Section| arguments.only.contains(&section) || is_whole && section != Section::Builds;
 
     let mut report = Report::default();
     if has(Section::Jwt) {
@@ -155,7 +169,7 @@ fn main() -> Result<()> {
     }
     if Section::value_variants().iter().any(|section| *section != Section::Jwt && has(*section)) {
         let scene = Scene::set(&setting)?;
-        let sections: [(Section, Run); 7] = [
+        let sections: [(Section, Run); 8] = [
             (Section::Filters, filters::throughputs),
             (Section::Workers, filters::two_workers),
             (Section::Rules, rules::run),
@@ -163,6 +177,7 @@ fn main() -> Result<()> {
             (Section::Startup, startup::run),
             (Section::Flood, flood::flood),
             (Section::Stampede, flood::stampede),
+            (Section::Builds, builds::run),
         ];
         for (_, run) in sections.iter().filter(|(section, _)| has(*section)) {
             run(&setting, &scene, &mut report)?;
@@ -170,7 +185,7 @@ fn main() -> Result<()> {
     }
     let text = report.markdown(&head(&setting, &command)?);
     println!("{text}");
-    let is_whole = arguments.only.is_empty() && !arguments.quick && setting.algorithm.is_none();
+    let is_whole = is_whole && !arguments.quick && setting.algorithm.is_none();
     let Some(output) = arguments.output.or_else(|| is_whole.then(|| "docs/bench".into())) else {
         return Ok(());
     };
@@ -188,6 +203,11 @@ pub(crate) fn move_to_bench_core() -> Result<()> {
         .context("starting taskset (Debian: apt-get install util-linux)")?;
     anyhow::ensure!(status.success(), "taskset: {status}: the bench takes at least two cores");
     Ok(())
+}
+
+fn build(text: &str) -> Result<(String, PathBuf)> {
+    let (name, module) = text.split_once('=').context("NAME=FILE is wanted")?;
+    Ok((name.to_owned(), envoy::existing(module.into(), "build it first")?))
 }
 
 fn head(setting: &Setting, command: &str) -> Result<String> {

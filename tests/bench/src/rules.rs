@@ -20,7 +20,7 @@ pub(crate) fn run(setting: &Setting, scene: &Scene, report: &mut Report) -> Resu
     for rules in RULES {
         let name = format!("rules_{rules}");
         let configuration = by_introspection("active", setting.tokens * 4, many(rules));
-        listeners.push(listener(&name, &[scopegate(setting, &name, &configuration)]));
+        listeners.push(listener(&name, &[scopegate(&setting.module, &name, &configuration)]));
         pools.push(Pool::bearer(&format!("/service{}/bookings/17", rules - 1), &scene.opaque_tokens)?);
     }
     let envoy = scene.envoy(setting, listeners, 1)?;

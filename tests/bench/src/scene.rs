@@ -167,7 +167,7 @@ impl Scene {
         let entry = |name, listener, configuration: &Value, pool, status, cache: Option<(&str, &str)>| Entry {
             name,
             listener,
-            filters: vec![scopegate(setting, listener, configuration)],
+            filters: vec![scopegate(&setting.module, listener, configuration)],
             pool,
             status,
             cache: cache.map_or(Expect::Anything, |(many, few)| Expect::Counted { many: word(many), few: word(few) }),

@@ -12,7 +12,7 @@ use crate::report::{Report, Table};
 use crate::scene::Scene;
 
 pub(crate) fn run(setting: &Setting, scene: &Scene, report: &mut Report) -> Result<()> {
-    let filter = scopegate(setting, "startup", &by_introspection("active", 10_000, json!([bookings()])));
+    let filter = scopegate(&setting.module, "startup", &by_introspection("active", 10_000, json!([bookings()])));
     let entries = [
         ("no filter, one worker", 1, Vec::new()),
         ("Scopegate, one worker", 1, vec![filter.clone()]),

@@ -16,6 +16,8 @@ const START_LIMIT: Duration = Duration::from_secs(20);
 const FILTER: &str = "envoy.filters.http.wasm";
 /// How much of the log a failure shows.
 const TAIL_LINES: usize = 60;
+/// The module hands over what it has counted several times in this time.
+const COUNTED: Duration = Duration::from_millis(250);
 
 /// One route. Those of a listener are tried in order, before its catch-all.
 #[derive(Clone, Debug)]
@@ -577,6 +579,7 @@ impl Envoy {
     /// All metrics, in the format of Prometheus.
     #[track_caller]
     pub fn prometheus(&self) -> String {
+        std::thread::sleep(COUNTED);
         self.admin("/stats/prometheus")
     }
 
@@ -584,6 +587,9 @@ impl Envoy {
     /// none of that name.
     #[track_caller]
     pub fn counter(&self, name: &str) -> u64 {
+        if name.contains("scopegate.") {
+            std::thread::sleep(COUNTED);
+        }
         let stats = self.admin_json("/stats?format=json");
         let custom = format!("wasmcustom.{name}");
         let mut stats = stats["stats"].as_array().into_iter().flatten();

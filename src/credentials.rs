@@ -75,12 +75,12 @@ impl Locations {
     }
 
     /// What takes the credentials out of a request, wherever they may stand.
-    pub(crate) fn removal(&self, head: RawHead<'_>) -> Vec<Edit> {
+    pub(crate) fn removal<'a>(&self, head: RawHead<'a>) -> Vec<Edit<'a>> {
         let mut edits = Vec::new();
         for (name, _) in head.headers {
             let is_ours = self.header.as_ref().is_some_and(|header| header.is_alias_of(name));
-            let edit = Edit::Remove(name.clone());
-            if (name == "authorization" || is_ours) && !edits.contains(&edit) {
+            let edit = Edit::Remove(name);
+            if (*name == "authorization" || is_ours) && !edits.contains(&edit) {
                 edits.push(edit);
             }
         }
@@ -88,7 +88,7 @@ impl Locations {
             && let Some(path) = head.values(":path").next()
             && let Some(rest) = query::without(path, parameter)
         {
-            edits.push(Edit::Set(":path".to_owned(), rest));
+            edits.push(Edit::Set(":path", rest));
         }
         if let Some(name) = &self.cookie {
             edits.extend(cookie::without(head.values("cookie"), name));

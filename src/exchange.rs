@@ -304,7 +304,7 @@ mod tests {
             "rules":[{"name":"r","match":[{"path":"/"}],"require":{"authenticated":true}}]}"#;
         let gate = Gate::new(Config::parse(text.as_bytes(), &|_| None).unwrap(), [7; 32]);
         let headers: Vec<_> = [(":method", "GET"), (":path", "/"), (":authority", "a"), ("authorization", "Bearer t")]
-            .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
+            .map(|(name, value)| (name, value.as_bytes()))
             .into();
         let head = RawHead { headers: &headers, route: None, has_body: false };
         // The level that all workers share, and nothing else in it.

@@ -20,19 +20,19 @@ pub struct Forward {
 
 /// A change to the headers of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Edit {
+pub enum Edit<'a> {
     /// Take every value of this header out.
-    Remove(String),
+    Remove(&'a str),
     /// Put this in the place of every value of this header.
-    Set(String, Vec<u8>),
+    Set(&'static str, Vec<u8>),
 }
 
 /// What takes out of a request whatever must not reach the application: identity headers that the client
 /// sent, in any spelling, and, unless they are to be kept, the credentials.
-pub(crate) fn cleaning(head: RawHead<'_>, upstream: &UpstreamConfig, locations: &Locations) -> Vec<Edit> {
+pub(crate) fn cleaning<'a>(head: RawHead<'a>, upstream: &UpstreamConfig, locations: &Locations) -> Vec<Edit<'a>> {
     let mut edits = if upstream.keep_authorization { Vec::new() } else { locations.removal(head) };
     for (name, _) in head.headers {
-        let edit = Edit::Remove(name.clone());
+        let edit = Edit::Remove(name);
         if is_identity_header(name, upstream) && !edits.contains(&edit) {
             edits.push(edit);
         }

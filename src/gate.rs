@@ -142,7 +142,7 @@ impl Gate {
 
     /// What to take out of a request before anything else is done with it, whatever becomes of it: identity
     /// headers that the client sent, in any spelling, and the credentials. Trailers are cleaned likewise.
-    pub fn cleaning(&self, head: RawHead<'_>) -> Vec<Edit> {
+    pub fn cleaning<'a>(&self, head: RawHead<'a>) -> Vec<Edit<'a>> {
         cleaning(head, &self.upstream, &self.locations)
     }
 

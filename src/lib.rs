@@ -65,7 +65,7 @@ pub use jose::vectors;
 pub use json::Json;
 pub use keys::{KeyFetch, KeysAnswered};
 pub use reply::Reply;
-pub use request::{PathError, RawHead, TargetError};
+pub use request::{PathError, RawHead, TargetError, header_pairs};
 pub use requirement::Lack;
 pub use step::Step;
 pub use time::UnixTime;

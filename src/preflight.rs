@@ -27,8 +27,7 @@ mod tests {
     use super::*;
 
     fn method(headers: &[(&str, &str)]) -> Option<String> {
-        let headers: Vec<_> =
-            headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
         let found = requested_method(RawHead { headers: &headers, route: None, has_body: false });
         let with_body = requested_method(RawHead { headers: &headers, route: None, has_body: true });
         assert_eq!(with_body, None);

@@ -3,9 +3,11 @@
 //! What could be read in two ways is refused here, so that no later reader has to choose.
 
 mod host;
+mod pairs;
 mod path;
 
 pub(crate) use host::Host;
+pub use pairs::header_pairs;
 pub use path::PathError;
 pub(crate) use path::{Path, PathOptions, PathSegment};
 
@@ -13,7 +15,7 @@ pub(crate) use path::{Path, PathOptions, PathSegment};
 #[derive(Clone, Copy, Debug)]
 pub struct RawHead<'a> {
     /// Names in lower case, as HTTP/2 and Envoy spell them, with the bytes of their values.
-    pub headers: &'a [(String, Vec<u8>)],
+    pub headers: &'a [(&'a str, &'a [u8])],
     /// The name of the Envoy route, if [`Gate::needs_route`](crate::Gate::needs_route) asked for it.
     pub route: Option<&'a [u8]>,
     /// Whether a body follows, or may.
@@ -22,7 +24,7 @@ pub struct RawHead<'a> {
 
 impl<'a> RawHead<'a> {
     pub(crate) fn values(self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.headers.iter().filter(move |(held, _)| held == name).map(|(_, value)| value.as_slice())
+        self.headers.iter().filter(move |(held, _)| *held == name).map(|(_, value)| *value)
     }
 
     fn first(self, name: &str) -> Option<&'a [u8]> {

@@ -49,6 +49,7 @@ impl Run<'_> {
         head.extend(format::headers(&case.request, token));
         let route = suite.routes.iter().find(|route| case.request.path.starts_with(&route.prefix));
         let route = route.map(|route| route.name.as_bytes());
+        let head: Vec<_> = head.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
         let head = RawHead { headers: &head, route, has_body: false };
         let cleaning = self.gate.cleaning(head);
         let mut step = self.gate.begin(head, now);
@@ -57,13 +58,14 @@ impl Run<'_> {
                 Step::Forward(forward) => {
                     // Who never asked the server and let the request pass must have had a public rule.
                     assert_eq!(forward.permit.is_public(), self.calls == 0, "{}", case.name);
-                    let mut headers = head.headers.to_vec();
+                    let mut headers: Vec<(String, Vec<u8>)> =
+                        head.headers.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())).collect();
                     for edit in &cleaning {
                         match edit {
                             Edit::Remove(name) => headers.retain(|(held, _)| held != name),
                             Edit::Set(name, value) => {
                                 headers.retain(|(held, _)| held != name);
-                                headers.push((name.clone(), value.clone()));
+                                headers.push(((*name).to_owned(), value.clone()));
                             }
                         }
                     }

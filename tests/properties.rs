@@ -32,12 +32,8 @@ fn gate() -> Gate {
     Gate::new(Config::parse(CONFIGURATION.as_bytes(), &|_| None).unwrap(), [0; 32])
 }
 
-fn head(path: &[u8], extra: &[(String, Vec<u8>)]) -> Vec<(String, Vec<u8>)> {
-    let mut headers = vec![
-        (":method".to_owned(), b"GET".to_vec()),
-        (":authority".to_owned(), b"api.example.test".to_vec()),
-        (":path".to_owned(), path.to_vec()),
-    ];
+fn head<'a>(path: &'a [u8], extra: &[(&'a str, &'a [u8])]) -> Vec<(&'a str, &'a [u8])> {
+    let mut headers = vec![(":method", &b"GET"[..]), (":authority", b"api.example.test"), (":path", path)];
     headers.extend_from_slice(extra);
     headers
 }
@@ -159,15 +155,15 @@ proptest! {
         authorization in proptest::collection::vec(any::<u8>(), 0..40),
         name in "\\PC{0,10}",
     ) {
-        let mut headers = head(&path, &[("authorization".to_owned(), authorization), (name, vec![0xff])]);
-        headers[1].1 = authority;
+        let mut headers = head(&path, &[("authorization", &authorization), (&name, &[0xff])]);
+        headers[1].1 = &authority;
         let _ = gate().begin(RawHead { headers: &headers, route: Some(b"\xff"), has_body: true }, NOW);
     }
 
     #[test]
     fn nothing_but_a_complete_good_answer_opens_a_protected_place(body in answer_body(), status in prop_oneof![Just(200_u16), any::<u16>()]) {
         let gate = gate();
-        let headers = head(b"/admin", &[("authorization".to_owned(), b"Bearer t".to_vec())]);
+        let headers = head(b"/admin", &[("authorization", b"Bearer t")]);
         let mut step = gate.begin(RawHead { headers: &headers, route: None, has_body: false }, NOW);
         while let Step::Lookup(lookup) = step {
             step = lookup.resume(&gate, None, NOW);
@@ -194,7 +190,7 @@ proptest! {
         if versioned && !bucket.is_empty() {
             bucket[0] = 2;
         }
-        let headers = head(b"/admin", &[("authorization".to_owned(), b"Bearer t".to_vec())]);
+        let headers = head(b"/admin", &[("authorization", b"Bearer t")]);
         let mut step = gate.begin(RawHead { headers: &headers, route: None, has_body: false }, NOW);
         while let Step::Lookup(lookup) = step {
             step = lookup.resume(&gate, Some(&bucket), NOW);

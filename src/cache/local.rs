@@ -144,7 +144,9 @@ impl Generations {
     fn insert(&mut self, held: Held) {
         let weight = held.weight();
         if self.weight.saturating_add(weight) > self.max_weight || self.young.len() >= self.max_entries {
-            self.old = std::mem::take(&mut self.young);
+            std::mem::swap(&mut self.old, &mut self.young);
+            // Its room is kept: the next generation has about as many.
+            self.young.clear();
             self.weight = 0;
         }
         self.weight = self.weight.saturating_add(weight);

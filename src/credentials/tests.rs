@@ -11,14 +11,14 @@ fn locations() -> Locations {
 }
 
 fn find(locations: &Locations, headers: &[(&str, &str)]) -> Result<Option<String>, CredentialsError> {
-    let headers: Vec<_> = headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
     let found = locations.find(RawHead { headers: &headers, route: None, has_body: false });
     found.map(|token| token.map(|token| token.reveal().to_owned()))
 }
 
-fn removal(headers: &[(&str, &str)]) -> Vec<Edit> {
-    let headers: Vec<_> = headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
-    locations().removal(RawHead { headers: &headers, route: None, has_body: false })
+fn removal(headers: &[(&'static str, &'static str)]) -> Vec<Edit<'static>> {
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+    locations().removal(RawHead { headers: headers.leak(), route: None, has_body: false })
 }
 
 #[test]
@@ -101,8 +101,8 @@ fn what_is_no_token_is_refused_in_every_place() {
 
 #[test]
 fn the_token_is_taken_out_and_everything_else_stays() {
-    let set = |name: &str, value: &str| Edit::Set(name.to_owned(), value.as_bytes().to_vec());
-    let remove = |name: &str| Edit::Remove(name.to_owned());
+    let set = |name: &'static str, value: &str| Edit::Set(name, value.as_bytes().to_vec());
+    let remove = |name: &'static str| Edit::Remove(name);
     for (head, expected) in [
         (("authorization", "Basic dTpw"), vec![remove("authorization")]),
         (("x-token", "t"), vec![remove("x-token")]),

@@ -102,7 +102,7 @@ mod tests {
         /// The status of a request; the server is asked only if `answer` says what it answers.
         fn status(&self, shared: &mut Shared, answer: Option<&str>, now: UnixTime) -> u16 {
             let headers = [(":method", "GET"), (":path", "/"), ("authorization", "Bearer t")]
-                .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+                .map(|(name, value)| (name, value.as_bytes()));
             let mut step = self.0.begin(RawHead { headers: &headers, route: None, has_body: false }, now);
             loop {
                 step = match step {

@@ -115,8 +115,9 @@ fn requests_that_come_while_keys_are_fetched_wait_for_the_same_answer() {
         format!("Bearer {}.{}.c2ln", encode(&header), encode(payload))
     };
     let begin = |kid: &str, now| {
-        let headers = [(":method", "GET".to_owned()), (":path", "/".to_owned()), ("authorization", token(kid))]
-            .map(|(name, value)| (name.to_owned(), value.into_bytes()));
+        let token = token(kid);
+        let headers = [(":method", "GET"), (":path", "/"), ("authorization", token.as_str())]
+            .map(|(name, value)| (name, value.as_bytes()));
         gate.begin(RawHead { headers: &headers, route: None, has_body: false }, now)
     };
     let mut calls = Vec::new();

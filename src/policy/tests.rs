@@ -34,8 +34,8 @@ fn policy(rules: Vec<Vec<RequestMatch>>) -> Policy {
 
 /// What `see` makes of a request.
 fn with_target<T>(method: &str, host: &str, path: &str, route: Option<&str>, see: impl FnOnce(&Target<'_>) -> T) -> T {
-    let headers = [(":method", method), (":authority", host), (":path", path)]
-        .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+    let headers =
+        [(":method", method), (":authority", host), (":path", path)].map(|(name, value)| (name, value.as_bytes()));
     let head = RawHead { headers: &headers, route: route.map(str::as_bytes), has_body: false };
     see(&Target::parse(head, PathOptions { allow_encoded_slash: true }).unwrap())
 }
@@ -133,7 +133,7 @@ fn a_rule_that_earlier_ones_take_everything_from_is_shadowed() {
 
 #[test]
 fn a_target_keeps_the_segments_of_its_path() {
-    let headers = [(":path".to_owned(), b"/a/b".to_vec())];
+    let headers = [(":path", &b"/a/b"[..])];
     let head = RawHead { headers: &headers, route: None, has_body: false };
     let target = Target::parse(head, PathOptions::default()).unwrap();
     assert_eq!(target.path, Path::parse(b"/a/b", PathOptions::default()).unwrap());

@@ -27,8 +27,8 @@ fn requirement(require: &str) -> (Requirement, Config) {
 /// Whether a token meets `require` for a request; the token is in the form of an introspection answer of server 0.
 fn check(require: &str, method: &str, path: &str, server: usize, answer: &str) -> Result<(), Lack> {
     let (_, config) = requirement(require);
-    let head = [(":method", method), (":authority", "h.test"), (":path", path)]
-        .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+    let head =
+        [(":method", method), (":authority", "h.test"), (":path", path)].map(|(name, value)| (name, value.as_bytes()));
     let target =
         Target::parse(RawHead { headers: &head, route: None, has_body: false }, PathOptions::default()).unwrap();
     let requirement = config.policy.find(&target).unwrap().requirement(&target).unwrap();

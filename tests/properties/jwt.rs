@@ -102,11 +102,12 @@ fn gate() -> Gate {
 /// How a request with this token ends: 200 if it passes. The module verifies, since no host does.
 fn status(gate: &Gate, token: &[u8]) -> u16 {
     let now = UnixTime::from_secs(NOW);
+    let credentials = [b"Bearer ", token].concat();
     let headers = [
-        (":method".to_owned(), b"GET".to_vec()),
-        (":authority".to_owned(), b"api.example.test".to_vec()),
-        (":path".to_owned(), b"/".to_vec()),
-        ("authorization".to_owned(), [b"Bearer ", token].concat()),
+        (":method", &b"GET"[..]),
+        (":authority", b"api.example.test"),
+        (":path", b"/"),
+        ("authorization", &credentials),
     ];
     let mut step = gate.begin(RawHead { headers: &headers, route: None, has_body: false }, now);
     loop {

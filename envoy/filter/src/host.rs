@@ -48,27 +48,27 @@ fn configured_key() -> String {
 }
 
 /// Every request header, in one call: a getter by name shows the first value only, and a second
-/// Authorization header would stay unseen.
-pub(crate) fn request_headers() -> Vec<(String, Vec<u8>)> {
-    hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default()
+/// Authorization header would stay unseen. They are in the encoding that [`scopegate::header_pairs`] reads.
+pub(crate) fn request_headers() -> Vec<u8> {
+    scopegate_abi::header_map(MapType::HttpRequestHeaders as u32).unwrap_or_default()
 }
 
-/// Every request trailer.
-pub(crate) fn request_trailers() -> Vec<(String, Vec<u8>)> {
-    hostcalls::get_map_bytes(MapType::HttpRequestTrailers).unwrap_or_default()
+/// Every request trailer, likewise.
+pub(crate) fn request_trailers() -> Vec<u8> {
+    scopegate_abi::header_map(MapType::HttpRequestTrailers as u32).unwrap_or_default()
 }
 
 /// Changes the headers of the request.
-pub(crate) fn edit_request_headers(edits: &[Edit]) {
+pub(crate) fn edit_request_headers(edits: &[Edit<'_>]) {
     edit(MapType::HttpRequestHeaders, edits);
 }
 
 /// Changes its trailers.
-pub(crate) fn edit_request_trailers(edits: &[Edit]) {
+pub(crate) fn edit_request_trailers(edits: &[Edit<'_>]) {
     edit(MapType::HttpRequestTrailers, edits);
 }
 
-fn edit(map: MapType, edits: &[Edit]) {
+fn edit(map: MapType, edits: &[Edit<'_>]) {
     for edit in edits {
         let _ = match edit {
             Edit::Remove(name) => hostcalls::remove_map_value(map, name),

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
-use scopegate::{Gate, RawHead, Reply};
+use scopegate::{Gate, RawHead, Reply, header_pairs};
 
 use crate::host;
 use crate::request::Request;
@@ -42,6 +42,8 @@ impl HttpContext for Stream {
         };
         let gate = request.gate();
         let headers = host::request_headers();
+        // Without any the request has no path, and is refused.
+        let headers = header_pairs(&headers).unwrap_or_default();
         let has_body = !end_of_stream;
         host::edit_request_headers(&gate.cleaning(RawHead { headers: &headers, route: None, has_body }));
         let route = if gate.needs_route() { host::route_name() } else { None };
@@ -60,6 +62,7 @@ impl HttpContext for Stream {
     fn on_http_request_trailers(&mut self, _num_trailers: usize) -> Action {
         if let Some(request) = &self.request {
             let trailers = host::request_trailers();
+            let Some(trailers) = header_pairs(&trailers) else { return Action::Pause };
             let head = RawHead { headers: &trailers, route: None, has_body: false };
             host::edit_request_trailers(&request.gate().cleaning(head));
         }

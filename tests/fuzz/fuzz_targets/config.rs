@@ -27,12 +27,12 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     let headers = [
-        (":method".to_owned(), b"OPTIONS".to_vec()),
-        (":authority".to_owned(), b"api.example.com:8443".to_vec()),
-        (":path".to_owned(), b"/a/b?access_token=x".to_vec()),
-        ("origin".to_owned(), b"https://x".to_vec()),
-        ("access-control-request-method".to_owned(), b"GET".to_vec()),
-        ("cookie".to_owned(), b"a=b; c=d".to_vec()),
+        (":method", &b"OPTIONS"[..]),
+        (":authority", b"api.example.com:8443"),
+        (":path", b"/a/b?access_token=x"),
+        ("origin", b"https://x"),
+        ("access-control-request-method", b"GET"),
+        ("cookie", b"a=b; c=d"),
     ];
     let head = RawHead { headers: &headers, route: Some(b"r"), has_body: false };
     let _ = (gate.cleaning(head), run(&gate, head, None, CalloutAnswer::NoAnswer));

@@ -53,12 +53,8 @@ pub fn request(
     bucket: Option<&[u8]>,
     answer: CalloutAnswer<'_>,
 ) -> Run {
-    let mut head = vec![
-        (":method".to_owned(), b"GET".to_vec()),
-        (":authority".to_owned(), b"api.example.test".to_vec()),
-        (":path".to_owned(), path.to_vec()),
-    ];
-    head.extend(headers.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())));
+    let mut head = vec![(":method", &b"GET"[..]), (":authority", b"api.example.test"), (":path", path)];
+    head.extend_from_slice(headers);
     run(gate, RawHead { headers: &head, route: None, has_body: false }, bucket, answer)
 }
 

@@ -56,7 +56,8 @@ pub(crate) fn run(setting: &Setting, scene: &Scene, report: &mut Report) -> Resu
     Ok(())
 }
 
-fn many(rules: usize) -> Value {
+/// Rules that tell one another apart by a method and a path with a variable segment.
+pub(crate) fn many(rules: usize) -> Value {
     let rule = |number: usize| {
         let path = format!("/service{number}/bookings/{{id}}");
         let matching = json!([{ "methods": ["GET"], "path": path }]);

@@ -3,6 +3,7 @@
 
 mod algorithms;
 mod claims;
+mod discovery;
 mod forms;
 mod hostile;
 mod keys;

@@ -19,7 +19,6 @@ mod configurations;
 #[path = "../vectors/corpus.rs"]
 mod corpus;
 mod demo;
-mod discovery;
 #[path = "../cases/format.rs"]
 mod format;
 mod harness;

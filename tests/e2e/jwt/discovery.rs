@@ -1,13 +1,6 @@
 //! The metadata of an authorization server say where its keys are (OpenID Connect Discovery 1.0, RFC 8414).
 
-use std::time::Duration;
-
-use serde_json::{Value, json};
-
-use crate::support::*;
-
-const AUDIENCE: &str = "https://jwt.example.test/";
-const LIMIT: Duration = Duration::from_secs(10);
+use super::*;
 
 fn plugin(issuer: &str, discovery: &str) -> Value {
     json!({
@@ -15,17 +8,11 @@ fn plugin(issuer: &str, discovery: &str) -> Value {
             "name": "identity",
             "cluster": "identity",
             "issuer": issuer,
-            "audience": [AUDIENCE],
+            "audience": [OidcProvider::JWT_RESOURCE],
             "jwt": { "discovery": discovery, "timeout": "5s" },
         }],
         "rules": [{ "name": "View", "match": [{ "path_prefix": "/" }], "require": { "scope": "view" } }],
     })
-}
-
-fn jwt(identity: &OidcProvider) -> String {
-    let form = [("grant_type", "client_credentials"), ("scope", "view"), ("resource", AUDIENCE)];
-    let response = identity.token_request(Client::Basic("traveller", "traveller-secret"), &form);
-    response.json()["access_token"].as_str().expect("an access token").to_owned()
 }
 
 fn answered(identity: &OidcProvider, path: &str) -> usize {
@@ -48,7 +35,7 @@ fn keys_are_found_by_the_metadata_before_anyone_needs_them() {
         answered(&identity, "/.well-known/openid-configuration") > 0
             && answered(&identity, "/.well-known/oauth-authorization-server") > 0
     });
-    let token = jwt(&identity);
+    let token = identity.jwt("view", OidcProvider::JWT_RESOURCE);
     let status = |listener: &str| send(envoy.addr(listener), &Request::get("/").bearer(&token)).status;
     for listener in ["main", "oauth"] {
         wait_until("the keys to be there", LIMIT, || (0..8).all(|_| status(listener) == 200));
@@ -80,7 +67,7 @@ fn metadata_that_claim_another_issuer_never_lead_to_keys() {
         .upstream(upstream.addr())
         .plugin(spoofed)
         .start();
-    let token = jwt(&identity);
+    let token = identity.jwt("view", OidcProvider::JWT_RESOURCE);
     let why = "its metadata cannot be used";
     wait_until("the operator to be told", LIMIT, || envoy.log().contains(why));
     for _ in 0..4 {
@@ -109,7 +96,7 @@ fn a_client_that_leaves_does_not_end_the_search_for_keys() {
         .listener("other", ListenerSpec::new().plugin(other))
         .concurrency(1)
         .start();
-    let claims = json!({ "iss": issuer, "aud": AUDIENCE, "scope": "view", "exp": unix_time() + 600 });
+    let claims = json!({ "iss": issuer, "aud": OidcProvider::JWT_RESOURCE, "scope": "view", "exp": unix_time() + 600 });
     let request = |kid: &str| {
         Request::get("/").bearer(&key.sign(&json!({ "alg": "RS256", "typ": "at+jwt", "kid": kid }), &claims))
     };

@@ -1,16 +1,13 @@
 //! The identity server hears of each token once, however many requests bring it at the same time, on however many
 //! workers; and nobody who leaves leaves others waiting.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use http_body_util::Empty;
-use hyper::body::Bytes;
-use hyper_util::client::legacy::Client as HttpClient;
-use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -45,32 +42,10 @@ fn envoy(server: &ScriptedServer, upstream: &Upstream, workers: usize, plugin: V
         .start()
 }
 
-/// Sends as many requests at once, each over a connection of its own, and counts the answers by status.
-fn at_once(address: SocketAddr, count: usize, token: impl Fn(usize) -> String) -> Vec<(u16, usize)> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-    let statuses = runtime.block_on(async {
-        let mut tasks = tokio::task::JoinSet::new();
-        for n in 0..count {
-            let request = hyper::Request::get(format!("http://{address}/bookings"))
-                .header("authorization", format!("Bearer {}", token(n)))
-                .body(Empty::<Bytes>::new())
-                .expect("a request");
-            tasks.spawn(async move {
-                let client: HttpClient<_, Empty<Bytes>> = HttpClient::builder(TokioExecutor::new()).build_http();
-                client.request(request).await.map_or(0, |response| response.status().as_u16())
-            });
-        }
-        tasks.join_all().await
-    });
-    let mut counts: Vec<(u16, usize)> = Vec::new();
-    for status in statuses {
-        match counts.iter_mut().find(|(known, _)| *known == status) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((status, 1)),
-        }
-    }
-    counts
+/// Sends as many requests at once, and counts the answers by status. Each has a connection of its own, since no answer
+/// comes before all are sent.
+fn at_once(address: SocketAddr, count: usize, token: impl Fn(usize) -> String + Sync) -> HashMap<u16, usize> {
+    load(address, count, count, |n| Request::get("/bookings").bearer(&token(n)))
 }
 
 #[test]
@@ -79,10 +54,10 @@ fn a_thousand_first_requests_with_one_token_are_one_callout() {
         let server = slow_server(Duration::from_secs(2));
         let upstream = Upstream::start();
         let envoy = envoy(&server, &upstream, workers, plugin());
-        assert_eq!(at_once(envoy.addr("main"), 1000, |_| "good".to_owned()), [(200, 1000)], "{workers} workers");
+        assert_eq!(at_once(envoy.addr("main"), 1000, |_| "good".to_owned()), [(200, 1000)].into(), "{workers} workers");
         assert_eq!(server.call_count(), 1, "{workers} workers");
         server.clear();
-        assert_eq!(at_once(envoy.addr("main"), 1000, |_| "bad".to_owned()), [(401, 1000)], "{workers} workers");
+        assert_eq!(at_once(envoy.addr("main"), 1000, |_| "bad".to_owned()), [(401, 1000)].into(), "{workers} workers");
         assert_eq!(server.call_count(), 1, "{workers} workers");
     }
 }
@@ -97,8 +72,8 @@ fn a_crowd_that_envoy_answers_by_itself_does_not_exhaust_the_stack() {
         .plugin(plugin())
         .concurrency(1)
         .start();
-    assert_eq!(at_once(envoy.addr("main"), 1000, |_| "good".to_owned()), [(200, 1000)], "{}", envoy.log());
-    assert_eq!(at_once(envoy.addr("main"), 1000, |_| "bad".to_owned()), [(401, 1000)], "{}", envoy.log());
+    assert_eq!(at_once(envoy.addr("main"), 1000, |_| "good".to_owned()), [(200, 1000)].into(), "{}", envoy.log());
+    assert_eq!(at_once(envoy.addr("main"), 1000, |_| "bad".to_owned()), [(401, 1000)].into(), "{}", envoy.log());
     assert_eq!(server.call_count(), 2);
     assert!(envoy.is_running());
 }
@@ -109,7 +84,7 @@ fn requests_with_different_tokens_do_not_wait_for_one_another() {
     let upstream = Upstream::start();
     let envoy = envoy(&server, &upstream, 2, plugin());
     let found = at_once(envoy.addr("main"), 200, |n| format!("good{}", n % 50));
-    assert_eq!(found, [(200, 200)]);
+    assert_eq!(found, [(200, 200)].into());
     assert_eq!(server.call_count(), 50);
 }
 
@@ -177,7 +152,7 @@ fn when_the_one_callout_fails_everybody_is_told_so_in_time() {
     plugin["authorization_servers"][0]["introspection"]["timeout"] = json!("500ms");
     let envoy = envoy(&server, &upstream, 2, plugin);
     let start = Instant::now();
-    assert_eq!(at_once(envoy.addr("main"), 200, |_| "good".to_owned()), [(503, 200)]);
+    assert_eq!(at_once(envoy.addr("main"), 200, |_| "good".to_owned()), [(503, 200)].into());
     // One worker, and the other after it; not one request after another.
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     assert!(server.call_count() <= 2, "{}", server.call_count());
@@ -202,7 +177,7 @@ fn our_own_token_is_obtained_once_by_each_worker() {
         "timeout": "5s", "token": { "path": "/token" },
     });
     let envoy = envoy(&server, &upstream, 2, plugin);
-    assert_eq!(at_once(envoy.addr("main"), 64, |n| format!("good{n}")), [(200, 64)]);
+    assert_eq!(at_once(envoy.addr("main"), 64, |n| format!("good{n}")), [(200, 64)].into());
     assert!(tokens.load(Ordering::Relaxed) <= 2, "{}", tokens.load(Ordering::Relaxed));
     assert_eq!(server.call_count() - tokens.load(Ordering::Relaxed), 64);
 }
@@ -294,7 +269,7 @@ fn workers_do_not_queue_for_an_answer_that_cannot_be_shared() {
     let upstream = Upstream::start();
     let envoy = envoy(&server, &upstream, 4, plugin());
     let start = Instant::now();
-    assert_eq!(at_once(envoy.addr("main"), 60, |_| "good".to_owned()), [(200, 60)]);
+    assert_eq!(at_once(envoy.addr("main"), 60, |_| "good".to_owned()), [(200, 60)].into());
     // One worker, and all others after it; not one after another.
     assert!(start.elapsed() < Duration::from_millis(2900), "{:?}", start.elapsed());
     assert_eq!(server.call_count(), 4);

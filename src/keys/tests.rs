@@ -1,7 +1,13 @@
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use super::*;
 use crate::config::Config;
+use crate::exchange::HostVerdict;
+use crate::request::RawHead;
+use crate::step::Step;
 
 const START: UnixTime = UnixTime::from_secs(1_000_000);
 const JWKS: &[u8] = br#"{"keys":[]}"#;
@@ -35,6 +41,20 @@ fn asks(fetch: &KeyFetch) -> String {
 
 fn metadata(issuer: &str, path: &str) -> Vec<u8> {
     format!(r#"{{"issuer":"{issuer}","jwks_uri":"https://keys.test{path}"}}"#).into_bytes()
+}
+
+/// A token that names its key, with a signature that means nothing.
+fn token(algorithm: &str, kid: &str) -> String {
+    let header = format!(r#"{{"alg":"{algorithm}","typ":"at+jwt","kid":"{kid}"}}"#);
+    let payload = r#"{"iss":"https://as.test/t","exp":2000000,"aud":"x"}"#;
+    format!("{}.{}.c2ln", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload))
+}
+
+fn begin(gate: &Gate, token: &str, now: UnixTime) -> Step {
+    let credentials = format!("Bearer {token}");
+    let headers = [(":method", "GET"), (":path", "/"), ("authorization", credentials.as_str())]
+        .map(|(name, value)| (name, value.as_bytes()));
+    gate.begin(RawHead { headers: &headers, route: None, has_body: false }, now)
 }
 
 #[test]
@@ -103,23 +123,8 @@ fn keys_of_other_places_are_never_taken_for_one_another() {
 
 #[test]
 fn requests_that_come_while_keys_are_fetched_wait_for_the_same_answer() {
-    use crate::request::RawHead;
-    use crate::step::Step;
-    use base64::Engine;
-
     let gate = gate(r#""jwks_path":"/jwks""#);
-    let encode = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
-    let token = |kid: &str| {
-        let header = format!(r#"{{"alg":"RS256","typ":"at+jwt","kid":"{kid}"}}"#);
-        let payload = r#"{"iss":"https://as.test/t","exp":2000000,"aud":"x"}"#;
-        format!("Bearer {}.{}.c2ln", encode(&header), encode(payload))
-    };
-    let begin = |kid: &str, now| {
-        let token = token(kid);
-        let headers = [(":method", "GET"), (":path", "/"), ("authorization", token.as_str())]
-            .map(|(name, value)| (name, value.as_bytes()));
-        gate.begin(RawHead { headers: &headers, route: None, has_body: false }, now)
-    };
+    let begin = |kid: &str, now| begin(&gate, &token("RS256", kid), now);
     let mut calls = Vec::new();
     for kid in ["a", "b", "c"] {
         let Step::Call(call) = begin(kid, START) else { panic!("it waits") };
@@ -136,4 +141,27 @@ fn requests_that_come_while_keys_are_fetched_wait_for_the_same_answer() {
     // Then nobody is asked again for some time.
     assert!(matches!(begin("d", after(1)), Step::Respond(reply) if reply.status == 401));
     assert!(matches!(begin("d", after(30)), Step::Call(_)));
+}
+
+#[test]
+fn what_a_key_has_vouched_for_ends_with_the_use_and_the_name_it_had() {
+    let numbers = format!(r#""kty":"RSA","n":"{}","e":"AQAB""#, "_".repeat(344));
+    for (algorithm, kid, stays) in [("RS512", "k", true), ("RS256", "k", false), ("RS512", "other", false)] {
+        let gate = gate(r#""jwks_path":"/jwks","algorithms":["RS256","RS512"]"#);
+        let publish = |algorithm: &str, kid: &str, now| {
+            let jwks = format!(r#"{{"keys":[{{{numbers},"alg":"{algorithm}","kid":"{kid}"}}]}}"#);
+            let answered = gate.fetch_keys(0, now).unwrap().resume(json(jwks.as_bytes()), now, now);
+            assert_eq!(answered.outcome, KEYS);
+        };
+        publish("RS512", "k", START);
+        let token = token("RS512", "k");
+        let Step::Verify(verification) = begin(&gate, &token, START) else { panic!("it is verified") };
+        assert!(matches!(verification.resume(&gate, HostVerdict::Valid, START).step, Step::Forward(_)));
+        assert!(matches!(begin(&gate, &token, after(1)), Step::Forward(_)));
+
+        publish(algorithm, kid, after(1));
+        let step = begin(&gate, &token, after(1));
+        assert_eq!(matches!(step, Step::Forward(_)), stays, "{algorithm} {kid}: {step:?}");
+        assert_eq!(matches!(step, Step::Respond(reply) if reply.status == 401), !stays, "{algorithm} {kid}");
+    }
 }

@@ -21,7 +21,7 @@ pub(crate) fn select<'a, T: Copy>(
     let issuer = |candidate: T| config(candidate).and_then(|server| server.issuer.as_deref());
     let keep = |list: &[T], test: &dyn Fn(T) -> bool| list.iter().copied().filter(|one| test(*one)).collect::<Vec<_>>();
 
-    let matching = |one: T| prefix(one).filter(|prefix| token.reveal().starts_with(prefix)).map(str::len);
+    let matching = |one: T| prefix(one).filter(|prefix| token.as_bytes().starts_with(prefix.as_bytes())).map(str::len);
     let longest = candidates.iter().filter_map(|one| matching(*one)).max();
     let named = keep(candidates, &|one| longest.is_some() && matching(one) == longest);
     let left = if named.is_empty() { keep(candidates, &|one| prefix(one).is_none()) } else { named };

@@ -6,23 +6,30 @@ use hmac_sha256::Hash;
 
 /// A bearer access token (RFC 6750 §2.1), already known to be a `b64token` within the size limit.
 #[derive(Clone)]
-pub(crate) struct AccessToken(String);
+pub(crate) struct AccessToken(Vec<u8>);
 
 /// In a time that depends on the lengths only, and sixteen bytes at a time.
 impl PartialEq for AccessToken {
     fn eq(&self, other: &Self) -> bool {
-        let (ours, theirs) = (self.0.as_bytes(), other.0.as_bytes());
+        let (ours, theirs) = (self.as_bytes(), other.as_bytes());
         ours.len() == theirs.len() && ours.iter().zip(theirs).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
     }
 }
 
 impl AccessToken {
-    pub(crate) fn new(b64token: String) -> Self {
-        Self(b64token)
+    /// `b64token` must be one, so it is ASCII.
+    pub(crate) fn new(b64token: impl Into<Vec<u8>>) -> Self {
+        Self(b64token.into())
     }
 
-    /// The token itself. Only the introspection request and the digest may ask.
+    /// The token itself. Only who asks about it or reads it may ask. Each time its bytes are looked through, which is
+    /// why whoever knows it already has no use for this.
     pub(crate) fn reveal(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// Likewise, for caches and digests.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 }
@@ -100,7 +107,7 @@ impl DigestKey {
 
     pub(crate) fn digest(&self, token: &AccessToken) -> TokenDigest {
         let mut hash = self.0;
-        hash.update(token.reveal());
+        hash.update(token.as_bytes());
         TokenDigest(hash.finalize())
     }
 }

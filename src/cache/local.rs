@@ -117,7 +117,7 @@ impl LocalCache {
 
     fn hash(&self, token: &AccessToken) -> u64 {
         let mut hasher = SipHasher13::new_with_keys(self.key.0, self.key.1);
-        hasher.write(token.reveal().as_bytes());
+        hasher.write(token.as_bytes());
         hasher.finish()
     }
 }
@@ -177,7 +177,7 @@ impl Held {
             Introspection::Active(claims) => claims.weight(),
             Introspection::Inactive => 0,
         };
-        OVERHEAD.saturating_add(self.token.reveal().len()).saturating_add(facts)
+        OVERHEAD.saturating_add(self.token.as_bytes().len()).saturating_add(facts)
     }
 }
 

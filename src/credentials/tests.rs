@@ -121,3 +121,13 @@ fn the_token_is_taken_out_and_everything_else_stays() {
     }
     assert_eq!(removal(&[("cookie", "a=b"), ("cookie", "session=t; c=d")]), [set("cookie", "a=b; c=d")]);
 }
+
+#[test]
+fn a_b64token_has_the_bytes_of_the_rfc_and_no_others() {
+    let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b);
+    for b in 0..=u8::MAX {
+        assert_eq!(is_b64token(&[b]), is_allowed(b), "{b:#x}");
+        assert_eq!(is_b64token(&[b, b'=']), is_allowed(b), "{b:#x}=");
+        assert!(!is_b64token(&[b'=', b]), "={b:#x}");
+    }
+}

@@ -186,7 +186,7 @@ impl Held {
 const MAX_ACTIVE_BYTES: usize = 4 * 1024 * 1024;
 
 /// Likewise of inactive ones, which only a flood brings in great numbers.
-const MAX_INACTIVE_BYTES: usize = 256 * 1024;
+const MAX_INACTIVE_BYTES: usize = 512 * 1024;
 
 /// After this time a renewal that has brought nothing is tried again.
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(1);

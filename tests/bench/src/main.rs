@@ -191,6 +191,9 @@ fn main() -> Result<()> {
     };
     std::fs::create_dir_all(&output)?;
     std::fs::write(output.join("README.md"), text)?;
+    if is_whole {
+        report.quote("Filters", Path::new("README.md"))?;
+    }
     report.draw(&output)
 }
 

@@ -78,7 +78,16 @@ impl Table {
     }
 
     fn markdown(&self) -> String {
-        let mut text = format!("## {}\n\n{}\n\n| |", self.title, self.note);
+        let mut text = format!("## {}\n\n{}\n\n{}", self.title, self.note, self.grid());
+        if let Some((chart, _)) = self.chart {
+            let _ = write!(text, "\n![{}]({chart}.svg)\n", self.title);
+        }
+        text
+    }
+
+    /// The figures alone.
+    fn grid(&self) -> String {
+        let mut text = "| |".to_owned();
         for column in &self.columns {
             let _ = write!(text, " {column} |");
         }
@@ -92,12 +101,13 @@ impl Table {
             }
         }
         text.push('\n');
-        if let Some((chart, _)) = self.chart {
-            let _ = write!(text, "\n![{}]({chart}.svg)\n", self.title);
-        }
         text
     }
 }
+
+/// Where a document quotes a table.
+const BEGIN: &str = "<!-- bench -->";
+const END: &str = "<!-- /bench -->";
 
 impl Report {
     pub(crate) fn table(&mut self, table: Table) {
@@ -135,6 +145,17 @@ impl Report {
             text.push('\n');
         }
         text
+    }
+
+    /// Puts the table of this title into a document, between two marks.
+    pub(crate) fn quote(&self, title: &str, document: &Path) -> Result<()> {
+        let text = std::fs::read_to_string(document).with_context(|| document.display().to_string())?;
+        let (before, rest) = text.split_once(BEGIN).context("no mark where the table begins")?;
+        let (_, after) = rest.split_once(END).context("no mark where the table ends")?;
+        let is_it = |part: &Part| matches!(part, Part::Table(table) if table.title == title);
+        let Some(Part::Table(table)) = self.parts.iter().find(|part| is_it(part)) else { return Ok(()) };
+        std::fs::write(document, format!("{before}{BEGIN}\n{}{END}{after}", table.grid()))?;
+        Ok(())
     }
 
     /// Draws the charts into a directory.

@@ -4,8 +4,9 @@
 //! the same question from another worker. Both keep facts, never decisions, and an entry ends at the same moment in
 //! both: when the token does, or after the time that the configuration grants, whichever is sooner.
 //!
-//! Whoever learns that a token is active no more takes it out of the second level and begins an epoch. In each worker
-//! that ends everything in the first level which a revocation may concern; what still counts is in the second.
+//! Whoever learns by a renewal that a token is active no more takes it out of the second level and begins an epoch. In
+//! each worker that ends everything in the first level which a revocation may concern; what still counts is in the
+//! second. An answer that was under way when an epoch began is not kept: it may be what the revocation has overtaken.
 
 mod local;
 mod shared;
@@ -28,23 +29,23 @@ pub(crate) struct Fresh {
 }
 
 impl Fresh {
-    /// What was just learned; `None` if it is not to be kept at all.
-    pub(crate) fn new(facts: Introspection, now: UnixTime, cache: &CacheConfig) -> Option<Self> {
-        let until = now.saturating_add(cache.max_ttl);
-        let ends_at = match &facts {
-            Introspection::Active(claims) => claims.expires_at.unwrap_or(until).min(until),
-            Introspection::Inactive => now.saturating_add(cache.inactive_ttl),
-        };
-        match facts {
+    /// What was learned by a question of `since`; `None` if it is not to be kept at all. It is as old as the question:
+    /// nobody knows when in the meantime the server has looked.
+    pub(crate) fn new(facts: Introspection, since: UnixTime, now: UnixTime, cache: &CacheConfig) -> Option<Self> {
+        let (facts, ends_at) = match facts {
             // A server that calls an expired token active would be asked for it on every request. It will never be
             // valid again, so it is kept as what it is.
-            Introspection::Active(_) if ends_at <= now && cache.max_ttl.as_millis() > 0 => {
-                Self::new(Introspection::Inactive, now, cache)
+            facts if facts.is_over(now) && !cache.max_ttl.is_zero() => {
+                (Introspection::Inactive, now.saturating_add(cache.inactive_ttl))
             }
-            facts @ (Introspection::Active(_) | Introspection::Inactive) => {
-                (ends_at > now).then_some(Self { facts, expires_at: ends_at })
+            Introspection::Inactive => (facts, now.saturating_add(cache.inactive_ttl)),
+            Introspection::Active(ref claims) => {
+                let until = since.saturating_add(cache.max_ttl);
+                let ends_at = claims.expires_at.unwrap_or(until).min(until);
+                (facts, ends_at)
             }
-        }
+        };
+        (ends_at > now).then_some(Self { facts, expires_at: ends_at })
     }
 
     /// When it ends.
@@ -61,9 +62,9 @@ impl Fresh {
         (outlives && self.may_be_revoked()).then(|| self.expires_at.saturating_sub(window))
     }
 
-    /// Whether the server may say otherwise before it ends: it does if it was asked, not if the token has shown by
-    /// its signature what it is.
-    fn may_be_revoked(&self) -> bool {
+    /// Whether the server may be heard to say otherwise before it ends. Of a token whose signature was verified here it
+    /// is not asked again before that, whether or not it was asked in the first place.
+    pub(crate) fn may_be_revoked(&self) -> bool {
         matches!(&self.facts, Introspection::Active(claims) if claims.vouched_by.is_none())
     }
 

@@ -145,10 +145,19 @@ impl Exchange {
         Self::new(self.demand.clone(), vec![self.server(candidate)?], self.token.clone())
     }
 
-    /// Keeps what was just learned from a candidate in this worker, and returns it.
-    fn remember(&self, candidate: usize, facts: &Introspection, gate: &Gate, now: UnixTime) -> Option<Fresh> {
+    /// Keeps what was learned from a candidate by a question of `since` in this worker, and returns it.
+    fn remember(
+        &self,
+        candidate: usize,
+        facts: &Introspection,
+        gate: &Gate,
+        since: UnixTime,
+        now: UnixTime,
+    ) -> Option<Fresh> {
         let server = &self.candidates.get(candidate)?.server;
-        let Some(fresh) = Fresh::new(facts.clone(), now, &server.cache(&gate.cache)) else {
+        let is_overtaken = |fresh: &Fresh| fresh.may_be_revoked() && gate.local.borrow().is_overtaken(since);
+        let fresh = Fresh::new(facts.clone(), since, now, &server.cache(&gate.cache));
+        let Some(fresh) = fresh.filter(|fresh| !is_overtaken(fresh)) else {
             gate.local.borrow_mut().forget(server.index, &self.token);
             return None;
         };
@@ -162,13 +171,20 @@ impl Exchange {
 
     /// What takes an entry out that says otherwise than what was just learned.
     fn removal(&self, candidate: usize, facts: &Introspection, gate: &Gate, now: UnixTime) -> Option<Insert> {
-        let contradicts = self.renews && *facts == Introspection::Inactive;
+        let contradicts = self.renews && facts.is_over(now);
         self.digest(candidate).filter(|_| contradicts).map(|digest| Insert::removal(digest, now, &gate.cache))
     }
 
     /// The same for every worker: the entry that is to be put into shared data.
-    fn insert(&self, candidate: usize, facts: &Introspection, gate: &Gate, now: UnixTime) -> Option<Insert> {
-        let fresh = self.remember(candidate, facts, gate, now)?;
+    fn insert(
+        &self,
+        candidate: usize,
+        facts: &Introspection,
+        gate: &Gate,
+        since: UnixTime,
+        now: UnixTime,
+    ) -> Option<Insert> {
+        let fresh = self.remember(candidate, facts, gate, since, now)?;
         Insert::new(&fresh, self.digest(candidate)?, now, &gate.cache)
     }
 

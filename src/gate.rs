@@ -121,8 +121,8 @@ impl Gate {
 
     /// Looks anew at what may have been revoked, if the epoch is another than it was: a worker begins one when it
     /// learns that a token is active no more ([`Answered::ends_epoch`](crate::Answered::ends_epoch)).
-    pub fn enter_epoch(&self, epoch: u64) {
-        self.local.borrow_mut().enter_epoch(epoch);
+    pub fn enter_epoch(&self, epoch: u64, now: UnixTime) {
+        self.local.borrow_mut().enter_epoch(epoch, now);
     }
 
     /// A name that nobody else has drawn.

@@ -46,6 +46,16 @@ pub(crate) enum Introspection {
     Inactive,
 }
 
+impl Introspection {
+    /// Whether the token will never be good again.
+    pub(crate) fn is_over(&self, now: UnixTime) -> bool {
+        match self {
+            Self::Active(claims) => claims.expires_at.is_some_and(|expires_at| expires_at <= now),
+            Self::Inactive => true,
+        }
+    }
+}
+
 impl Endpoint {
     /// The request for `token`. `own` is our own access token, for an endpoint that takes one.
     pub(crate) fn request<'a>(

@@ -21,8 +21,9 @@ use crate::token::AccessToken;
 #[derive(Debug)]
 pub(crate) struct LocalCache {
     key: (u64, u64),
-    /// That of all workers, as far as this one has heard.
+    /// That of all workers, as far as this one has heard, and when it heard.
     epoch: u64,
+    epoch_since: UnixTime,
     active: Generations,
     inactive: Generations,
 }
@@ -72,12 +73,27 @@ impl LocalCache {
             max_weight,
             max_entries,
         };
-        Self { key, epoch: 0, active: generations(MAX_ACTIVE_BYTES), inactive: generations(MAX_INACTIVE_BYTES) }
+        let (epoch, epoch_since) = (0, UnixTime::from_secs(0));
+        Self {
+            key,
+            epoch,
+            epoch_since,
+            active: generations(MAX_ACTIVE_BYTES),
+            inactive: generations(MAX_INACTIVE_BYTES),
+        }
     }
 
     /// Ends what may have been revoked, if the epoch is another than it was.
-    pub(crate) fn enter_epoch(&mut self, epoch: u64) {
-        self.epoch = epoch;
+    pub(crate) fn enter_epoch(&mut self, epoch: u64, now: UnixTime) {
+        if self.epoch != epoch {
+            self.epoch = epoch;
+            self.epoch_since = now;
+        }
+    }
+
+    /// Whether what was asked at `since` may have been answered before the epoch began.
+    pub(crate) fn is_overtaken(&self, since: UnixTime) -> bool {
+        since <= self.epoch_since
     }
 
     /// What is known of a token from a server, if it still counts.
@@ -134,10 +150,12 @@ impl Generations {
     }
 
     fn forget(&mut self, hash: u64, server: usize, token: &AccessToken) {
-        for generation in [&mut self.young, &mut self.old] {
-            if let Ok(entry) = generation.find_entry(hash, |held| held.is(server, token)) {
-                entry.remove();
-            }
+        if let Ok(entry) = self.young.find_entry(hash, |held| held.is(server, token)) {
+            let (held, _) = entry.remove();
+            self.weight = self.weight.saturating_sub(held.weight());
+        }
+        if let Ok(entry) = self.old.find_entry(hash, |held| held.is(server, token)) {
+            entry.remove();
         }
     }
 
@@ -214,7 +232,7 @@ mod tests {
     }
 
     fn keep(cache: &mut LocalCache, server: usize, text: &str, facts: Introspection) {
-        cache.keep(server, &token(text), Fresh::new(facts, NOW, &CACHE).unwrap(), &CACHE);
+        cache.keep(server, &token(text), Fresh::new(facts, NOW, NOW, &CACHE).unwrap(), &CACHE);
     }
 
     fn found(cache: &mut LocalCache, server: usize, text: &str, now: UnixTime) -> Option<Introspection> {
@@ -244,7 +262,7 @@ mod tests {
     fn a_clock_that_stepped_back_grants_no_kind_the_time_of_the_other() {
         let cache = CacheConfig { inactive_ttl: Duration::from_secs(3600), ..CACHE };
         let mut local = LocalCache::new((7, 7), 64);
-        local.keep(0, &token("a"), Fresh::new(active("alice"), NOW, &cache).unwrap(), &cache);
+        local.keep(0, &token("a"), Fresh::new(active("alice"), NOW, NOW, &cache).unwrap(), &cache);
         let find = |local: &mut LocalCache, now| local.find(0, &token("a"), now, &cache).map(|known| known.fresh.facts);
         assert_eq!(find(&mut local, NOW), Some(active("alice")));
         assert_eq!(find(&mut local, UnixTime::from_secs(999_000)), None);
@@ -263,16 +281,16 @@ mod tests {
         keep(&mut cache, 0, "asked", active("alice"));
         keep(&mut cache, 0, "signed", signed("bob"));
         keep(&mut cache, 0, "bad", Introspection::Inactive);
-        cache.enter_epoch(0);
+        cache.enter_epoch(0, NOW);
         assert_eq!(found(&mut cache, 0, "asked", NOW), Some(active("alice")));
-        cache.enter_epoch(1);
+        cache.enter_epoch(1, NOW);
         assert_eq!(found(&mut cache, 0, "asked", NOW), None);
         assert_eq!(found(&mut cache, 0, "signed", NOW), Some(signed("bob")));
         assert_eq!(found(&mut cache, 0, "bad", NOW), Some(Introspection::Inactive));
         keep(&mut cache, 0, "asked", active("alice"));
         assert_eq!(found(&mut cache, 0, "asked", NOW), Some(active("alice")));
         // An Envoy that starts anew counts from the beginning.
-        cache.enter_epoch(0);
+        cache.enter_epoch(0, NOW);
         assert_eq!(found(&mut cache, 0, "asked", NOW), None);
     }
 

@@ -99,6 +99,18 @@ impl Insert {
         Self { key: region.key(&digest, cache.capacity), ways: region.ways(), digest, entry: None, now }
     }
 
+    /// What takes the entry of an active token out again.
+    pub(crate) fn undo(&self) -> Option<Self> {
+        // That a token is inactive takes no facts to say.
+        let (_, facts) = self.entry.as_ref()?;
+        (!facts.is_empty()).then(|| Self { entry: None, ..self.clone() })
+    }
+
+    /// Whether it takes an entry out, which must not fail.
+    pub fn is_removal(&self) -> bool {
+        self.entry.is_none()
+    }
+
     /// The key of the bucket in shared data.
     pub fn key(&self) -> &str {
         &self.key

@@ -80,6 +80,11 @@ impl Answered {
         self.removal.iter().chain(&self.insert)
     }
 
+    /// What takes out again what has been kept, if an epoch has begun while it was put in.
+    pub fn undo(&self) -> Option<Insert> {
+        self.insert.as_ref().and_then(Insert::undo)
+    }
+
     /// Whether a token that was active is so no more: every worker has to look at what it knows anew.
     pub fn ends_epoch(&self) -> bool {
         self.removal.is_some()
@@ -187,6 +192,16 @@ impl Call {
         Flight { server: self.server.index, subject }
     }
 
+    /// Whether it renews what is known, and so may find that it does not hold any more.
+    pub fn renews(&self) -> bool {
+        self.exchange.renews
+    }
+
+    /// Has it hear the answer for one that renews.
+    pub fn hear_for_renewal(&mut self) {
+        self.exchange.renews = true;
+    }
+
     /// Goes on as if nothing had been asked: another request has had an answer, or should have.
     pub fn look_again(mut self, gate: &Gate, now: UnixTime) -> Step {
         self.exchange.is_counted = true;
@@ -257,7 +272,7 @@ impl Asked {
                         Introspection::Inactive => "inactive",
                     },
                     trouble: None,
-                    insert: self.exchange.insert(self.candidate, &facts, gate, self.now),
+                    insert: self.exchange.insert(self.candidate, &facts, gate, self.asked_at, self.now),
                     removal: self.exchange.removal(self.candidate, &facts, gate, self.now),
                     publish: None,
                     step: self.exchange.decide(self.candidate, gate, facts, self.now),

@@ -190,10 +190,55 @@ mod tests {
         assert_eq!(one.status(&mut shared, None, at(86)), 401);
         // The other one knows it as active, until it hears of the epoch.
         assert_eq!(other.status(&mut shared, None, at(86)), 200);
-        other.0.enter_epoch(shared.epoch);
+        other.0.enter_epoch(shared.epoch, at(86));
         assert_eq!(other.status(&mut shared, None, at(86)), 401);
         // Not even when it has been forgotten that it is inactive: then the server is asked.
         assert_eq!(one.status(&mut shared, Some(r#"{"active":false}"#), at(95)), 401);
+    }
+
+    #[test]
+    fn an_answer_that_a_revocation_has_overtaken_is_not_kept() {
+        for (asked_at, status) in [(84, 401), (86, 401), (87, 200)] {
+            let (one, other, mut shared) = (Worker::new(1), Worker::new(2), Shared::default());
+            assert_eq!(one.status(&mut shared, Some(GOOD), at(0)), 200);
+            assert_eq!(other.status(&mut shared, None, at(1)), 200);
+            assert_eq!((one.status(&mut shared, None, at(84)), other.status(&mut shared, None, at(84))), (200, 200));
+            let renewal = other.0.take_renewals().pop().unwrap();
+            let call = renewal.resume(&other.0, None, at(84)).unwrap();
+            assert_eq!(one.renew(&mut shared, r#"{"active":false}"#, at(85)), 1);
+            other.0.enter_epoch(shared.epoch, at(86));
+            // Said before the token was revoked, or so it may be, and heard afterwards.
+            let answered = call.resume(&other.0, body(GOOD), at(asked_at), at(88));
+            shared.take(&answered);
+            for worker in [other, Worker::new(3)] {
+                assert_eq!(worker.status(&mut shared, Some(r#"{"active":false}"#), at(88)), status, "{asked_at}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_put_in_while_an_epoch_began_is_taken_out_again() {
+        let (worker, mut shared) = (Worker::new(1), Shared::default());
+        assert_eq!(worker.status(&mut shared, Some(GOOD), at(0)), 200);
+        assert_eq!(worker.status(&mut shared, None, at(84)), 200);
+        let call = worker.0.take_renewals().pop().unwrap().resume(&worker.0, None, at(84)).unwrap();
+        let answered = call.resume(&worker.0, body(GOOD), at(84), at(84));
+        shared.take(&answered);
+        shared.apply(&answered.undo().unwrap());
+        let newcomer = Worker::new(2);
+        assert_eq!(newcomer.status(&mut shared, Some(r#"{"active":false}"#), at(85)), 401);
+    }
+
+    #[test]
+    fn a_renewal_that_brings_an_end_in_the_past_is_a_revocation() {
+        let (one, other, mut shared) = (Worker::new(1), Worker::new(2), Shared::default());
+        assert_eq!(one.status(&mut shared, Some(GOOD), at(0)), 200);
+        assert_eq!((one.status(&mut shared, None, at(84)), other.status(&mut shared, None, at(79))), (200, 200));
+        assert_eq!(one.renew(&mut shared, r#"{"active":true,"exp":1000080}"#, at(85)), 1);
+        other.0.enter_epoch(shared.epoch, at(86));
+        assert_eq!((one.status(&mut shared, None, at(86)), other.status(&mut shared, None, at(86))), (401, 401));
+        // Nor when it has been forgotten.
+        assert_eq!(one.status(&mut shared, Some(r#"{"active":false}"#), at(97)), 401);
     }
 
     #[test]

@@ -163,10 +163,10 @@ impl Verification {
         let facts = Introspection::Active(claims);
         let insert = if verdict == HostVerdict::Valid {
             // The host would verify it again for another worker sooner than that one would find this.
-            exchange.remember(candidate, &facts, gate, now);
+            exchange.remember(candidate, &facts, gate, now, now);
             None
         } else {
-            exchange.insert(candidate, &facts, gate, now)
+            exchange.insert(candidate, &facts, gate, now, now)
         };
         Verified { insert, step: exchange.decide(candidate, gate, facts, now) }
     }
@@ -178,7 +178,7 @@ impl Verification {
         if !fetched && server.keys.borrow_mut().claims_fetch_for_unknown(&jwt.keys, now) {
             return Verified { insert: None, step: call::fetch_keys(exchange, candidate, server, jwt, now) };
         }
-        let insert = if fetched { exchange.insert(candidate, &Introspection::Inactive, gate, now) } else { None };
+        let insert = if fetched { exchange.insert(candidate, &Introspection::Inactive, gate, now, now) } else { None };
         Verified { insert, step: exchange.reject(candidate, Denial::BadSignature, gate, now) }
     }
 }

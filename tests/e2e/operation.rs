@@ -270,6 +270,7 @@ fn a_bad_update_is_turned_down_and_the_old_configuration_stays() {
     let bad = bookings_with("/rules/0/require", json!({}));
     let refused = envoy.replace_listeners(&[("main", ListenerSpec::new().plugin(bad))]).unwrap_err();
     assert!(refused.contains("rules[0].require: demands nothing"), "{refused}");
+    assert!(envoy.counter("scopegate.configurations_refused") > 0);
     assert_eq!([get(&envoy, "/bookings"), get(&envoy, "/new")], [200, 403]);
 
     let good = bookings_with("/rules/0/match/0/path", json!("/new"));

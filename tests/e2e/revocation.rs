@@ -62,14 +62,15 @@ fn a_worker_that_is_not_asked_hears_of_a_revocation_all_the_same() {
 fn one_connection_to_each_worker(envoy: &Envoy) -> [Connection; 2] {
     let addr = envoy.addr("main");
     let accepted = || [0, 1].map(|n| envoy.counter(&format!("listener.127.0.0.1_0.worker_{n}.downstream_cx_total")));
-    let open = |worker: usize| loop {
-        let before = accepted();
-        let mut connection = Connection::open(addr).unwrap();
-        // The scripted server knows this one, too.
-        connection.exchange(&Request::get("/")).unwrap();
-        if accepted()[worker] > before[worker] {
-            return connection;
+    [0, 1].map(|worker| {
+        for _ in 0..100 {
+            let before = accepted();
+            let mut connection = Connection::open(addr).unwrap();
+            connection.exchange(&Request::get("/")).unwrap();
+            if accepted()[worker] > before[worker] {
+                return connection;
+            }
         }
-    };
-    [open(0), open(1)]
+        panic!("worker {worker} takes no connection");
+    })
 }

@@ -6,7 +6,7 @@
 
 #![cfg(target_arch = "wasm32")]
 
-/// The headers of a message, in the encoding of the ABI; `None` if there are none.
+/// The headers of a message, in the encoding of the ABI, or nothing at all if it has none; `None` if the host refuses.
 ///
 /// `map` is one of the ABI's `proxy_header_map_type_t`.
 #[expect(unsafe_code, reason = "the host writes into memory")]
@@ -14,8 +14,11 @@ pub fn header_map(map: u32) -> Option<Vec<u8>> {
     let (mut data, mut size) = (std::ptr::null_mut(), 0);
     // SAFETY: both pointers are valid for the time of the call, in which the host writes them.
     let status = unsafe { proxy_get_header_map_pairs(map, &raw mut data, &raw mut size) };
-    if status != OK || data.is_null() {
+    if status != OK {
         return None;
+    }
+    if data.is_null() {
+        return Some(Vec::new());
     }
     // SAFETY: the host has asked `proxy_on_memory_allocate` for just so many bytes, has filled them, and leaves them to
     // whoever called. The SDK makes them as a boxed slice by the global allocator.

@@ -82,6 +82,8 @@ struct UnderWay {
     left: usize,
     /// What it takes to understand the answer if nobody waits: the last one to leave leaves it here.
     orphan: Option<(Rc<Gate>, Call)>,
+    /// Whether it renews what is known, whoever has come to wait for it since.
+    renews: bool,
     state: State,
 }
 
@@ -132,7 +134,7 @@ impl Flights {
             under_way.orphan = None;
             return Joined::Waits;
         }
-        all.insert(key.clone(), UnderWay { streams: vec![stream], left: 1, orphan: None, state: READY });
+        all.insert(key.clone(), UnderWay { streams: vec![stream], left: 1, orphan: None, renews: false, state: READY });
         self.ready.borrow_mut().push_back(key);
         Joined::First
     }
@@ -141,8 +143,8 @@ impl Flights {
     pub(crate) fn ask(&self, gate: &Rc<Gate>, generation: u64, call: Call) {
         let key = Key { generation, flight: call.flight(gate) };
         if let Entry::Vacant(place) = self.under_way.borrow_mut().entry(key.clone()) {
-            let orphan = Some((Rc::clone(gate), call));
-            place.insert(UnderWay { streams: Vec::new(), left: 0, orphan, state: READY });
+            let (renews, orphan) = (call.renews(), Some((Rc::clone(gate), call)));
+            place.insert(UnderWay { streams: Vec::new(), left: 0, orphan, renews, state: READY });
             self.ready.borrow_mut().push_back(key);
         }
     }
@@ -251,13 +253,16 @@ impl Flights {
 
     /// Ends a flight, and returns everyone who waits for it.
     pub(crate) fn land(&self, key: &Key) -> Option<Landed> {
-        let UnderWay { streams, orphan, state, .. } = self.under_way.borrow_mut().remove(key)?;
+        let UnderWay { streams, orphan, renews, state, .. } = self.under_way.borrow_mut().remove(key)?;
         let mut held = self.waiting.borrow_mut();
         let ours = |stream: &u32| {
             held.get(stream).filter(|waiting| waiting.key == *key)?;
             held.remove(stream)
         };
-        let waiting = streams.iter().filter_map(ours).collect();
+        let mut waiting: Vec<Waiting> = streams.iter().filter_map(ours).collect();
+        if let Some(first) = waiting.first_mut().filter(|_| renews) {
+            first.call.hear_for_renewal();
+        }
         Some(Landed { waiting, orphan, state })
     }
 }

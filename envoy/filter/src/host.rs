@@ -49,13 +49,13 @@ fn configured_key() -> String {
 
 /// Every request header, in one call: a getter by name shows the first value only, and a second
 /// Authorization header would stay unseen. They are in the encoding that [`scopegate::header_pairs`] reads.
-pub(crate) fn request_headers() -> Vec<u8> {
-    scopegate_abi::header_map(MapType::HttpRequestHeaders as u32).unwrap_or_default()
+pub(crate) fn request_headers() -> Option<Vec<u8>> {
+    scopegate_abi::header_map(MapType::HttpRequestHeaders as u32)
 }
 
 /// Every request trailer, likewise.
-pub(crate) fn request_trailers() -> Vec<u8> {
-    scopegate_abi::header_map(MapType::HttpRequestTrailers as u32).unwrap_or_default()
+pub(crate) fn request_trailers() -> Option<Vec<u8>> {
+    scopegate_abi::header_map(MapType::HttpRequestTrailers as u32)
 }
 
 /// Changes the headers of the request.
@@ -127,12 +127,16 @@ pub(crate) fn shared_data(key: &str) -> Option<Vec<u8>> {
 /// kept writing the same bucket. Then it is not kept, which costs one callout and nothing else.
 pub(crate) fn insert(insert: &Insert) -> Option<u32> {
     let mut evicted = 0;
-    change(insert.key(), |bucket| {
+    let is_written = change(insert.key(), |bucket| {
         let applied = insert.apply(bucket);
         evicted = applied.evicted;
         Some(applied.bucket)
-    })
-    .then_some(evicted)
+    });
+    if !is_written && insert.is_removal() {
+        // What others have in the bucket can be learned again; what is to go must go.
+        let _ = hostcalls::set_shared_data(insert.key(), Some(b""), None);
+    }
+    is_written.then_some(evicted)
 }
 
 /// How many epochs of the cache have begun.
@@ -140,7 +144,7 @@ pub(crate) fn epoch() -> u64 {
     number(shared_data(EPOCH).as_deref())
 }
 
-/// Begins another one; what other workers are to find in shared data must be there.
+/// Begins another one.
 pub(crate) fn begin_epoch() {
     change(EPOCH, |epoch| Some(number(epoch).wrapping_add(1).to_le_bytes().to_vec()));
 }

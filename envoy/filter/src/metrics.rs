@@ -76,6 +76,8 @@ impl Metrics {
 
     pub(crate) fn count_refused_configuration(&self) {
         self.refused_configurations.add(1);
+        // A VM that has nothing but a refused configuration may be gone before the next tick.
+        self.refused_configurations.publish();
     }
 }
 

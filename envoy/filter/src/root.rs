@@ -167,10 +167,21 @@ impl Root {
     /// wait for.
     fn hear(&self, gate: &Gate, call: Call, outcome: &Outcome, since: UnixTime) -> (Step, bool) {
         let (server, now) = (call.server().to_owned(), host::now());
+        let epoch = host::epoch();
+        gate.enter_epoch(epoch, now);
         let answered = call.resume(gate, outcome.answer(), since, now);
+        // Before anything is taken out: who puts in at the same time what is to go must notice. And after: who has
+        // read it in the meantime must read again.
+        if answered.ends_epoch() {
+            host::begin_epoch();
+        }
         let shared = answered.inserts().map(|insert| self.shared.keep(insert)).last().unwrap_or_default();
         if answered.ends_epoch() {
             host::begin_epoch();
+        } else if host::epoch() != epoch {
+            answered.undo().iter().for_each(|removal| {
+                self.shared.keep(removal);
+            });
         }
         self.note(&server, answered.outcome, answered.trouble, answered.publish.as_ref(), since, now);
         (answered.step, shared)
@@ -344,7 +355,7 @@ impl RootContext for Root {
         let keys_are_due = self.ticks.is_multiple_of(TICKS_BETWEEN_KEYS);
         self.shared.metrics.publish();
         self.awake(|root| {
-            root.gate.iter().for_each(|gate| gate.enter_epoch(host::epoch()));
+            root.gate.iter().for_each(|gate| gate.enter_epoch(host::epoch(), host::now()));
             root.care_for_leases();
             root.renew();
             if keys_are_due {

@@ -43,7 +43,7 @@ impl HttpContext for Stream {
         let gate = request.gate();
         let headers = host::request_headers();
         // Without any the request has no path, and is refused.
-        let headers = header_pairs(&headers).unwrap_or_default();
+        let headers = headers.as_deref().and_then(header_pairs).unwrap_or_default();
         let has_body = !end_of_stream;
         host::edit_request_headers(&gate.cleaning(RawHead { headers: &headers, route: None, has_body }));
         let route = if gate.needs_route() { host::route_name() } else { None };
@@ -62,7 +62,10 @@ impl HttpContext for Stream {
     fn on_http_request_trailers(&mut self, _num_trailers: usize) -> Action {
         if let Some(request) = &self.request {
             let trailers = host::request_trailers();
-            let Some(trailers) = header_pairs(&trailers) else { return Action::Pause };
+            let Some(trailers) = trailers.as_deref().and_then(header_pairs) else {
+                self.shared.answer(&Reply::misconfigured());
+                return Action::Pause;
+            };
             let head = RawHead { headers: &trailers, route: None, has_body: false };
             host::edit_request_trailers(&request.gate().cleaning(head));
         }

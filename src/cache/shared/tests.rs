@@ -35,7 +35,7 @@ impl SharedData {
 }
 
 fn insert(facts: &Introspection, digest: TokenDigest, now: UnixTime, cache: &CacheConfig) -> Option<Insert> {
-    Insert::new(&Fresh::new(facts.clone(), now, cache)?, digest, now, cache)
+    Insert::new(&Fresh::new(facts.clone(), now, now, cache)?, digest, now, cache)
 }
 
 fn digest(token: &str) -> TokenDigest {

@@ -237,7 +237,7 @@ impl Http2Client {
     /// No answer fails the test.
     #[track_caller]
     pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
-        self.request_with_trailers(method, path, headers, body, &[])
+        self.request_with_trailers(method, path, headers, body, None)
     }
 
     /// No answer fails the test.
@@ -248,7 +248,7 @@ impl Http2Client {
         path: &str,
         headers: &[(&str, &str)],
         body: &[u8],
-        trailers: &[(&str, &str)],
+        trailers: Option<&[(&str, &str)]>,
     ) -> Response {
         let uri = format!("http://{}{path}", self.addr);
         let mut request = hyper::Request::builder().method(method).uri(uri);
@@ -256,12 +256,12 @@ impl Http2Client {
             request = request.header(*name, *value);
         }
         let body = Full::new(Bytes::copy_from_slice(body));
-        let body = if trailers.is_empty() {
-            body.boxed()
-        } else {
+        let body = if let Some(trailers) = trailers {
             let named = |(name, value): &(&str, &str)| (name.parse().expect("a name"), value.parse().expect("a value"));
             let trailers: hyper::HeaderMap = trailers.iter().map(named).collect();
             body.with_trailers(std::future::ready(Some(Ok(trailers)))).boxed()
+        } else {
+            body.boxed()
         };
         let request = request.body(body).expect("a request");
         let mut sender = self.sender.clone();

@@ -176,16 +176,8 @@ impl Exchange {
     }
 
     /// The same for every worker: the entry that is to be put into shared data.
-    fn insert(
-        &self,
-        candidate: usize,
-        facts: &Introspection,
-        gate: &Gate,
-        since: UnixTime,
-        now: UnixTime,
-    ) -> Option<Insert> {
-        let fresh = self.remember(candidate, facts, gate, since, now)?;
-        Insert::new(&fresh, self.digest(candidate)?, now, &gate.cache)
+    fn insert(&self, candidate: usize, fresh: &Fresh, gate: &Gate, now: UnixTime) -> Option<Insert> {
+        Insert::new(fresh, self.digest(candidate)?, now, &gate.cache)
     }
 
     /// Every candidate has been tried, and none vouches for the token.

@@ -266,13 +266,14 @@ impl Asked {
         match (understood, own, &question.endpoint.authentication) {
             (Ok(facts), _, _) => {
                 let facts = question.settle(facts);
+                let fresh = self.exchange.remember(self.candidate, &facts, gate, self.asked_at, self.now);
                 Answered {
                     outcome: match facts {
                         Introspection::Active(_) => "active",
                         Introspection::Inactive => "inactive",
                     },
                     trouble: None,
-                    insert: self.exchange.insert(self.candidate, &facts, gate, self.asked_at, self.now),
+                    insert: fresh.and_then(|fresh| self.exchange.insert(self.candidate, &fresh, gate, self.now)),
                     removal: self.exchange.removal(self.candidate, &facts, gate, self.now),
                     publish: None,
                     step: self.exchange.decide(self.candidate, gate, facts, self.now),

@@ -161,13 +161,10 @@ impl Verification {
             return Verified { insert: None, step };
         }
         let facts = Introspection::Active(claims);
-        let insert = if verdict == HostVerdict::Valid {
-            // The host would verify it again for another worker sooner than that one would find this.
-            exchange.remember(candidate, &facts, gate, now, now);
-            None
-        } else {
-            exchange.insert(candidate, &facts, gate, now, now)
-        };
+        let fresh = exchange.remember(candidate, &facts, gate, now, now);
+        // What the host has verified it would verify again for another worker sooner than that one would find this.
+        let fresh = fresh.filter(|_| verdict != HostVerdict::Valid);
+        let insert = fresh.and_then(|fresh| exchange.insert(candidate, &fresh, gate, now));
         Verified { insert, step: exchange.decide(candidate, gate, facts, now) }
     }
 
@@ -178,7 +175,8 @@ impl Verification {
         if !fetched && server.keys.borrow_mut().claims_fetch_for_unknown(&jwt.keys, now) {
             return Verified { insert: None, step: call::fetch_keys(exchange, candidate, server, jwt, now) };
         }
-        let insert = if fetched { exchange.insert(candidate, &Introspection::Inactive, gate, now, now) } else { None };
+        let learned = fetched.then(|| exchange.remember(candidate, &Introspection::Inactive, gate, now, now));
+        let insert = learned.flatten().and_then(|fresh| exchange.insert(candidate, &fresh, gate, now));
         Verified { insert, step: exchange.reject(candidate, Denial::BadSignature, gate, now) }
     }
 }

@@ -54,6 +54,16 @@ impl Response<'_> {
 }
 
 impl<'a> CalloutAnswer<'a> {
+    /// Whether somebody was there to answer. Envoy itself answers 503 for a connection that fails, and 504 for a
+    /// timeout. Any other error may be about this one token: were it to count, a caller with a token that the server
+    /// stumbles over could keep it from being asked for all others.
+    pub(crate) fn is_answered(self) -> bool {
+        match self {
+            Self::NotSent | Self::NoAnswer => false,
+            Self::Response { status, .. } => !matches!(status, 502..=504),
+        }
+    }
+
     /// The response.
     ///
     /// # Errors
@@ -114,6 +124,8 @@ pub enum Trouble {
     BadMetadata(&'static str),
     /// Too many requests wait for the same answer.
     Crowded,
+    /// Nobody asks for a while, since too many questions in a row have failed.
+    CircuitOpen,
     /// There are no keys of the server yet, or those there were are too old.
     NoKeys,
 }
@@ -130,6 +142,7 @@ impl Trouble {
             Self::BadAnswer(_) | Self::BadTokenAnswer(_) | Self::BadKeys(_) | Self::BadMetadata(_) => "bad_answer",
             Self::NoKeys => "no_keys",
             Self::Crowded => "crowded",
+            Self::CircuitOpen => "circuit_open",
         }
     }
 
@@ -179,6 +192,10 @@ impl Trouble {
             }
             Self::BadMetadata(why) => {
                 format!("its metadata cannot be used: {why}; check issuer and jwt.discovery")
+            }
+            Self::CircuitOpen => {
+                "it is not asked for a while, since too many questions in a row have failed: an earlier message says why"
+                    .to_owned()
             }
             Self::Crowded => "too many requests wait for one answer of it: is the server slow?".to_owned(),
             Self::NoKeys => "there are no keys of it to verify tokens with: an earlier message says why".to_owned(),

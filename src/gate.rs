@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::application::Applications;
 use crate::authorize::{Demand, authorize_anonymous};
+use crate::breaker::Breaker;
 use crate::cache::{CacheResult, LocalCache, Tally};
 use crate::claims::Interest;
 use crate::config::{AuthorizationServer, CacheConfig, Config, UpstreamConfig};
@@ -60,6 +61,7 @@ pub(crate) struct Server {
     pub(crate) digest_key: DigestKey,
     pub(crate) own_token: RefCell<OwnToken>,
     pub(crate) keys: RefCell<Keys>,
+    pub(crate) breaker: RefCell<Breaker>,
 }
 
 impl Server {
@@ -76,9 +78,11 @@ impl Gate {
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
         let fingerprint = config.fingerprint;
         let mut chance = Chance::new(seed);
-        let server = |(index, config)| {
+        let server = |(index, config): (usize, AuthorizationServer)| {
             let digest_key = DigestKey::new(&fingerprint, index);
-            Rc::new(Server { index, config, digest_key, own_token: RefCell::default(), keys: RefCell::default() })
+            let breaker = RefCell::new(Breaker::new(config.circuit_breaker));
+            let (own_token, keys) = (RefCell::default(), RefCell::default());
+            Rc::new(Server { index, config, digest_key, own_token, keys, breaker })
         };
         Self {
             needs_route: config.policy.uses_routes(),
@@ -117,6 +121,11 @@ impl Gate {
     /// What the cache knew of tokens, and how often, since this was last asked.
     pub fn take_cache_results(&self) -> [(CacheResult, u32); 3] {
         self.tally.take()
+    }
+
+    /// How many servers are not asked at the moment.
+    pub fn open_circuits(&self, now: UnixTime) -> usize {
+        self.servers.iter().filter(|server| server.breaker.borrow().refuses(now)).count()
     }
 
     /// Looks anew at what may have been revoked, if the epoch is another than it was: a worker begins one when it

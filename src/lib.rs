@@ -17,10 +17,11 @@
 //! - `requirement`, `application`: what is demanded; `authorize`: the decision; [`Permit`] and [`Denial`]: its
 //!   two outcomes
 //! - `reply`, `errors`, `forward`: what the caller and the application see of it
-//! - `cache`, `token`: what is kept, and under which name
+//! - `cache`, `token`: what is kept, and under which name; `breaker`: whether a server is asked at all
 
 mod application;
 mod authorize;
+mod breaker;
 mod cache;
 mod callout;
 mod claims;
@@ -50,6 +51,7 @@ mod time;
 mod token;
 
 pub use authorize::Permit;
+pub use breaker::BreakerChange;
 pub use cache::{Applied, CacheResult, Insert};
 pub use callout::{CalloutAnswer, CalloutRequest, MAX_ANSWER_BYTES, Trouble};
 pub use config::{Config, Problem, Problems};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::document::{Node, shown};
 use super::introspection::{self, Environment};
 use super::{jwt, read_name};
+use crate::breaker::BreakerConfig;
 use crate::introspection::Endpoint;
 use crate::jwt::JwtConfig;
 use crate::request::Host;
@@ -23,6 +24,8 @@ pub(crate) struct AuthorizationServer {
     pub(crate) scope_strategy: ScopeStrategy,
     /// No answer of it is kept longer.
     pub(crate) max_ttl: Option<Duration>,
+    /// When it is not asked for a while.
+    pub(crate) circuit_breaker: BreakerConfig,
     /// How opaque tokens, and those that `jwt` leaves to it, are judged.
     pub(crate) introspection: Option<Rc<Endpoint>>,
     /// How JWTs are judged without asking.
@@ -60,8 +63,17 @@ pub(super) fn read(node: &Node<'_>, environment: Environment<'_>) -> Option<Vec<
     servers
 }
 
-const KEYS: &[&str] =
-    &["name", "cluster", "issuer", "audience", "token_prefix", "scope_strategy", "introspection", "jwt"];
+const KEYS: &[&str] = &[
+    "name",
+    "cluster",
+    "issuer",
+    "audience",
+    "token_prefix",
+    "scope_strategy",
+    "circuit_breaker",
+    "introspection",
+    "jwt",
+];
 
 fn read_server(node: &Node<'_>, environment: Environment<'_>) -> Option<AuthorizationServer> {
     let object = node.object(KEYS)?;
@@ -74,6 +86,7 @@ fn read_server(node: &Node<'_>, environment: Environment<'_>) -> Option<Authoriz
     let token_prefix = object.or_default("token_prefix", None, |node| Some(Some(node.string()?.to_owned())));
     let scope_strategy =
         object.or_default("scope_strategy", ScopeStrategy::default(), |node| node.one_of(&ScopeStrategy::WORDS));
+    let circuit_breaker = object.or_default("circuit_breaker", BreakerConfig::default(), read_breaker);
     let known_issuer = issuer.as_ref().and_then(Option::as_deref);
     let authority = known_issuer.and_then(authority_of).or_else(|| cluster.and_then(host_of_cluster));
     let place = Place { cluster, issuer: known_issuer, authority: authority.as_deref() };
@@ -125,10 +138,21 @@ fn read_server(node: &Node<'_>, environment: Environment<'_>) -> Option<Authoriz
         audience,
         token_prefix: token_prefix?,
         scope_strategy: scope_strategy?,
+        circuit_breaker: circuit_breaker?,
         max_ttl: introspection.as_ref().and_then(|introspection| introspection.max_ttl),
         introspection: introspection.map(|introspection| Rc::new(introspection.endpoint)),
         jwt: jwt.map(Rc::new),
     })
+}
+
+fn read_breaker(node: &Node<'_>) -> Option<BreakerConfig> {
+    let object = node.object(&["failures", "open_for"])?;
+    let default = BreakerConfig::default();
+    let failures = object.or_default("failures", default.failures, |node| node.integer(0, 1000));
+    let open_for = object.or_default("open_for", default.open_for, |node| {
+        node.duration(Duration::from_millis(100), Duration::from_secs(300))
+    });
+    Some(BreakerConfig { failures: failures?, open_for: open_for? })
 }
 
 fn read_audience(node: &Node<'_>) -> Option<Audience> {

@@ -125,6 +125,21 @@ fn every_way_to_be_wrong_is_refused_with_path_problem_and_hint() {
         // Servers.
         (
             r#""audience": "any","#,
+            r#""audience": "any", "circuit_breaker": {"failures": 1001},"#,
+            "authorization_servers[0].circuit_breaker.failures: `1001` is out of bounds; a whole number from 0 to 1000",
+        ),
+        (
+            r#""audience": "any","#,
+            r#""audience": "any", "circuit_breaker": {"open_for": "50ms"},"#,
+            "authorization_servers[0].circuit_breaker.open_for: `50ms` is out of bounds; from 100ms to 300s, such as \"500ms\", \"30s\", \"5m\"",
+        ),
+        (
+            r#""audience": "any","#,
+            r#""audience": "any", "circuit_breaker": {"half": 1},"#,
+            "authorization_servers[0].circuit_breaker.half: unknown key; known here: failures, open_for",
+        ),
+        (
+            r#""audience": "any","#,
             "",
             "authorization_servers[0]: `audience` is missing; write `any`, or list the audiences that tokens must be meant for",
         ),

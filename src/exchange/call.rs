@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::{Exchange, verification};
+use crate::breaker::BreakerChange;
 use crate::cache::Insert;
 use crate::callout::{CalloutAnswer, CalloutRequest, Trouble};
 use crate::claims::Claims;
@@ -109,6 +110,9 @@ pub(super) fn introspect(
     gate: &Gate,
     now: UnixTime,
 ) -> Step {
+    if !server.breaker.borrow_mut().admits(now) {
+        return exchange.give_up(candidate, Trouble::CircuitOpen, gate, now);
+    }
     let ClientAuthentication::Bearer(issuer) = &question.endpoint.authentication else {
         let stage = Stage::Introspection { question, own: None, renewable: false };
         return Step::Call(Call { exchange, candidate, server, stage });
@@ -216,6 +220,11 @@ impl Call {
     /// Gives up on asking: too many requests wait for the answer already.
     pub fn turn_away(self, gate: &Gate, now: UnixTime) -> Step {
         self.exchange.give_up(self.candidate, Trouble::Crowded, gate, now)
+    }
+
+    /// Notes for its server whether there was an answer, once for each callout; what that changes for all, if anything.
+    pub fn note(&self, answer: CalloutAnswer<'_>, now: UnixTime) -> Option<BreakerChange> {
+        self.server.breaker.borrow_mut().note(answer.is_answered(), now)
     }
 
     /// The name of the authorization server that is asked.

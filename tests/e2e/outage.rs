@@ -154,3 +154,49 @@ fn listeners_that_share_a_vm_keep_their_callouts_apart() {
     assert!(envoy.is_running());
     assert!(!envoy.log().contains("panicked"), "{}", envoy.log());
 }
+
+#[test]
+fn a_server_that_does_not_answer_is_left_alone_for_a_while() {
+    let server = ScriptedServer::start(|_| Script::json(json!({ "active": true, "scope": "view" })));
+    let upstream = Upstream::start();
+    let mut configuration = bookings();
+    configuration["authorization_servers"][0]["circuit_breaker"] = json!({ "failures": 3, "open_for": "2s" });
+    let envoy = gateway(configuration, server.addr(), &upstream).concurrency(1).start();
+    let get = |token: &str| send(envoy.addr("main"), &Request::get("/bookings").bearer(token));
+    assert_eq!(get("known").status, 200);
+    server.stop();
+    for n in 0..10 {
+        let response = get(&format!("token{n}"));
+        assert_eq!((response.status, response.header("retry-after")), (503, Some("2".to_owned())), "{n}");
+    }
+    // The third failure was the last: the others were refused without a callout.
+    let asked = || envoy.counter("scopegate.callouts.outcome.error_status");
+    assert_eq!(asked(), 3);
+    assert_eq!(envoy.counter("scopegate.circuits_open"), 1);
+    assert!(envoy.log().contains("`main`: too many questions in a row have failed"), "{}", envoy.log());
+    assert!(envoy.log().contains("circuit_open"), "{}", envoy.log());
+    assert_eq!(get("known").status, 200);
+    // One question at a time tries whether it is back.
+    std::thread::sleep(Duration::from_millis(2100));
+    let statuses = load(envoy.addr("main"), 8, 8, |n| Request::get("/bookings").bearer(&format!("crowd{n}")));
+    assert_eq!(statuses, [(503, 8)].into());
+    assert_eq!(asked(), 4);
+    server.restart();
+    wait_until("the server to be asked again", LIMIT, || get("token").status == 200);
+    assert!(envoy.log().contains("`main`: answers again"), "{}", envoy.log());
+    assert_eq!(envoy.counter("scopegate.circuits_open"), 0);
+}
+
+#[test]
+fn a_token_that_the_server_stumbles_over_closes_it_to_nobody_else() {
+    let server = ScriptedServer::start(|request| {
+        let bad = request.form_value("token").is_some_and(|token| token.starts_with("bad"));
+        if bad { Script::status(500) } else { Script::json(json!({ "active": true, "scope": "view" })) }
+    });
+    let upstream = Upstream::start();
+    let envoy = gateway(bookings(), server.addr(), &upstream).concurrency(1).start();
+    for n in 0..20 {
+        assert_eq!(send(envoy.addr("main"), &Request::get("/bookings").bearer(&format!("bad{n}"))).status, 503);
+    }
+    assert_eq!(send(envoy.addr("main"), &Request::get("/bookings").bearer("good")).status, 200);
+}

@@ -19,6 +19,9 @@ pub(crate) struct Metrics {
     callout_time: Option<u32>,
     evicted: Counter,
     refused_configurations: Counter,
+    open_circuits: Option<u32>,
+    /// How many of them this worker has shown.
+    shown_circuits: Cell<usize>,
 }
 
 #[derive(Debug)]
@@ -40,6 +43,8 @@ impl Metrics {
             callout_time: hostcalls::define_metric(MetricType::Histogram, "scopegate.callout_time_ms").ok(),
             evicted: Counter::define("scopegate.cache_entries_evicted", ""),
             refused_configurations: Counter::define("scopegate.configurations_refused", ""),
+            open_circuits: hostcalls::define_metric(MetricType::Gauge, "scopegate.circuits_open").ok(),
+            shown_circuits: Cell::new(0),
         }
     }
 
@@ -48,6 +53,16 @@ impl Metrics {
         let single = [&self.evicted, &self.refused_configurations];
         let all = self.decisions.iter().chain(&self.cache).chain(&self.callouts).chain(single);
         all.for_each(Counter::publish);
+    }
+
+    /// Shows how many authorization servers this worker does not ask at the moment; Envoy has the sum of all workers.
+    pub(crate) fn show_open_circuits(&self, open: usize) {
+        let shown = self.shown_circuits.replace(open);
+        if let (Some(id), true) = (self.open_circuits, open != shown) {
+            let change =
+                i64::try_from(open).unwrap_or(i64::MAX).saturating_sub_unsigned(u64::try_from(shown).unwrap_or(0));
+            let _ = hostcalls::increment_metric(id, change);
+        }
     }
 
     pub(crate) fn count_decision(&self, outcome: &str) {
@@ -84,6 +99,7 @@ impl Metrics {
 impl Drop for Metrics {
     fn drop(&mut self) {
         self.publish();
+        self.show_open_circuits(0);
     }
 }
 

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
-use scopegate::{Call, CalloutAnswer, Claim, Config, Gate, KeyFetch, Lease, Publish, Step, Trouble, UnixTime};
+use scopegate::{
+    BreakerChange, Call, CalloutAnswer, Claim, Config, Gate, KeyFetch, Lease, Publish, Step, Trouble, UnixTime,
+};
 
 use crate::flights::{Flights, GoingOn, How, Key, Landed, Outcome, State, Waiting};
 use crate::host;
@@ -169,6 +171,13 @@ impl Root {
         let (server, now) = (call.server().to_owned(), host::now());
         let epoch = host::epoch();
         gate.enter_epoch(epoch, now);
+        match call.note(outcome.answer(), now) {
+            Some(BreakerChange::Opened) => log::warn!(
+                "authorization server `{server}`: too many questions in a row have failed, so it is not asked for a while"
+            ),
+            Some(BreakerChange::Closed) => log::warn!("authorization server `{server}`: answers again"),
+            None => {}
+        }
         let answered = call.resume(gate, outcome.answer(), since, now);
         // Before anything is taken out: who puts in at the same time what is to go must notice. And after: who has
         // read it in the meantime must read again.
@@ -354,6 +363,7 @@ impl RootContext for Root {
         self.ticks = self.ticks.wrapping_add(1);
         let keys_are_due = self.ticks.is_multiple_of(TICKS_BETWEEN_KEYS);
         self.shared.metrics.publish();
+        self.shared.metrics.show_open_circuits(self.gate.as_ref().map_or(0, |gate| gate.open_circuits(host::now())));
         self.awake(|root| {
             root.gate.iter().for_each(|gate| gate.enter_epoch(host::epoch(), host::now()));
             root.care_for_leases();

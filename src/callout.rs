@@ -24,8 +24,9 @@ impl std::fmt::Debug for CalloutRequest<'_> {
 /// What came back for a [`CalloutRequest`].
 #[derive(Clone, Copy)]
 pub enum CalloutAnswer<'a> {
-    /// The host could not send it, for example because the cluster does not exist.
-    NotSent,
+    /// It was not sent, for this reason: [`Trouble::NotSent`] if the host could not, for example because the cluster
+    /// does not exist.
+    NotSent(Trouble),
     /// It was sent, and nothing came back in time.
     NoAnswer,
     /// An HTTP response.
@@ -54,13 +55,14 @@ impl Response<'_> {
 }
 
 impl<'a> CalloutAnswer<'a> {
-    /// Whether somebody was there to answer. Envoy itself answers 503 for a connection that fails, and 504 for a
-    /// timeout. Any other error may be about this one token: were it to count, a caller with a token that the server
+    /// Why nobody was there to answer, if nobody was. Envoy itself answers 503 for a connection that fails, and 504 for
+    /// a timeout. Any other error may be about this one token: were it to count, a caller with a token that the server
     /// stumbles over could keep it from being asked for all others.
-    pub(crate) fn is_answered(self) -> bool {
+    pub(crate) fn loss(self) -> Option<Trouble> {
         match self {
-            Self::NotSent | Self::NoAnswer => false,
-            Self::Response { status, .. } => !matches!(status, 502..=504),
+            Self::NotSent(trouble) => Some(trouble),
+            Self::NoAnswer => Some(Trouble::NoAnswer),
+            Self::Response { status, .. } => matches!(status, 502..=504).then_some(Trouble::Status(status)),
         }
     }
 
@@ -70,7 +72,7 @@ impl<'a> CalloutAnswer<'a> {
     /// There is none, or it is longer than an answer may be.
     pub(crate) fn response(self) -> Result<Response<'a>, Trouble> {
         match self {
-            Self::NotSent => Err(Trouble::NotSent),
+            Self::NotSent(trouble) => Err(trouble),
             Self::NoAnswer => Err(Trouble::NoAnswer),
             Self::Response { body, .. } if body.len() > MAX_ANSWER_BYTES => Err(Trouble::TooLarge),
             Self::Response { status, content_type, body } => Ok(Response { status, content_type, body }),
@@ -81,7 +83,7 @@ impl<'a> CalloutAnswer<'a> {
 impl std::fmt::Debug for CalloutAnswer<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::NotSent => f.write_str("NotSent"),
+            Self::NotSent(trouble) => f.debug_tuple("NotSent").field(trouble).finish(),
             Self::NoAnswer => f.write_str("NoAnswer"),
             Self::Response { status, .. } => f.debug_struct("Response").field("status", status).finish_non_exhaustive(),
         }
@@ -122,9 +124,9 @@ pub enum Trouble {
     MetadataStatus(u16),
     /// What came for its metadata is of no use; says why.
     BadMetadata(&'static str),
-    /// Too many requests wait for the same answer.
+    /// Too many requests wait, or too many questions.
     Crowded,
-    /// Nobody asks for a while, since too many questions in a row have failed.
+    /// Nobody is asked for a while, since too many questions in a row were lost.
     CircuitOpen,
     /// There are no keys of the server yet, or those there were are too old.
     NoKeys,
@@ -144,6 +146,11 @@ impl Trouble {
             Self::Crowded => "crowded",
             Self::CircuitOpen => "circuit_open",
         }
+    }
+
+    /// Whether nobody was asked.
+    pub const fn is_unasked(self) -> bool {
+        matches!(self, Self::Crowded | Self::CircuitOpen)
     }
 
     /// One sentence for the operator: what happened and where to look.
@@ -194,10 +201,12 @@ impl Trouble {
                 format!("its metadata cannot be used: {why}; check issuer and jwt.discovery")
             }
             Self::CircuitOpen => {
-                "it is not asked for a while, since too many questions in a row have failed: an earlier message says why"
+                "it is not asked for a while, since too many questions in a row were lost: an earlier message says why"
                     .to_owned()
             }
-            Self::Crowded => "too many requests wait for one answer of it: is the server slow?".to_owned(),
+            Self::Crowded => {
+                "too many requests or questions wait for it: is the server slow, or max_callouts too low?".to_owned()
+            }
             Self::NoKeys => "there are no keys of it to verify tokens with: an earlier message says why".to_owned(),
         }
     }

@@ -42,6 +42,12 @@ impl Flight {
         }
     }
 
+    /// Whether both take one of the places for questions about tokens at the same server.
+    pub fn competes_with(&self, other: &Self) -> bool {
+        let is_token = |subject: &Subject| matches!(subject, Subject::Token { .. });
+        self.server == other.server && is_token(&self.subject) && is_token(&other.subject)
+    }
+
     /// Whether it is to be asked even if every request has left that wanted to know: what is asked serves all others,
     /// and whoever was told to ask must, since nobody else is told so for a while.
     pub fn is_due(&self) -> bool {

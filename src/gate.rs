@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::application::Applications;
+use crate::attempt::Ways;
 use crate::authorize::{Demand, authorize_anonymous};
-use crate::breaker::Breaker;
 use crate::cache::{CacheResult, LocalCache, Tally};
 use crate::claims::Interest;
 use crate::config::{AuthorizationServer, CacheConfig, Config, UpstreamConfig};
@@ -61,7 +61,8 @@ pub(crate) struct Server {
     pub(crate) digest_key: DigestKey,
     pub(crate) own_token: RefCell<OwnToken>,
     pub(crate) keys: RefCell<Keys>,
-    pub(crate) breaker: RefCell<Breaker>,
+    /// How it is reached.
+    pub(crate) ways: RefCell<Ways>,
 }
 
 impl Server {
@@ -80,9 +81,9 @@ impl Gate {
         let mut chance = Chance::new(seed);
         let server = |(index, config): (usize, AuthorizationServer)| {
             let digest_key = DigestKey::new(&fingerprint, index);
-            let breaker = RefCell::new(Breaker::new(config.circuit_breaker));
+            let ways = RefCell::new(Ways::new(config.clusters, config.circuit_breaker));
             let (own_token, keys) = (RefCell::default(), RefCell::default());
-            Rc::new(Server { index, config, digest_key, own_token, keys, breaker })
+            Rc::new(Server { index, config, digest_key, own_token, keys, ways })
         };
         Self {
             needs_route: config.policy.uses_routes(),
@@ -123,9 +124,9 @@ impl Gate {
         self.tally.take()
     }
 
-    /// How many servers are not asked at the moment.
+    /// How many ways to authorization servers are not gone at the moment.
     pub fn open_circuits(&self, now: UnixTime) -> usize {
-        self.servers.iter().filter(|server| server.breaker.borrow().refuses(now)).count()
+        self.servers.iter().map(|server| server.ways.borrow().open_circuits(now)).sum()
     }
 
     /// Looks anew at what may have been revoked, if the epoch is another than it was: a worker begins one when it

@@ -17,6 +17,7 @@ pub(crate) use client::{Chance, ClientAssertion, ClientAuthentication, basic_aut
 pub(crate) use dialect::{Activity, AnswerDialect, RequestDialect, TokenIn};
 pub(crate) use own_token::{OwnToken, TokenEndpoint};
 
+use crate::attempt::{Attempt, Clusters};
 use crate::callout::{CalloutAnswer, CalloutRequest, Trouble, USER_AGENT};
 use crate::claims::{Claims, Interest};
 use crate::json::Json;
@@ -30,7 +31,7 @@ pub const PRESETS: &str = include_str!("introspection/presets.json");
 /// The introspection endpoint of an authorization server, and how it is asked.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
-    pub(crate) cluster: String,
+    pub(crate) clusters: Clusters,
     pub(crate) authority: String,
     pub(crate) path: String,
     pub(crate) authentication: ClientAuthentication,
@@ -62,6 +63,7 @@ impl Endpoint {
         &'a self,
         token: &'a AccessToken,
         own: Option<&Secret>,
+        attempt: Attempt,
         now: UnixTime,
         chance: &mut Chance,
     ) -> CalloutRequest<'a> {
@@ -103,7 +105,8 @@ impl Endpoint {
         headers.push(("accept", Cow::Borrowed(dialect.accept.as_str())));
         headers.extend(authorization.map(|value| ("authorization", value)));
         headers.push(USER_AGENT);
-        CalloutRequest { cluster: &self.cluster, headers, body, timeout: self.timeout }
+        let cluster = self.clusters.get(attempt.cluster);
+        CalloutRequest { cluster, headers, body, timeout: attempt.timeout }
     }
 
     /// The answer to a request that was sent at `asked_at`. `interest` says what of it is kept.

@@ -6,6 +6,7 @@ mod source;
 
 use std::fmt;
 use std::rc::Rc;
+use std::time::Duration;
 
 use hmac_sha256::Hash;
 
@@ -102,10 +103,18 @@ impl KeyFetch {
     /// The request to send now.
     pub fn request(&self) -> CalloutRequest<'_> {
         let source = &self.jwt.keys;
+        let cluster = self.server.keys.borrow().cluster(source);
         match (&self.stage, &source.place) {
-            (Stage::Keys(location), _) | (Stage::Metadata, Place::Known(location)) => source.keys_request(location),
-            (Stage::Metadata, Place::Discovered(discovery)) => source.metadata_request(discovery),
+            (Stage::Keys(location), _) | (Stage::Metadata, Place::Known(location)) => {
+                source.keys_request(location, cluster)
+            }
+            (Stage::Metadata, Place::Discovered(discovery)) => source.metadata_request(discovery, cluster),
         }
+    }
+
+    /// How long it may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.jwt.keys.timeout
     }
 
     /// Whether it is still to be found out where they are.
@@ -143,6 +152,7 @@ impl KeyFetch {
             }
             // Where they were they may still be.
             Err(trouble) => {
+                server.keys.borrow_mut().fail();
                 let location = server.keys.borrow().location(&jwt.keys, now).cloned();
                 (trouble.outcome(), Some(trouble), location)
             }
@@ -165,7 +175,10 @@ impl KeyFetch {
                 self.server.keys.borrow_mut().keep(set, asked_at, now);
                 (KEYS, None, self.server.publication(answer, asked_at))
             }
-            Err(trouble) => (trouble.outcome(), Some(trouble), None),
+            Err(trouble) => {
+                self.server.keys.borrow_mut().fail();
+                (trouble.outcome(), Some(trouble), None)
+            }
         };
         KeysAnswered { outcome, trouble, publish, next: None }
     }
@@ -182,9 +195,9 @@ impl Server {
     fn keys_key(&self) -> Option<String> {
         let source = &self.config.jwt.as_ref()?.keys;
         let place = match &source.place {
-            Place::Known(Location { authority, path }) => format!("{}\n{authority}\n{path}", source.cluster),
+            Place::Known(Location { authority, path }) => format!("{}\n{authority}\n{path}", source.clusters.get(0)),
             Place::Discovered(Discovery { metadata: Location { authority, path }, issuer, keeps_authority }) => {
-                format!("{}\n{authority}\n{path}\n{issuer}\n{keeps_authority}", source.cluster)
+                format!("{}\n{authority}\n{path}\n{issuer}\n{keeps_authority}", source.clusters.get(0))
             }
         };
         let digest: String = Hash::hash(place.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect();

@@ -17,9 +17,11 @@
 //! - `requirement`, `application`: what is demanded; `authorize`: the decision; [`Permit`] and [`Denial`]: its
 //!   two outcomes
 //! - `reply`, `errors`, `forward`: what the caller and the application see of it
-//! - `cache`, `token`: what is kept, and under which name; `breaker`: whether a server is asked at all
+//! - `cache`, `token`: what is kept, and under which name; `attempt`, `breaker`: by which way a server is asked, and
+//!   whether at all
 
 mod application;
+mod attempt;
 mod authorize;
 mod breaker;
 mod cache;
@@ -50,6 +52,7 @@ mod step;
 mod time;
 mod token;
 
+pub use attempt::Attempt;
 pub use authorize::Permit;
 pub use breaker::BreakerChange;
 pub use cache::{Applied, CacheResult, Insert};

@@ -87,7 +87,8 @@ impl Run<'_> {
     }
 
     fn answer(&mut self, case: &Case, call: Call, token: &str, now: UnixTime) -> Step {
-        let request = call.request(self.gate, now);
+        let attempt = call.attempt(None, call.deadline(now), now).expect("a way to the server");
+        let request = call.request(self.gate, attempt, now);
         let asked = asked(request);
         assert!(asked.is_about(token), "{}", case.name);
         self.wrong.extend(case.expect.callout.iter().flat_map(|callout| asked.differences(callout, token)));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::dialect::read_parameters;
 use super::document::{Node, Object};
 use super::introspection::Environment;
-use super::servers::{Place, read_authority, read_cluster, read_endpoint_path};
+use super::servers::{Place, read_authority, read_endpoint_path, read_own_cluster};
 use crate::introspection::{ClientAssertion, ClientAuthentication, TokenEndpoint, basic_authorization};
 use crate::jose::SigningKey;
 use crate::token::Secret;
@@ -61,7 +61,7 @@ impl ClientReader<'_, '_> {
         let hint = "say where our own token is to be had: token: { path: /oauth2/token, scope: introspect }";
         let object = self.object.required("token", hint)?.object(TOKEN_KEYS)?;
         let path = object.required("path", "the path of the token endpoint").and_then(read_endpoint_path);
-        let cluster = object.or_default("cluster", self.place.cluster, |node| read_cluster(node).map(Some));
+        let clusters = object.or_default("cluster", self.place.clusters(), |node| read_own_cluster(node).map(Some));
         let authority = object.or_default("authority", None, |node| read_authority(node).map(Some));
         let scope = object.or_default("scope", None, |node| node.string().map(Some));
         let more = object.or_default("parameters", Vec::new(), read_parameters);
@@ -83,7 +83,7 @@ impl ClientReader<'_, '_> {
         parameters.extend(more?);
         let known = self.object.optional("authority").and_then(Node::text).or(self.place.authority);
         Some(TokenEndpoint {
-            cluster: cluster??.to_owned(),
+            clusters: clusters??,
             authority: authority?.or_else(|| known.map(str::to_owned))?,
             path: path?,
             authentication: authentication?,

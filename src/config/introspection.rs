@@ -102,7 +102,7 @@ pub(super) fn read(node: &Node<'_>, environment: Environment<'_>, place: &Place<
     }
     Some(Introspection {
         endpoint: Endpoint {
-            cluster: place.cluster?.to_owned(),
+            clusters: place.clusters()?,
             authority: authority?,
             path: path?,
             authentication,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::MAX_TTL;
 use super::dialect::{Layers, Presets, read_answer};
 use super::document::{Node, Notes, Object, shown};
-use super::servers::{Place, read_authority, read_cluster, read_endpoint_path};
+use super::servers::{Place, read_authority, read_endpoint_path, read_own_cluster};
 use crate::jose::Algorithm;
 use crate::json::Json;
 use crate::jwt::JwtConfig;
@@ -30,7 +30,7 @@ const KEYS: &[&str] = &[
 
 pub(super) fn read(node: &Node<'_>, place: &Place<'_>) -> Option<JwtConfig> {
     let object = node.object(KEYS)?;
-    let cluster = object.or_default("cluster", place.cluster, |node| read_cluster(node).map(Some));
+    let clusters = object.or_default("cluster", place.clusters(), |node| read_own_cluster(node).map(Some));
     let authority = object.or_default("authority", None, |node| read_authority(node).map(Some));
     let keys = authority.and_then(|authority| read_place(&object, place, authority));
     if place.issuer.is_none() {
@@ -76,7 +76,7 @@ pub(super) fn read(node: &Node<'_>, place: &Place<'_>) -> Option<JwtConfig> {
     let claims = read_answer(&layers);
     Some(JwtConfig {
         keys: KeySource {
-            cluster: cluster??.to_owned(),
+            clusters: clusters??,
             place: keys?,
             timeout: timeout?,
             refresh: refresh?,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::document::{Node, shown};
 use super::introspection::{self, Environment};
 use super::{jwt, read_name};
+use crate::attempt::Clusters;
 use crate::breaker::BreakerConfig;
 use crate::introspection::Endpoint;
 use crate::jwt::JwtConfig;
@@ -24,8 +25,12 @@ pub(crate) struct AuthorizationServer {
     pub(crate) scope_strategy: ScopeStrategy,
     /// No answer of it is kept longer.
     pub(crate) max_ttl: Option<Duration>,
-    /// When it is not asked for a while.
+    /// How many clusters lead to it.
+    pub(crate) clusters: usize,
+    /// When one of them is not asked for a while.
     pub(crate) circuit_breaker: BreakerConfig,
+    /// How many questions about tokens a worker has under way at a time.
+    pub(crate) max_callouts: usize,
     /// How opaque tokens, and those that `jwt` leaves to it, are judged.
     pub(crate) introspection: Option<Rc<Endpoint>>,
     /// How JWTs are judged without asking.
@@ -52,9 +57,18 @@ pub(crate) enum Audience {
 /// Where a server is, as far as it is known before its endpoint is read.
 pub(super) struct Place<'a> {
     pub(super) cluster: Option<&'a str>,
+    /// Those that are asked if that one is lost.
+    pub(super) fallback: &'a [String],
     pub(super) issuer: Option<&'a str>,
     /// The Host of callouts: what the server knows itself by.
     pub(super) authority: Option<&'a str>,
+}
+
+impl Place<'_> {
+    /// The clusters that lead to the server.
+    pub(super) fn clusters(&self) -> Option<Clusters> {
+        self.cluster.map(|cluster| Clusters::new(cluster, self.fallback))
+    }
 }
 
 pub(super) fn read(node: &Node<'_>, environment: Environment<'_>) -> Option<Vec<AuthorizationServer>> {
@@ -66,11 +80,13 @@ pub(super) fn read(node: &Node<'_>, environment: Environment<'_>) -> Option<Vec<
 const KEYS: &[&str] = &[
     "name",
     "cluster",
+    "fallback_clusters",
     "issuer",
     "audience",
     "token_prefix",
     "scope_strategy",
     "circuit_breaker",
+    "max_callouts",
     "introspection",
     "jwt",
 ];
@@ -79,6 +95,7 @@ fn read_server(node: &Node<'_>, environment: Environment<'_>) -> Option<Authoriz
     let object = node.object(KEYS)?;
     let name = read_name(&object, "name the server; rules and logs refer to it");
     let cluster = object.required("cluster", "name the Envoy cluster that leads to the server").and_then(read_cluster);
+    let fallback = object.or_default("fallback_clusters", Vec::new(), |node| read_fallback(node, cluster));
     let issuer = object.or_default("issuer", None, |node| Some(Some(node.string()?.to_owned())));
     let audience = object
         .required("audience", "write `any`, or list the audiences that tokens must be meant for")
@@ -87,9 +104,11 @@ fn read_server(node: &Node<'_>, environment: Environment<'_>) -> Option<Authoriz
     let scope_strategy =
         object.or_default("scope_strategy", ScopeStrategy::default(), |node| node.one_of(&ScopeStrategy::WORDS));
     let circuit_breaker = object.or_default("circuit_breaker", BreakerConfig::default(), read_breaker);
+    let max_callouts = object.or_default("max_callouts", DEFAULT_MAX_CALLOUTS, |node| node.integer(1, 10_000));
     let known_issuer = issuer.as_ref().and_then(Option::as_deref);
     let authority = known_issuer.and_then(authority_of).or_else(|| cluster.and_then(host_of_cluster));
-    let place = Place { cluster, issuer: known_issuer, authority: authority.as_deref() };
+    let others = fallback.as_deref().unwrap_or_default();
+    let place = Place { cluster, fallback: others, issuer: known_issuer, authority: authority.as_deref() };
     let introspection =
         object.or_default("introspection", None, |node| introspection::read(node, environment, &place).map(Some));
     let jwt = object.or_default("jwt", None, |node| jwt::read(node, &place).map(Some));
@@ -138,7 +157,9 @@ fn read_server(node: &Node<'_>, environment: Environment<'_>) -> Option<Authoriz
         audience,
         token_prefix: token_prefix?,
         scope_strategy: scope_strategy?,
+        clusters: fallback?.len().saturating_add(1),
         circuit_breaker: circuit_breaker?,
+        max_callouts: usize::try_from(max_callouts?).unwrap_or(usize::MAX),
         max_ttl: introspection.as_ref().and_then(|introspection| introspection.max_ttl),
         introspection: introspection.map(|introspection| Rc::new(introspection.endpoint)),
         jwt: jwt.map(Rc::new),
@@ -168,8 +189,30 @@ fn read_audience(node: &Node<'_>) -> Option<Audience> {
     }
 }
 
-pub(super) fn read_cluster<'n>(node: &Node<'n>) -> Option<&'n str> {
+fn read_cluster<'n>(node: &Node<'n>) -> Option<&'n str> {
     node.string()
+}
+
+/// A cluster that something has for itself, without any to fall back to.
+pub(super) fn read_own_cluster(node: &Node<'_>) -> Option<Clusters> {
+    read_cluster(node).map(|cluster| Clusters::new(cluster, &[]))
+}
+
+fn read_fallback(node: &Node<'_>, first: Option<&str>) -> Option<Vec<String>> {
+    let clusters = node.each(|node| read_cluster(node).map(str::to_owned))?;
+    let mut seen: Vec<&str> = first.into_iter().collect();
+    for cluster in &clusters {
+        if seen.contains(&cluster.as_str()) {
+            node.note(format!("`{}` is there already", shown(cluster)), "name each cluster once");
+            return None;
+        }
+        seen.push(cluster);
+    }
+    if clusters.len() > MAX_FALLBACK {
+        node.note("are too many", format!("name {MAX_FALLBACK} at most"));
+        return None;
+    }
+    Some(clusters)
 }
 
 pub(super) fn read_endpoint_path(node: &Node<'_>) -> Option<String> {
@@ -208,3 +251,8 @@ fn host_of_cluster(cluster: &str) -> Option<String> {
 fn is_authority(text: &str) -> bool {
     Host::parse(text.as_bytes()).is_some_and(|host| !host.name().is_empty())
 }
+
+/// Enough for 10 000 questions a second to a server that takes 10 ms for each.
+const DEFAULT_MAX_CALLOUTS: u32 = 100;
+
+const MAX_FALLBACK: usize = 3;

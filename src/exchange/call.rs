@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::{Exchange, verification};
+use crate::attempt::{Attempt, has_time};
 use crate::breaker::BreakerChange;
 use crate::cache::Insert;
 use crate::callout::{CalloutAnswer, CalloutRequest, Trouble};
@@ -110,7 +111,7 @@ pub(super) fn introspect(
     gate: &Gate,
     now: UnixTime,
 ) -> Step {
-    if !server.breaker.borrow_mut().admits(now) {
+    if server.ways.borrow().are_closed(now) {
         return exchange.give_up(candidate, Trouble::CircuitOpen, gate, now);
     }
     let ClientAuthentication::Bearer(issuer) = &question.endpoint.authentication else {
@@ -168,14 +169,40 @@ impl Call {
         "bad_answer",
     ];
 
+    /// By when there must be an answer to what is asked at `now`.
+    pub fn deadline(&self, now: UnixTime) -> UnixTime {
+        now.saturating_add(match &self.stage {
+            Stage::Introspection { question, .. } => question.endpoint.timeout,
+            Stage::OwnToken { issuer, .. } => issuer.timeout,
+            Stage::Keys(fetch) => fetch.timeout(),
+        })
+    }
+
+    /// The attempt to make now; after a first one that was lost, if there was one. Whoever is told so must make it.
+    ///
+    /// # Errors
+    /// Nobody may be asked, or no time is left.
+    pub fn attempt(&self, after: Option<Attempt>, deadline: UnixTime, now: UnixTime) -> Result<Attempt, Trouble> {
+        if !has_time(deadline, now) {
+            return Err(Trouble::Crowded);
+        }
+        match &self.stage {
+            Stage::Introspection { .. } | Stage::OwnToken { .. } => {
+                self.server.ways.borrow_mut().attempt(after, deadline, now).ok_or(Trouble::CircuitOpen)
+            }
+            // Keys have a rhythm of their own.
+            Stage::Keys(fetch) => Ok(Attempt::only(fetch.timeout())),
+        }
+    }
+
     /// The request to send now.
-    pub fn request(&self, gate: &Gate, now: UnixTime) -> CalloutRequest<'_> {
+    pub fn request(&self, gate: &Gate, attempt: Attempt, now: UnixTime) -> CalloutRequest<'_> {
         let mut chance = gate.chance.borrow_mut();
         match &self.stage {
             Stage::Introspection { question, own, .. } => {
-                question.endpoint.request(&self.exchange.token, own.as_ref(), now, &mut chance)
+                question.endpoint.request(&self.exchange.token, own.as_ref(), attempt, now, &mut chance)
             }
-            Stage::OwnToken { issuer, .. } => issuer.request(now, &mut chance),
+            Stage::OwnToken { issuer, .. } => issuer.request(attempt, now, &mut chance),
             Stage::Keys(fetch) => fetch.request(),
         }
     }
@@ -222,9 +249,30 @@ impl Call {
         self.exchange.give_up(self.candidate, Trouble::Crowded, gate, now)
     }
 
-    /// Notes for its server whether there was an answer, once for each callout; what that changes for all, if anything.
-    pub fn note(&self, answer: CalloutAnswer<'_>, now: UnixTime) -> Option<BreakerChange> {
-        self.server.breaker.borrow_mut().note(answer.is_answered(), now)
+    /// Notes for its server what became of an attempt, once for each callout; what that changes for all, if anything.
+    pub fn note(&self, attempt: Attempt, answer: CalloutAnswer<'_>, now: UnixTime) -> Option<BreakerChange> {
+        if matches!(self.stage, Stage::Keys(_)) {
+            return None;
+        }
+        self.server.ways.borrow_mut().note(attempt, answer.loss().is_none(), now)
+    }
+
+    /// Why an attempt was lost, if another one is to be made. Whoever is told so must make it.
+    pub fn retries(
+        &self,
+        lost: Attempt,
+        answer: CalloutAnswer<'_>,
+        deadline: UnixTime,
+        now: UnixTime,
+    ) -> Option<Trouble> {
+        let was_sent = !matches!(answer, CalloutAnswer::NotSent(_));
+        let trouble = answer.loss()?;
+        self.server.ways.borrow_mut().retries(lost, was_sent, deadline, now).then_some(trouble)
+    }
+
+    /// How many questions like this one may be under way at a time in one worker.
+    pub fn max_callouts(&self) -> usize {
+        self.server.config.max_callouts
     }
 
     /// The name of the authorization server that is asked.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::client::{Chance, ClientAuthentication};
 use super::form;
+use crate::attempt::{Attempt, Clusters};
 use crate::callout::{CalloutAnswer, CalloutRequest, Trouble, USER_AGENT};
 use crate::claims::seconds;
 use crate::json::Json;
@@ -15,7 +16,7 @@ use crate::token::Secret;
 /// The token endpoint that issues our own token.
 #[derive(Debug)]
 pub(crate) struct TokenEndpoint {
-    pub(crate) cluster: String,
+    pub(crate) clusters: Clusters,
     pub(crate) authority: String,
     pub(crate) path: String,
     pub(crate) authentication: ClientAuthentication,
@@ -26,7 +27,7 @@ pub(crate) struct TokenEndpoint {
 
 impl TokenEndpoint {
     /// RFC 6749 §4.4.2
-    pub(crate) fn request(&self, now: UnixTime, chance: &mut Chance) -> CalloutRequest<'_> {
+    pub(crate) fn request(&self, attempt: Attempt, now: UnixTime, chance: &mut Chance) -> CalloutRequest<'_> {
         let mut parameters: Vec<_> =
             self.parameters.iter().map(|(name, value)| (name.as_str(), Cow::from(value.as_str()))).collect();
         let authorization = self.authentication.apply(&mut parameters, now, chance);
@@ -39,7 +40,8 @@ impl TokenEndpoint {
         ];
         headers.extend(authorization.map(|value| ("authorization", value)));
         headers.push(USER_AGENT);
-        CalloutRequest { cluster: &self.cluster, headers, body: form(&parameters), timeout: self.timeout }
+        let cluster = self.clusters.get(attempt.cluster);
+        CalloutRequest { cluster, headers, body: form(&parameters), timeout: attempt.timeout }
     }
 
     /// RFC 6749 §5.1: the token, and how long after the request it lives.

@@ -28,7 +28,7 @@ fn understand(status: u16, body: &str) -> Result<Introspection, Trouble> {
 fn sent(introspection: &str, token: &str) -> (Vec<String>, String) {
     let endpoint = endpoint(introspection);
     let token = AccessToken::new(token.to_owned());
-    let request = endpoint.request(&token, None, NOW, &mut Chance::new([7; 32]));
+    let request = endpoint.request(&token, None, Attempt::only(endpoint.timeout), NOW, &mut Chance::new([7; 32]));
     assert_eq!(request.cluster, "as");
     let headers = request.headers.iter().filter(|(name, _)| !matches!(*name, ":authority" | "user-agent"));
     (headers.map(|(name, value)| format!("{name}: {value}")).collect(), request.body)
@@ -92,7 +92,7 @@ fn what_carries_a_secret_does_not_print_it() {
         let endpoint = endpoint(text);
         let token = AccessToken::new("t0ken".to_owned());
         let answer = CalloutAnswer::Response { status: 200, content_type: None, body: b"t0ken" };
-        let request = endpoint.request(&token, None, NOW, &mut Chance::new([7; 32]));
+        let request = endpoint.request(&token, None, Attempt::only(endpoint.timeout), NOW, &mut Chance::new([7; 32]));
         let printed = format!("{endpoint:?} {request:?} {answer:?}");
         for secret in ["t0ken", "Basic ", "s3cret", "s+cret"] {
             assert!(!printed.contains(secret), "{printed}");
@@ -271,7 +271,7 @@ fn a_client_assertion_is_signed_anew_for_each_request() {
     let mut chance = Chance::new([7; 32]);
     let mut ids = Vec::new();
     for _ in 0..2 {
-        let request = endpoint.request(&token, None, NOW, &mut chance);
+        let request = endpoint.request(&token, None, Attempt::only(endpoint.timeout), NOW, &mut chance);
         let form: Vec<(String, String)> = form_urlencoded::parse(request.body.as_bytes()).into_owned().collect();
         assert_eq!(form[2].0, "client_assertion_type");
         assert_eq!(form[2].1, "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");

@@ -17,6 +17,8 @@ pub(crate) struct Keys {
     asked_at: Option<UnixTime>,
     /// Whether a request has them fetched at the moment: others can wait for the same answer.
     requested: bool,
+    /// How often they could not be had.
+    failures: usize,
 }
 
 #[derive(Debug)]
@@ -58,6 +60,16 @@ impl Keys {
             self.requested = true;
         }
         free
+    }
+
+    /// The place of the cluster that is asked for them: after a failure it is the next one's turn.
+    pub(super) fn cluster(&self, source: &KeySource) -> usize {
+        self.failures.checked_rem(source.clusters.len()).unwrap_or_default()
+    }
+
+    /// Notes that they could not be had.
+    pub(super) fn fail(&mut self) {
+        self.failures = self.failures.wrapping_add(1);
     }
 
     /// Whether a request has them fetched at the moment.
@@ -118,6 +130,7 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attempt::Clusters;
     use crate::keys::source::Place;
 
     const START: UnixTime = UnixTime::from_secs(1_000_000);
@@ -128,7 +141,7 @@ mod tests {
 
     fn source() -> KeySource {
         KeySource {
-            cluster: "c".to_owned(),
+            clusters: Clusters::new("c", &[]),
             place: Place::Known(Location { authority: "a".to_owned(), path: "/jwks".to_owned() }),
             timeout: Duration::from_secs(1),
             refresh: Duration::from_secs(300),

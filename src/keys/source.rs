@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::attempt::Clusters;
 use crate::callout::{CalloutAnswer, CalloutRequest, Response, Trouble, USER_AGENT};
 use crate::jose::KeySet;
 use crate::json::Json;
@@ -11,7 +12,7 @@ use crate::request::Host;
 /// Where the keys of an authorization server are, and how long they are believed.
 #[derive(Debug)]
 pub(crate) struct KeySource {
-    pub(crate) cluster: String,
+    pub(crate) clusters: Clusters,
     pub(crate) place: Place,
     /// How long each callout may take.
     pub(crate) timeout: Duration,
@@ -67,16 +68,16 @@ impl KeySource {
     }
 
     /// Asks for the metadata.
-    pub(super) fn metadata_request<'s>(&'s self, discovery: &'s Discovery) -> CalloutRequest<'s> {
-        self.request(&discovery.metadata, "application/json")
+    pub(super) fn metadata_request<'s>(&'s self, discovery: &'s Discovery, cluster: usize) -> CalloutRequest<'s> {
+        self.request(&discovery.metadata, "application/json", cluster)
     }
 
     /// Asks for the keys.
-    pub(super) fn keys_request<'s>(&'s self, location: &'s Location) -> CalloutRequest<'s> {
-        self.request(location, "application/jwk-set+json, application/json")
+    pub(super) fn keys_request<'s>(&'s self, location: &'s Location, cluster: usize) -> CalloutRequest<'s> {
+        self.request(location, "application/jwk-set+json, application/json", cluster)
     }
 
-    fn request<'s>(&'s self, location: &'s Location, accept: &'static str) -> CalloutRequest<'s> {
+    fn request<'s>(&'s self, location: &'s Location, accept: &'static str, cluster: usize) -> CalloutRequest<'s> {
         let headers = vec![
             (":method", "GET".into()),
             (":path", location.path.as_str().into()),
@@ -84,7 +85,8 @@ impl KeySource {
             ("accept", accept.into()),
             USER_AGENT,
         ];
-        CalloutRequest { cluster: &self.cluster, headers, body: String::new(), timeout: self.timeout }
+        let cluster = self.clusters.get(cluster);
+        CalloutRequest { cluster, headers, body: String::new(), timeout: self.timeout }
     }
 }
 

@@ -1,5 +1,7 @@
 //! When the identity server is in trouble, or the client goes away.
 
+mod callouts;
+
 use std::time::Duration;
 
 use serde_json::json;
@@ -173,7 +175,7 @@ fn a_server_that_does_not_answer_is_left_alone_for_a_while() {
     let asked = || envoy.counter("scopegate.callouts.outcome.error_status");
     assert_eq!(asked(), 3);
     assert_eq!(envoy.counter("scopegate.circuits_open"), 1);
-    assert!(envoy.log().contains("`main`: too many questions in a row have failed"), "{}", envoy.log());
+    assert!(envoy.log().contains("`main`: too many questions in a row were lost"), "{}", envoy.log());
     assert!(envoy.log().contains("circuit_open"), "{}", envoy.log());
     assert_eq!(get("known").status, 200);
     // One question at a time tries whether it is back.

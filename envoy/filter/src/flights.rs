@@ -10,9 +10,9 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use scopegate::{Call, CalloutAnswer, Flight, Gate, Lease, Step, UnixTime};
+use scopegate::{Attempt, Call, CalloutAnswer, Flight, Gate, Lease, Step, Trouble, UnixTime};
 
-use crate::host::CalloutResponse;
+use crate::host::{self, CalloutResponse};
 use crate::request::Request;
 
 /// Everything that is being asked.
@@ -21,6 +21,8 @@ pub(crate) struct Flights {
     under_way: RefCell<BTreeMap<Key, UnderWay>>,
     /// Those that have become ready to be sent, in order. Some may have been sent since, or have ended.
     ready: RefCell<VecDeque<Key>>,
+    /// Those that are ready, and for which there is no room at their server yet. Some may have ended.
+    parked: RefCell<VecDeque<Key>>,
     /// Those whose callout has been sent, by the id of the callout.
     sent: RefCell<BTreeMap<u32, Key>>,
     waiting: RefCell<BTreeMap<u32, Waiting>>,
@@ -60,7 +62,8 @@ pub(crate) enum How {
 
 /// What became of a callout.
 pub(crate) enum Outcome {
-    NotSent,
+    /// It was not sent, for this reason.
+    NotSent(Trouble),
     /// What came back, if anything did.
     Answered(Option<CalloutResponse>),
 }
@@ -69,7 +72,7 @@ impl Outcome {
     /// As the core takes it.
     pub(crate) fn answer(&self) -> CalloutAnswer<'_> {
         match self {
-            Self::NotSent => CalloutAnswer::NotSent,
+            Self::NotSent(trouble) => CalloutAnswer::NotSent(*trouble),
             Self::Answered(response) => CalloutResponse::answer(response.as_ref()),
         }
     }
@@ -84,6 +87,8 @@ struct UnderWay {
     orphan: Option<(Rc<Gate>, Call)>,
     /// Whether it renews what is known, whoever has come to wait for it since.
     renews: bool,
+    /// By when there must be an answer.
+    deadline: UnixTime,
     state: State,
 }
 
@@ -94,8 +99,8 @@ pub(crate) enum State {
     Ready { alone: bool },
     /// Another worker asks; it has until then to say so again.
     Elsewhere { until: UnixTime },
-    /// Sent at that time. `leased`: others may wait for the answer.
-    Sent { since: UnixTime, leased: bool },
+    /// Sent at that time. `leased`: others may wait for the answer. `attempt`: how; `None` if it could not be.
+    Sent { since: UnixTime, leased: bool, attempt: Option<Attempt> },
 }
 
 /// What became of a request that wants to wait.
@@ -113,7 +118,6 @@ pub(crate) struct Landed {
     pub(crate) waiting: Vec<Waiting>,
     /// Set if nobody waits any more: then the answer is still worth keeping.
     pub(crate) orphan: Option<(Rc<Gate>, Call)>,
-    pub(crate) state: State,
 }
 
 impl Flights {
@@ -124,9 +128,11 @@ impl Flights {
         let waiting = Waiting { request, call, key: key.clone() };
         let mut all = self.under_way.borrow_mut();
         let under_way = all.get_mut(&key);
-        if under_way.as_ref().is_some_and(|under_way| under_way.left >= MAX_WAITING) {
+        let is_full = |under_way: &UnderWay| under_way.left >= MAX_WAITING;
+        if under_way.as_deref().is_some_and(is_full) || self.waiting.borrow().len() >= MAX_WAITING_IN_ALL {
             return Joined::Crowded(waiting);
         }
+        let deadline = waiting.call.deadline(host::now());
         self.waiting.borrow_mut().insert(stream, waiting);
         if let Some(under_way) = under_way {
             under_way.streams.push(stream);
@@ -134,7 +140,8 @@ impl Flights {
             under_way.orphan = None;
             return Joined::Waits;
         }
-        all.insert(key.clone(), UnderWay { streams: vec![stream], left: 1, orphan: None, renews: false, state: READY });
+        let (streams, left, orphan, renews, state) = (vec![stream], 1, None, false, READY);
+        all.insert(key.clone(), UnderWay { streams, left, orphan, renews, deadline, state });
         self.ready.borrow_mut().push_back(key);
         Joined::First
     }
@@ -143,8 +150,9 @@ impl Flights {
     pub(crate) fn ask(&self, gate: &Rc<Gate>, generation: u64, call: Call) {
         let key = Key { generation, flight: call.flight(gate) };
         if let Entry::Vacant(place) = self.under_way.borrow_mut().entry(key.clone()) {
-            let (renews, orphan) = (call.renews(), Some((Rc::clone(gate), call)));
-            place.insert(UnderWay { streams: Vec::new(), left: 0, orphan, renews, state: READY });
+            let (renews, deadline) = (call.renews(), call.deadline(host::now()));
+            let (streams, left, orphan, state) = (Vec::new(), 0, Some((Rc::clone(gate), call)), READY);
+            place.insert(UnderWay { streams, left, orphan, renews, deadline, state });
             self.ready.borrow_mut().push_back(key);
         }
     }
@@ -202,6 +210,49 @@ impl Flights {
         all.iter().filter(|(key, under_way)| is(key, under_way.state)).map(|(key, _)| key.clone()).collect()
     }
 
+    /// What is ready, or left to another worker, and has not been answered in time.
+    pub(crate) fn overdue(&self, now: UnixTime) -> Vec<Key> {
+        let all = self.under_way.borrow();
+        let waits = |state: State| matches!(state, State::Ready { .. } | State::Elsewhere { .. });
+        let is_overdue = |under_way: &UnderWay| waits(under_way.state) && under_way.deadline <= now;
+        all.iter().filter(|(_, under_way)| is_overdue(under_way)).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Whether the server of a flight may be asked one more question at the moment.
+    pub(crate) fn has_room(&self, key: &Key) -> bool {
+        let max = self.with_call(key, |_, call, _| call.max_callouts()).unwrap_or_default();
+        self.sent.borrow().values().filter(|sent| sent.competes_with(key)).count() < max
+            || !key.flight.competes_with(&key.flight)
+    }
+
+    /// Has a flight wait for room; `false` if too many do.
+    pub(crate) fn park(&self, key: &Key) -> bool {
+        let (mut parked, all) = (self.parked.borrow_mut(), self.under_way.borrow());
+        if parked.len() >= MAX_PARKED {
+            parked.retain(|key| all.get(key).is_some_and(UnderWay::is_ready));
+        }
+        let has_place = parked.len() < MAX_PARKED;
+        if has_place {
+            parked.push_back(key.clone());
+        }
+        has_place
+    }
+
+    /// Has the next flight take the room that this one leaves.
+    fn unpark(&self, left: &Key) {
+        let (mut parked, all) = (self.parked.borrow_mut(), self.under_way.borrow());
+        while let Some(index) = parked.iter().position(|key| key.competes_with(left)) {
+            if let Some(key) = parked.remove(index).filter(|key| all.get(key).is_some_and(UnderWay::is_ready)) {
+                return self.ready.borrow_mut().push_back(key);
+            }
+        }
+    }
+
+    /// How far a flight has come.
+    pub(crate) fn state(&self, key: &Key) -> Option<State> {
+        self.under_way.borrow().get(key).map(|under_way| under_way.state)
+    }
+
     /// Notes how far a flight has come.
     pub(crate) fn set_state(&self, key: &Key, state: State) {
         if let Some(under_way) = self.under_way.borrow_mut().get_mut(key) {
@@ -217,15 +268,15 @@ impl Flights {
         matches!(state, State::Elsewhere { .. }) && key.flight.lease() == Some(lease)
     }
 
-    /// Does something with the call of a flight, whosever it is; `None` if there is no such flight.
-    pub(crate) fn with_call<T>(&self, key: &Key, with: impl FnOnce(&Gate, &Call) -> T) -> Option<T> {
+    /// Does something with the call of a flight, whosever it is, and its deadline; `None` if there is no such flight.
+    pub(crate) fn with_call<T>(&self, key: &Key, with: impl FnOnce(&Gate, &Call, UnixTime) -> T) -> Option<T> {
         let all = self.under_way.borrow();
         let under_way = all.get(key)?;
         let waiting = self.waiting.borrow();
         let first = under_way.streams.iter().find_map(|stream| waiting.get(stream)).filter(|first| first.key == *key);
         match (first, &under_way.orphan) {
-            (Some(Waiting { request, call, .. }), _) => Some(with(request.gate(), call)),
-            (None, Some((gate, call))) => Some(with(gate, call)),
+            (Some(Waiting { request, call, .. }), _) => Some(with(request.gate(), call, under_way.deadline)),
+            (None, Some((gate, call))) => Some(with(gate, call, under_way.deadline)),
             (None, None) => None,
         }
     }
@@ -248,12 +299,24 @@ impl Flights {
 
     /// The flight of a callout that has been answered.
     pub(crate) fn answered(&self, callout: u32) -> Option<Key> {
-        self.sent.borrow_mut().remove(&callout)
+        let key = self.sent.borrow_mut().remove(&callout)?;
+        self.unpark(&key);
+        Some(key)
+    }
+
+    /// How many requests wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.borrow().len()
+    }
+
+    /// How many callouts are under way.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.sent.borrow().len()
     }
 
     /// Ends a flight, and returns everyone who waits for it.
     pub(crate) fn land(&self, key: &Key) -> Option<Landed> {
-        let UnderWay { streams, orphan, renews, state, .. } = self.under_way.borrow_mut().remove(key)?;
+        let UnderWay { streams, orphan, renews, .. } = self.under_way.borrow_mut().remove(key)?;
         let mut held = self.waiting.borrow_mut();
         let ours = |stream: &u32| {
             held.get(stream).filter(|waiting| waiting.key == *key)?;
@@ -263,7 +326,19 @@ impl Flights {
         if let Some(first) = waiting.first_mut().filter(|_| renews) {
             first.call.hear_for_renewal();
         }
-        Some(Landed { waiting, orphan, state })
+        Some(Landed { waiting, orphan })
+    }
+}
+
+impl Key {
+    fn competes_with(&self, other: &Self) -> bool {
+        self.generation == other.generation && self.flight.competes_with(&other.flight)
+    }
+}
+
+impl UnderWay {
+    fn is_ready(&self) -> bool {
+        matches!(self.state, State::Ready { .. })
     }
 }
 
@@ -272,3 +347,9 @@ const READY: State = State::Ready { alone: false };
 
 /// Requests that may wait for one answer.
 const MAX_WAITING: usize = 4096;
+
+/// Requests that may wait for any.
+const MAX_WAITING_IN_ALL: usize = 16_384;
+
+/// Questions that may wait for room at their servers.
+const MAX_PARKED: usize = 1024;

@@ -19,9 +19,11 @@ pub(crate) struct Metrics {
     callout_time: Option<u32>,
     evicted: Counter,
     refused_configurations: Counter,
-    open_circuits: Option<u32>,
-    /// How many of them this worker has shown.
-    shown_circuits: Cell<usize>,
+    retried: Counter,
+    /// Ways to authorization servers that are not gone.
+    pub(crate) circuits_open: Gauge,
+    pub(crate) callouts_in_flight: Gauge,
+    pub(crate) requests_waiting: Gauge,
 }
 
 #[derive(Debug)]
@@ -43,26 +45,18 @@ impl Metrics {
             callout_time: hostcalls::define_metric(MetricType::Histogram, "scopegate.callout_time_ms").ok(),
             evicted: Counter::define("scopegate.cache_entries_evicted", ""),
             refused_configurations: Counter::define("scopegate.configurations_refused", ""),
-            open_circuits: hostcalls::define_metric(MetricType::Gauge, "scopegate.circuits_open").ok(),
-            shown_circuits: Cell::new(0),
+            retried: Counter::define("scopegate.callouts_retried", ""),
+            circuits_open: Gauge::define("scopegate.circuits_open"),
+            callouts_in_flight: Gauge::define("scopegate.callouts_in_flight"),
+            requests_waiting: Gauge::define("scopegate.requests_waiting"),
         }
     }
 
     /// Hands over what has been counted.
     pub(crate) fn publish(&self) {
-        let single = [&self.evicted, &self.refused_configurations];
+        let single = [&self.evicted, &self.refused_configurations, &self.retried];
         let all = self.decisions.iter().chain(&self.cache).chain(&self.callouts).chain(single);
         all.for_each(Counter::publish);
-    }
-
-    /// Shows how many authorization servers this worker does not ask at the moment; Envoy has the sum of all workers.
-    pub(crate) fn show_open_circuits(&self, open: usize) {
-        let shown = self.shown_circuits.replace(open);
-        if let (Some(id), true) = (self.open_circuits, open != shown) {
-            let change =
-                i64::try_from(open).unwrap_or(i64::MAX).saturating_sub_unsigned(u64::try_from(shown).unwrap_or(0));
-            let _ = hostcalls::increment_metric(id, change);
-        }
     }
 
     pub(crate) fn count_decision(&self, outcome: &str) {
@@ -85,6 +79,10 @@ impl Metrics {
         }
     }
 
+    pub(crate) fn count_retry(&self) {
+        self.retried.add(1);
+    }
+
     pub(crate) fn count_evicted(&self, entries: u32) {
         self.evicted.add(entries);
     }
@@ -99,7 +97,7 @@ impl Metrics {
 impl Drop for Metrics {
     fn drop(&mut self) {
         self.publish();
-        self.show_open_circuits(0);
+        [&self.circuits_open, &self.callouts_in_flight, &self.requests_waiting].iter().for_each(|gauge| gauge.show(0));
     }
 }
 
@@ -116,6 +114,30 @@ impl Counter {
     fn publish(&self) {
         if let (Some(id), counted @ 1..) = (self.id, self.counted.take()) {
             let _ = hostcalls::increment_metric(id, i64::from(counted));
+        }
+    }
+}
+
+/// How much of something there is at the moment. Envoy has the sum of all workers.
+#[derive(Debug)]
+pub(crate) struct Gauge {
+    /// Envoy's, if it has given one.
+    id: Option<u32>,
+    /// What this worker has shown.
+    shown: Cell<usize>,
+}
+
+impl Gauge {
+    fn define(name: &str) -> Self {
+        Self { id: hostcalls::define_metric(MetricType::Gauge, name).ok(), shown: Cell::new(0) }
+    }
+
+    pub(crate) fn show(&self, value: usize) {
+        let shown = self.shown.replace(value);
+        if let (Some(id), true) = (self.id, value != shown) {
+            let change =
+                i64::try_from(value).unwrap_or(i64::MAX).saturating_sub_unsigned(u64::try_from(shown).unwrap_or(0));
+            let _ = hostcalls::increment_metric(id, change);
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The root context: one per worker and configuration. It reads the configuration, makes streams, and owns every
 //! callout.
 
+mod callouts;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -8,11 +10,9 @@ use std::time::Duration;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
-use scopegate::{
-    BreakerChange, Call, CalloutAnswer, Claim, Config, Gate, KeyFetch, Lease, Publish, Step, Trouble, UnixTime,
-};
+use scopegate::{CalloutAnswer, Config, Gate, KeyFetch, Lease, Trouble, UnixTime};
 
-use crate::flights::{Flights, GoingOn, How, Key, Landed, Outcome, State, Waiting};
+use crate::flights::{Flights, GoingOn, How, Outcome};
 use crate::host;
 use crate::metrics::Metrics;
 use crate::stream::Stream;
@@ -109,157 +109,12 @@ impl Root {
         }
     }
 
-    fn launch_all(&self) {
-        host::switch_to(self.shared.root);
-        while let Some((key, alone)) = self.shared.flights.next_ready() {
-            self.launch(&key, alone);
-        }
-    }
-
-    /// Sends the callout of a flight, unless another worker has.
-    fn launch(&self, key: &Key, alone: bool) {
-        let (flights, now) = (&self.shared.flights, host::now());
-        let lease = key.flight.lease().filter(|_| !alone).zip(self.shared.queue.get());
-        let leased = match lease.map(|(lease, queue)| host::claim_lease(lease, queue, now)) {
-            Some(Claim::Mine(_)) => true,
-            Some(Claim::Elsewhere(_, until)) => return flights.set_state(key, State::Elsewhere { until }),
-            Some(Claim::Free) | None => false,
-        };
-        flights.set_state(key, State::Sent { since: now, leased });
-        match flights.with_call(key, |gate, call| host::dispatch(&call.request(gate, now))) {
-            Some(Ok(callout)) => flights.sent(key, callout),
-            Some(Err(_)) => self.resolve(key, Outcome::NotSent),
-            None => drop(flights.land(key)),
-        }
-    }
-
-    /// Has everyone go on who waits for an answer. What there is to keep of it is the same for all, so it is kept
-    /// once; and before others are told to look for it.
-    fn resolve(&self, key: &Key, outcome: Outcome) {
-        let flights = &self.shared.flights;
-        let Some(Landed { waiting, orphan, state: State::Sent { since, leased } }) = flights.land(key) else {
-            return;
-        };
-        let outcome = Rc::new(outcome);
-        let mut waiting = waiting.into_iter();
-        let shared = match (waiting.next(), orphan) {
-            (Some(Waiting { request, call, .. }), _) => {
-                let (step, shared) = self.hear(request.gate(), call, &outcome, since);
-                flights.let_go_on(request, How::Step(step));
-                shared
-            }
-            (None, Some((gate, call))) => {
-                let (step, shared) = self.hear(&gate, call, &outcome, since);
-                if let Step::Call(next) = step {
-                    flights.go_on_alone(&gate, key.generation, next);
-                }
-                shared
-            }
-            (None, None) => false,
-        };
-        if let Some(lease) = key.flight.lease().filter(|_| leased) {
-            host::release_lease(lease, shared, host::now());
-        }
-        for Waiting { request, call, .. } in waiting {
-            flights.let_go_on(request, How::Answer { call, outcome: Rc::clone(&outcome), since });
-        }
-    }
-
-    /// What comes next for the first that hears an answer; and whether other workers find in shared data what they
-    /// wait for.
-    fn hear(&self, gate: &Gate, call: Call, outcome: &Outcome, since: UnixTime) -> (Step, bool) {
-        let (server, now) = (call.server().to_owned(), host::now());
-        let epoch = host::epoch();
-        gate.enter_epoch(epoch, now);
-        match call.note(outcome.answer(), now) {
-            Some(BreakerChange::Opened) => log::warn!(
-                "authorization server `{server}`: too many questions in a row have failed, so it is not asked for a while"
-            ),
-            Some(BreakerChange::Closed) => log::warn!("authorization server `{server}`: answers again"),
-            None => {}
-        }
-        let answered = call.resume(gate, outcome.answer(), since, now);
-        // Before anything is taken out: who puts in at the same time what is to go must notice. And after: who has
-        // read it in the meantime must read again.
-        if answered.ends_epoch() {
-            host::begin_epoch();
-        }
-        let shared = answered.inserts().map(|insert| self.shared.keep(insert)).last().unwrap_or_default();
-        if answered.ends_epoch() {
-            host::begin_epoch();
-        } else if host::epoch() != epoch {
-            answered.undo().iter().for_each(|removal| {
-                self.shared.keep(removal);
-            });
-        }
-        self.note(&server, answered.outcome, answered.trouble, answered.publish.as_ref(), since, now);
-        (answered.step, shared)
-    }
-
-    /// Counts a callout that has ended, publishes what it brought for other workers, and tells of trouble with it.
-    fn note(
-        &self,
-        server: &str,
-        outcome: &str,
-        trouble: Option<Trouble>,
-        publish: Option<&Publish>,
-        since: UnixTime,
-        now: UnixTime,
-    ) {
-        let millis = u64::try_from(now.saturating_since(since).as_millis()).unwrap_or(u64::MAX);
-        self.shared.metrics.count_callout(outcome, millis);
-        publish.into_iter().for_each(host::publish);
-        if let Some(trouble) = trouble {
-            self.shared.warn_of_trouble(server, trouble, now);
-        }
-    }
-
-    /// Has everyone who waits look again for what another worker has found out.
-    fn look_again(&self, key: &Key) {
-        let Some(Landed { waiting, .. }) = self.shared.flights.land(key) else { return };
-        for Waiting { request, call, .. } in waiting {
-            self.shared.flights.let_go_on(request, How::LookAgain(call));
-        }
-    }
-
-    /// Another worker's lease is over.
-    fn take_message(&self, lease: Lease, answered: bool) {
-        let flights = &self.shared.flights;
-        for key in flights.those(|key, state| Flights::waits_for(key, state, lease)) {
-            if answered {
-                self.look_again(&key);
-            } else {
-                // With its trouble, or an answer too long to be shared, it is not alone; ours is not to wait for one
-                // worker after another.
-                flights.set_state(&key, State::Ready { alone: true });
-            }
-        }
-    }
-
-    /// Keeps the leases of this worker, and does without those of workers that have not kept theirs.
-    fn care_for_leases(&self) {
-        let (flights, now) = (&self.shared.flights, host::now());
-        for key in flights.those(|_, state| matches!(state, State::Sent { leased: true, .. })) {
-            key.flight.lease().into_iter().for_each(|lease| host::renew_lease(lease, now));
-        }
-        let is_over = |state| matches!(state, State::Elsewhere { until } if Lease::may_be_over(until, now));
-        for key in flights.those(|_, state| is_over(state)) {
-            match key.flight.lease().and_then(|lease| host::lease_held_until(lease, now)) {
-                Some(until) => flights.set_state(&key, State::Elsewhere { until }),
-                None => self.look_again(&key),
-            }
-        }
-    }
-
-    /// Has facts that are in use renewed before they end.
-    fn renew(&self) {
-        let Some(gate) = &self.gate else { return };
-        for renewal in gate.take_renewals() {
-            let bucket = renewal.key(gate).and_then(|key| host::shared_data(&key));
-            if let Some(call) = renewal.resume(gate, bucket.as_deref(), host::now()) {
-                self.shared.flights.ask(gate, self.generation, call);
-            }
-        }
+    /// Shows how things are at the moment.
+    fn show_gauges(&self) {
+        let Shared { metrics, flights, .. } = &*self.shared;
+        metrics.circuits_open.show(self.gate.as_ref().map_or(0, |gate| gate.open_circuits(host::now())));
+        metrics.callouts_in_flight.show(flights.in_flight());
+        metrics.requests_waiting.show(flights.waiting());
     }
 
     /// Takes over keys that other workers have fetched, and fetches those that are due, unless another worker is
@@ -275,15 +130,15 @@ impl Root {
                 continue;
             }
             if let Some(fetch) = gate.fetch_keys(server, now) {
-                self.send(fetch, now);
+                self.fetch(fetch, now);
             }
         }
     }
 
-    fn send(&mut self, fetch: KeyFetch, now: UnixTime) {
+    fn fetch(&mut self, fetch: KeyFetch, now: UnixTime) {
         match host::dispatch(&fetch.request()) {
             Ok(callout) => drop(self.fetches.insert(callout, (fetch, now))),
-            Err(_) => self.resume(fetch, CalloutAnswer::NotSent, now),
+            Err(_) => self.resume(fetch, CalloutAnswer::NotSent(Trouble::NotSent), now),
         }
     }
 
@@ -293,7 +148,7 @@ impl Root {
         let answered = fetch.resume(answer, since, now);
         self.note(&server, answered.outcome, answered.trouble, answered.publish.as_ref(), since, now);
         if let Some(next) = answered.next {
-            self.send(next, now);
+            self.fetch(next, now);
         }
     }
 
@@ -363,9 +218,10 @@ impl RootContext for Root {
         self.ticks = self.ticks.wrapping_add(1);
         let keys_are_due = self.ticks.is_multiple_of(TICKS_BETWEEN_KEYS);
         self.shared.metrics.publish();
-        self.shared.metrics.show_open_circuits(self.gate.as_ref().map_or(0, |gate| gate.open_circuits(host::now())));
+        self.show_gauges();
         self.awake(|root| {
             root.gate.iter().for_each(|gate| gate.enter_epoch(host::epoch(), host::now()));
+            root.end_overdue();
             root.care_for_leases();
             root.renew();
             if keys_are_due {

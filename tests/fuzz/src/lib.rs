@@ -80,7 +80,9 @@ pub fn run(gate: &Gate, head: RawHead<'_>, bucket: Option<&[u8]>, answer: Callou
                 verified.step
             }
             Step::Call(call) => {
-                asked.push(call.request(gate, NOW).body);
+                if let Ok(attempt) = call.attempt(None, call.deadline(NOW), NOW) {
+                    asked.push(call.request(gate, attempt, NOW).body);
+                }
                 let answered = call.resume(gate, answer, NOW, NOW);
                 inserts.extend(answered.insert);
                 answered.step

@@ -10,6 +10,7 @@ NODE_MODULES := $(IDENTITY)/node_modules/.package-lock.json
 PYTHON_SERVERS := $(patsubst %,$(TOOLS)/%/.installed,django-oauth-toolkit canaille)
 MODULE := dist/scopegate.wasm
 VECTORS := dist/scopegate-vectors.wasm
+CRASH := dist/scopegate-crash.wasm
 TARGET := wasm32-wasip1
 # What the last `make test` printed: docs/capabilities.md is written from it.
 TEST_LOG := target/test.log
@@ -64,13 +65,20 @@ build: ## build the module: dist/scopegate.wasm
 		target/$(TARGET)/release/scopegate_filter.wasm $(MODULE)
 	@printf '%s %s bytes\n' $(MODULE) "$$(wc -c < $(MODULE))"
 
-# A filter for the tests alone. By itself: what its features bring must not reach the module.
+# Filters for the tests alone. Each by itself: what the features of one bring must not reach the others.
 .PHONY: vectors
 vectors:
 	$(call need,$(RUST))
 	cargo build --release --locked --target-dir target --target $(TARGET) --package scopegate-vectors-filter
 	@mkdir -p dist
 	@cp target/$(TARGET)/release/scopegate_vectors_filter.wasm $(VECTORS)
+
+.PHONY: crash
+crash:
+	$(call need,$(RUST))
+	cargo build --release --locked --target-dir target --target $(TARGET) --package scopegate-crash-filter
+	@mkdir -p dist
+	@cp target/$(TARGET)/release/scopegate_crash_filter.wasm $(CRASH)
 
 .PHONY: cli
 cli: ## build the command line tool: target/release/scopegate
@@ -82,10 +90,10 @@ demo: prerequisites build envoy $(NODE_MODULES) ## start the Time Travels demo: 
 	@ENVOY="$(abspath $(ENVOY_BINARY))" envoy/demo/run.sh
 
 .PHONY: test
-test: prerequisites build vectors envoy $(NODE_MODULES) $(PYTHON_SERVERS) ## run every test: unit, property, decision cases, end to end
+test: prerequisites build vectors crash envoy $(NODE_MODULES) $(PYTHON_SERVERS) ## run every test: unit, property, decision cases, end to end
 	@mkdir -p $(dir $(TEST_LOG))
 	ENVOY="$(abspath $(ENVOY_BINARY))" SCOPEGATE_MODULE="$(abspath $(MODULE))" SCOPEGATE_VECTORS="$(abspath $(VECTORS))" \
-		cargo test --locked --features cli,vectors | tee $(TEST_LOG)
+		SCOPEGATE_CRASH="$(abspath $(CRASH))" cargo test --locked --features cli,vectors | tee $(TEST_LOG)
 	$(CAPABILITIES) check $(TEST_LOG)
 
 .PHONY: capabilities
@@ -127,9 +135,10 @@ lint: ## rustfmt, clippy (native and wasm32) and rustdoc, warnings denied
 	$(call need,cargo c++)
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --exclude scopegate-filter --exclude scopegate-bench-filter \
-		--exclude scopegate-vectors-filter --all-targets --features cli,vectors -- -D warnings
+		--exclude scopegate-vectors-filter --exclude scopegate-crash-filter --all-targets --features cli,vectors -- -D warnings
 	cargo clippy --locked --target $(TARGET) --package scopegate-filter --package scopegate-bench-filter -- -D warnings
 	cargo clippy --locked --target $(TARGET) --package scopegate-vectors-filter -- -D warnings
+	cargo clippy --locked --target $(TARGET) --package scopegate-crash-filter -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --features cli,vectors --package scopegate
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --target $(TARGET) --package scopegate-filter
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --target $(TARGET) --package scopegate-vectors-filter

@@ -143,7 +143,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn at(millis: u64) -> UnixTime {
-        UnixTime::from_millis(1_000_000_000 + millis)
+        UnixTime::from_millis(1_000_000_000).saturating_add(Duration::from_millis(millis))
     }
 
     fn first(ways: &mut Ways) -> Attempt {

@@ -117,7 +117,7 @@ mod tests {
     const CONFIG: BreakerConfig = BreakerConfig { failures: 3, open_for: Duration::from_secs(5) };
 
     fn at(seconds: u64) -> UnixTime {
-        UnixTime::from_secs(1_000_000 + seconds)
+        UnixTime::from_secs(1_000_000).saturating_add(Duration::from_secs(seconds))
     }
 
     fn after_failures(count: u32) -> Breaker {

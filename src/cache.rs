@@ -68,6 +68,11 @@ impl Fresh {
         matches!(&self.facts, Introspection::Active(claims) if claims.vouched_by.is_none())
     }
 
+    /// Whether it has ended, and still counts while nobody can be asked. Never past the end of the token itself.
+    fn counts_while_stale(&self, now: UnixTime, cache: &CacheConfig) -> bool {
+        !self.facts.is_over(now) && self.expires_at <= now && self.expires_at.saturating_add(cache.stale_if_error) > now
+    }
+
     /// Whether it still counts, by what is granted to answers of its server.
     fn counts(&self, now: UnixTime, cache: &CacheConfig) -> bool {
         let lifetime = match self.facts {
@@ -91,6 +96,8 @@ pub enum CacheResult {
     InactiveHit,
     /// Nothing.
     Miss,
+    /// That it was active, when nobody could be asked whether it still is.
+    Stale,
 }
 
 /// How often each result came, since somebody last asked.
@@ -99,6 +106,7 @@ pub(crate) struct Tally {
     hits: Cell<u32>,
     inactive_hits: Cell<u32>,
     misses: Cell<u32>,
+    stale: Cell<u32>,
 }
 
 impl Tally {
@@ -108,8 +116,9 @@ impl Tally {
     }
 
     /// The counts so far; they begin anew.
-    pub(crate) fn take(&self) -> [(CacheResult, u32); 3] {
-        [CacheResult::Hit, CacheResult::InactiveHit, CacheResult::Miss].map(|result| (result, self.of(result).take()))
+    pub(crate) fn take(&self) -> [(CacheResult, u32); 4] {
+        [CacheResult::Hit, CacheResult::InactiveHit, CacheResult::Miss, CacheResult::Stale]
+            .map(|result| (result, self.of(result).take()))
     }
 
     fn of(&self, result: CacheResult) -> &Cell<u32> {
@@ -117,6 +126,7 @@ impl Tally {
             CacheResult::Hit => &self.hits,
             CacheResult::InactiveHit => &self.inactive_hits,
             CacheResult::Miss => &self.misses,
+            CacheResult::Stale => &self.stale,
         }
     }
 }

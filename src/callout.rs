@@ -148,6 +148,25 @@ impl Trouble {
         }
     }
 
+    /// Whether nobody was there to answer, by no fault of ours or of the callers.
+    pub(crate) const fn is_outage(self) -> bool {
+        match self {
+            Self::NotSent | Self::NoAnswer | Self::CircuitOpen => true,
+            Self::Status(status) | Self::TokenStatus(status) => status >= 500,
+            Self::ClientRefused(_)
+            | Self::TooLarge
+            | Self::BadAnswer(_)
+            | Self::BadTokenAnswer(_)
+            | Self::KeysStatus(_)
+            | Self::BadKeys(_)
+            | Self::MetadataStatus(_)
+            | Self::BadMetadata(_)
+            | Self::NoKeys
+            // Whoever sends enough requests can bring this about.
+            | Self::Crowded => false,
+        }
+    }
+
     /// Whether nobody was asked.
     pub const fn is_unasked(self) -> bool {
         matches!(self, Self::Crowded | Self::CircuitOpen)

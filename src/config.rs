@@ -30,8 +30,9 @@ use crate::credentials::Locations;
 use crate::errors::ErrorProfile;
 use crate::forward::HeaderName;
 use crate::json::Json;
-use crate::policy::{Access, Policy};
+use crate::policy::{Access, Mode, Policy};
 use crate::property::Property;
+use crate::quota::QuotaConfig;
 use crate::request::PathOptions;
 use crate::requirement::Requirement;
 
@@ -43,6 +44,9 @@ use crate::requirement::Requirement;
 /// | `cache.capacity` | 10000 entries |
 /// | `cache.max_ttl` | 60s |
 /// | `cache.inactive_ttl` | 5s |
+/// | `cache.stale_if_error` | 0s: never |
+/// | `unknown_tokens` | 200 a second and 2000 at once, for each client address and worker |
+/// | `mode` | enforce |
 /// | `upstream.authorization` | remove |
 /// | `upstream.headers` | none |
 /// | `realm` | api, or what the error profile has |
@@ -69,6 +73,10 @@ pub struct Config {
     pub(crate) logs_permits: bool,
     pub(crate) paths: PathOptions,
     pub(crate) policy: Policy,
+    /// What a refusal means where no rule applies.
+    pub(crate) mode: Mode,
+    /// How many unknown tokens each client may have looked up; `None`: any number.
+    pub(crate) unknown_tokens: Option<QuotaConfig>,
     /// SHA-256 over the version, the document and the secrets it names.
     pub(crate) fingerprint: [u8; 32],
 }
@@ -80,6 +88,8 @@ pub(crate) struct CacheConfig {
     pub(crate) capacity: u32,
     pub(crate) max_ttl: Duration,
     pub(crate) inactive_ttl: Duration,
+    /// For how long after their end facts about active tokens count while the authorization server cannot be asked.
+    pub(crate) stale_if_error: Duration,
 }
 
 /// What the application behind the proxy is told.
@@ -150,6 +160,8 @@ const KEYS: &[&str] = &[
     "scope_mappings",
     "applications",
     "rules",
+    "mode",
+    "unknown_tokens",
 ];
 
 fn read(root: &Node<'_>, document: &Json, environment: &dyn Fn(&str) -> Option<String>) -> Option<Config> {
@@ -165,6 +177,8 @@ fn read(root: &Node<'_>, document: &Json, environment: &dyn Fn(&str) -> Option<S
     let locations = object.or_default("bearer", Locations::default(), upstream::read_bearer);
     let paths = object.or_default("paths", PathOptions::default(), read_paths);
     let logs_permits = object.or_default("log", false, |node| node.one_of(&[("refusals", false), ("decisions", true)]));
+    let mode = object.or_default("mode", Mode::default(), |node| node.one_of(&Mode::WORDS));
+    let unknown_tokens = object.or_default("unknown_tokens", Some(QuotaConfig::default()), read_quota);
     let errors = match object.optional("errors") {
         Some(node) => errors::read(node, known_realm),
         None => Some(ErrorProfile { realm: known_realm.unwrap_or("api").to_owned(), ..ErrorProfile::default() }),
@@ -185,6 +199,7 @@ fn read(root: &Node<'_>, document: &Json, environment: &dyn Fn(&str) -> Option<S
         errors: &default_errors,
         realm: known_realm,
         paths: paths.unwrap_or_default(),
+        mode: mode.unwrap_or_default(),
     };
     let policy = rules::read(&object, &common);
     let known_rules = policy.as_ref().map(|policy| policy.rules.as_slice()).unwrap_or_default();
@@ -194,13 +209,16 @@ fn read(root: &Node<'_>, document: &Json, environment: &dyn Fn(&str) -> Option<S
         note_rerouting(&object, &policy, upstream, locations);
     }
 
-    let (servers, upstream) = (servers?, upstream?);
+    let (servers, mut upstream, cache) = (servers?, upstream?, cache?);
+    if !cache.stale_if_error.is_zero() {
+        upstream::mark_stale(&object, &mut upstream)?;
+    }
     note_same_issuers(&object, &policy, &servers);
     let fingerprint = fingerprint(document, &servers);
     let (_, _, _) = (apis?, requirement?, realm?);
     Some(Config {
         servers,
-        cache: cache?,
+        cache,
         interest: Interest { claims: claims.take(), properties: upstream.properties().cloned().collect() },
         upstream,
         locations: locations?,
@@ -209,6 +227,8 @@ fn read(root: &Node<'_>, document: &Json, environment: &dyn Fn(&str) -> Option<S
         logs_permits: logs_permits?,
         paths: paths?,
         policy,
+        mode: mode?,
+        unknown_tokens: unknown_tokens?,
         fingerprint,
     })
 }
@@ -253,18 +273,48 @@ fn note_rerouting(root: &Object<'_>, policy: &Policy, upstream: &UpstreamConfig,
 
 impl Default for CacheConfig {
     fn default() -> Self {
-        Self { capacity: 10_000, max_ttl: Duration::from_secs(60), inactive_ttl: Duration::from_secs(5) }
+        Self {
+            capacity: 10_000,
+            max_ttl: Duration::from_secs(60),
+            inactive_ttl: Duration::from_secs(5),
+            stale_if_error: Duration::ZERO,
+        }
     }
 }
 
 fn read_cache(node: &Node<'_>) -> Option<CacheConfig> {
-    let object = node.object(&["capacity", "max_ttl", "inactive_ttl"])?;
+    let object = node.object(&["capacity", "max_ttl", "inactive_ttl", "stale_if_error"])?;
     let default = CacheConfig::default();
     let capacity = object.or_default("capacity", default.capacity, |node| node.integer(1, MAX_CAPACITY));
     let max_ttl = object.or_default("max_ttl", default.max_ttl, |node| node.duration(Duration::ZERO, MAX_TTL));
     let inactive_ttl =
         object.or_default("inactive_ttl", default.inactive_ttl, |node| node.duration(Duration::ZERO, MAX_TTL));
-    Some(CacheConfig { capacity: capacity?, max_ttl: max_ttl?, inactive_ttl: inactive_ttl? })
+    let stale_if_error =
+        object.or_default("stale_if_error", default.stale_if_error, |node| node.duration(Duration::ZERO, MAX_STALE));
+    Some(CacheConfig {
+        capacity: capacity?,
+        max_ttl: max_ttl?,
+        inactive_ttl: inactive_ttl?,
+        stale_if_error: stale_if_error?,
+    })
+}
+
+fn read_quota(node: &Node<'_>) -> Option<Option<QuotaConfig>> {
+    if let Some(text) = node.text() {
+        if text == "unlimited" {
+            return Some(None);
+        }
+        node.note(
+            format!("`{}` says nothing of how many", shown(text)),
+            "write unlimited, or { per_second: 200, burst: 2000 }",
+        );
+        return None;
+    }
+    let object = node.object(&["per_second", "burst"])?;
+    let default = QuotaConfig::default();
+    let per_second = object.or_default("per_second", default.per_second, |node| node.integer(1, MAX_QUOTA));
+    let burst = object.or_default("burst", default.burst, |node| node.integer(1, MAX_QUOTA));
+    Some(Some(QuotaConfig { per_second: per_second?, burst: burst? }))
 }
 
 fn read_realm(node: &Node<'_>) -> Option<String> {
@@ -311,6 +361,8 @@ fn fingerprint(document: &Json, servers: &[AuthorizationServer]) -> [u8; 32] {
 
 const MAX_CAPACITY: u32 = 1_000_000;
 const MAX_TTL: Duration = Duration::from_secs(86_400);
+const MAX_STALE: Duration = Duration::from_secs(3_600);
+const MAX_QUOTA: u32 = 1_000_000;
 const DEFAULT_MAX_TOKEN_BYTES: u32 = 16_384;
 
 #[cfg(test)]

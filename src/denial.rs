@@ -44,6 +44,8 @@ pub enum Denial {
     UnregisteredClient,
     /// The token lacks something else that the rule demands.
     Lacks(Lack),
+    /// The client has sent too many tokens that nobody knows.
+    TooManyUnknownTokens,
     /// The authorization server gave no usable answer.
     Unavailable(Trouble),
     /// The configuration was refused.
@@ -97,6 +99,7 @@ pub(crate) enum Class {
     InsufficientScope,
     UnregisteredClient,
     InsufficientPrivileges,
+    TooManyUnknownTokens,
     Unavailable,
     Misconfigured,
 }
@@ -124,6 +127,11 @@ impl Class {
             Self::InsufficientPrivileges => {
                 Wire::plain(403, "access_denied", "The access token does not have the privileges required")
             }
+            // RFC 6585 §4
+            Self::TooManyUnknownTokens => Wire {
+                retry: true,
+                ..Wire::plain(429, "too_many_requests", "Too many requests have been made with unknown tokens")
+            },
             Self::Unavailable | Self::Misconfigured => Wire {
                 retry: true,
                 ..Wire::plain(503, "temporarily_unavailable", "The request cannot be authorized at the moment")
@@ -142,6 +150,7 @@ impl Class {
             Self::InsufficientScope => "insufficient_scope",
             Self::UnregisteredClient => "unregistered_client",
             Self::InsufficientPrivileges => "insufficient_privileges",
+            Self::TooManyUnknownTokens => "too_many_unknown_tokens",
             Self::Unavailable => "unavailable",
             Self::Misconfigured => "misconfigured",
         }
@@ -168,6 +177,7 @@ impl Denial {
             Self::InsufficientScope => Class::InsufficientScope,
             Self::UnregisteredClient => Class::UnregisteredClient,
             Self::Lacks(_) => Class::InsufficientPrivileges,
+            Self::TooManyUnknownTokens => Class::TooManyUnknownTokens,
             Self::Unavailable(_) => Class::Unavailable,
             Self::Misconfigured => Class::Misconfigured,
         }
@@ -179,7 +189,7 @@ impl Denial {
     }
 
     /// Every class there is.
-    pub const OUTCOMES: [&'static str; 10] = [
+    pub const OUTCOMES: [&'static str; 11] = [
         "ambiguous_target",
         "no_rule",
         "no_credentials",
@@ -188,6 +198,7 @@ impl Denial {
         "insufficient_scope",
         "unregistered_client",
         "insufficient_privileges",
+        "too_many_unknown_tokens",
         "unavailable",
         "misconfigured",
     ];
@@ -215,6 +226,7 @@ impl Denial {
             Self::InsufficientScope => "insufficient_scope",
             Self::UnregisteredClient => "unregistered_client",
             Self::Lacks(lack) => lack.reason(),
+            Self::TooManyUnknownTokens => "too_many_unknown_tokens",
             Self::Unavailable(trouble) => trouble.outcome(),
             Self::Misconfigured => "misconfigured",
         }

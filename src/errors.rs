@@ -133,7 +133,7 @@ impl ErrorProfile {
     /// The refusal for a denial. `scope` is what the rule demands.
     pub(crate) fn render(&self, denial: Denial, scope: &DemandedScope) -> Rendered {
         let wire = self.base.wire(denial);
-        let is_ours = matches!(denial.class(), Class::Unavailable | Class::Misconfigured);
+        let is_ours = matches!(denial.class(), Class::TooManyUnknownTokens | Class::Unavailable | Class::Misconfigured);
         let response = self.responses.get(denial.outcome()).or(self.default_response.as_ref().filter(|_| !is_ours));
         let status = response.and_then(|response| response.status).unwrap_or(wire.status);
         let content_type =
@@ -205,6 +205,7 @@ fn axway(denial: Denial) -> Wire {
         class @ (Class::AmbiguousTarget
         | Class::NoRule
         | Class::InsufficientPrivileges
+        | Class::TooManyUnknownTokens
         | Class::Unavailable
         | Class::Misconfigured) => class.wire(),
     }
@@ -218,13 +219,17 @@ fn netiq(class: Class) -> Wire {
         | Class::InsufficientScope
         | Class::UnregisteredClient
         | Class::InsufficientPrivileges => Wire::plain(403, "access_denied", "Access to the API is forbidden"),
-        Class::AmbiguousTarget | Class::NoRule | Class::Unavailable | Class::Misconfigured => class.wire(),
+        Class::AmbiguousTarget
+        | Class::NoRule
+        | Class::TooManyUnknownTokens
+        | Class::Unavailable
+        | Class::Misconfigured => class.wire(),
     }
 }
 
 fn netiq_hide(class: Class) -> Wire {
     match class {
-        Class::Unavailable | Class::Misconfigured => class.wire(),
+        Class::TooManyUnknownTokens | Class::Unavailable | Class::Misconfigured => class.wire(),
         Class::NoCredentials
         | Class::InvalidRequest
         | Class::InvalidToken
@@ -245,9 +250,12 @@ fn webmethods(class: Class) -> Wire {
         | Class::InsufficientPrivileges => {
             Wire::plain(401, "invalid_token", "Token is invalid or expired").challenging(Challenge::Error)
         }
-        Class::NoCredentials | Class::AmbiguousTarget | Class::NoRule | Class::Unavailable | Class::Misconfigured => {
-            class.wire()
-        }
+        Class::NoCredentials
+        | Class::AmbiguousTarget
+        | Class::NoRule
+        | Class::TooManyUnknownTokens
+        | Class::Unavailable
+        | Class::Misconfigured => class.wire(),
     }
 }
 

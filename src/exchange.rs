@@ -6,6 +6,7 @@
 
 mod call;
 mod renewal;
+mod stale;
 mod verification;
 
 use std::cell::OnceCell;
@@ -42,11 +43,15 @@ pub(crate) struct Exchange {
     is_counted: bool,
     /// Whether other facts about the token still count, and are to give way to what is learned now.
     renews: bool,
+    /// Whether the client has been charged for an unknown token.
+    is_charged: bool,
 }
 
 #[derive(Debug)]
 struct Candidate {
     server: Rc<Server>,
+    /// Whether nobody was there to answer.
+    is_lost: bool,
     /// Of the token; made when the second level of the cache has a use for it.
     digest: OnceCell<TokenDigest>,
 }
@@ -58,13 +63,15 @@ pub struct Lookup {
     candidate: usize,
     region: Region,
     key: String,
+    /// Whether it is for what has ended: nobody could be asked.
+    is_stale: bool,
 }
 
 impl Exchange {
     /// `None` if there is nobody to ask.
     pub(crate) fn new(demand: Demand, servers: Vec<Rc<Server>>, token: AccessToken) -> Option<Self> {
         let candidates: Vec<_> =
-            servers.into_iter().map(|server| Candidate { server, digest: OnceCell::new() }).collect();
+            servers.into_iter().map(|server| Candidate { server, is_lost: false, digest: OnceCell::new() }).collect();
         (!candidates.is_empty()).then_some(Self {
             demand,
             token,
@@ -73,6 +80,7 @@ impl Exchange {
             refusal: None,
             is_counted: false,
             renews: false,
+            is_charged: false,
         })
     }
 
@@ -115,7 +123,7 @@ impl Exchange {
 
     fn look_into(self, region: Region, candidate: usize, gate: &Gate) -> Step {
         match self.digest(candidate).map(|digest| region.key(&digest, gate.cache.capacity)) {
-            Some(key) => Step::Lookup(Lookup { exchange: self, candidate, region, key }),
+            Some(key) => Step::Lookup(Lookup { exchange: self, candidate, region, key, is_stale: false }),
             None => self.end(gate),
         }
     }
@@ -169,9 +177,10 @@ impl Exchange {
         gate.local.borrow_mut().keep(server.index, &self.token, fresh, &server.cache(&gate.cache));
     }
 
-    /// What takes an entry out that says otherwise than what was just learned.
+    /// What takes an entry out that says otherwise than what was just learned: one that still counts, or that would
+    /// while nobody can be asked.
     fn removal(&self, candidate: usize, facts: &Introspection, gate: &Gate, now: UnixTime) -> Option<Insert> {
-        let contradicts = self.renews && facts.is_over(now);
+        let contradicts = (self.renews || !gate.cache.stale_if_error.is_zero()) && facts.is_over(now);
         self.digest(candidate).filter(|_| contradicts).map(|digest| Insert::removal(digest, now, &gate.cache))
     }
 
@@ -180,8 +189,13 @@ impl Exchange {
         Insert::new(fresh, self.digest(candidate)?, now, &gate.cache)
     }
 
-    /// Every candidate has been tried, and none vouches for the token.
+    /// Every candidate has been tried, and none vouches for the token. Where nobody was there to answer, what was last
+    /// known may do.
     fn end(self, gate: &Gate) -> Step {
+        if gate.cache.stale_if_error.is_zero() { self.refuse(gate) } else { self.look_for_stale(0, gate) }
+    }
+
+    fn refuse(self, gate: &Gate) -> Step {
         let denial = match (self.trouble, self.refusal) {
             (Some(trouble), _) => Denial::Unavailable(trouble),
             (None, Some(refusal)) => refusal,
@@ -193,6 +207,9 @@ impl Exchange {
     /// This candidate cannot say anything; another still may.
     fn give_up(mut self, candidate: usize, trouble: Trouble, gate: &Gate, now: UnixTime) -> Step {
         self.trouble = self.trouble.or(Some(trouble));
+        if let Some(candidate) = self.candidates.get_mut(candidate) {
+            candidate.is_lost = trouble.is_outage();
+        }
         self.try_next(candidate, gate, now)
     }
 
@@ -239,7 +256,7 @@ impl Exchange {
             (Introspection::Active(_) | Introspection::Inactive, _) => return self.try_next(candidate, gate, now),
         };
         match authorize(&self.demand, &gate.applications, (server.index, &server.config), &claims, now) {
-            Ok(permit) => Step::Forward(forward(&gate.upstream, permit, &server.config.name, &claims.forwarded)),
+            Ok(permit) => Step::Forward(forward(&gate.upstream, permit, &server.config.name, &claims.forwarded, None)),
             // Kept as an inactive one from now on, so it must not decide more than that does.
             Err(Denial::Expired) => self.reject(candidate, Denial::Expired, gate, now),
             Err(denial) => gate.refuse_demand(denial, &self.demand, Some(server.index)),
@@ -255,10 +272,13 @@ impl Lookup {
 
     /// Goes on with what stands under the key.
     pub fn resume(self, gate: &Gate, bucket: Option<&[u8]>, now: UnixTime) -> Step {
-        let Self { mut exchange, candidate, region, .. } = self;
+        let Self { mut exchange, candidate, region, is_stale, .. } = self;
         let (Some(server), Some(digest)) = (exchange.server(candidate), exchange.digest(candidate)) else {
-            return exchange.end(gate);
+            return exchange.refuse(gate);
         };
+        if is_stale {
+            return exchange.resume_while_stale(candidate, gate, bucket, now);
+        }
         let found = bucket.and_then(|bucket| region.find(bucket, &digest, now, &server.cache(&gate.cache)));
         match (found.filter(|fresh| server.vouches(&fresh.facts, now)), region) {
             (Some(fresh), _) => {
@@ -326,7 +346,9 @@ mod tests {
             match step {
                 Step::Call(call) => Some(call),
                 Step::Forward(_) => None,
-                Step::Lookup(_) | Step::Verify(_) | Step::Respond(_) => panic!("neither asked nor passed"),
+                Step::Lookup(_) | Step::Verify(_) | Step::Respond(_) | Step::Report(_) => {
+                    panic!("neither asked nor passed")
+                }
             }
         };
         let body = br#"{"active":true}"#;

@@ -1,6 +1,8 @@
 //! What the application behind the proxy gets: the request, cleaned of what a client could have forged, and
 //! who called.
 
+use std::time::Duration;
+
 use crate::authorize::Permit;
 use crate::config::UpstreamConfig;
 use crate::credentials::Locations;
@@ -50,12 +52,20 @@ fn is_identity_header(name: &str, upstream: &UpstreamConfig) -> bool {
 }
 
 /// What is forwarded for a permit: the request, who called as headers, and as filter state.
-pub(crate) fn forward(upstream: &UpstreamConfig, permit: Permit, server: &str, values: &[Option<String>]) -> Forward {
+/// `stale`: how long the facts have been past their end, if they are.
+pub(crate) fn forward(
+    upstream: &UpstreamConfig,
+    permit: Permit,
+    server: &str,
+    values: &[Option<String>],
+    stale: Option<Duration>,
+) -> Forward {
     let properties = upstream.properties();
     let mut values = properties.zip(values).map(|(property, value)| match property {
-        // These two are not of the token, so they are not among what is kept of it.
+        // These are not of the token, so they are not among what is kept of it.
         Property::Application => permit.application().map(|name| encode(name, "")),
         Property::AuthorizationServer => Some(encode(server, "")),
+        Property::Stale => stale.map(|stale| stale.as_secs().to_string()),
         Property::Claim(_)
         | Property::ClientId
         | Property::Owner

@@ -18,8 +18,9 @@ use crate::exchange::{Exchange, Renewal};
 use crate::forward::{Edit, Forward, cleaning, has_identity_headers};
 use crate::introspection::{Chance, OwnToken};
 use crate::keys::Keys;
-use crate::policy::{Access, Found, Policy, Rule};
+use crate::policy::{Access, Found, Mode, Policy, Rule};
 use crate::preflight;
+use crate::quota::Quota;
 use crate::reply::Reply;
 use crate::request::{PathError, PathOptions, RawHead, Target, TargetError};
 use crate::requirement::Requirement;
@@ -48,6 +49,11 @@ pub struct Gate {
     pub(crate) local: RefCell<LocalCache>,
     pub(crate) tally: Tally,
     renewals: RefCell<Vec<Renewal>>,
+    unknown_tokens: Option<RefCell<Quota>>,
+    /// What a refusal means where no rule applies.
+    mode: Mode,
+    /// The same where it is not certain which one does.
+    mode_of_all: Mode,
     /// Whether the host has not yet shown that it cannot verify signatures.
     pub(crate) host_verifies: Cell<bool>,
 }
@@ -85,7 +91,11 @@ impl Gate {
             let (own_token, keys) = (RefCell::default(), RefCell::default());
             Rc::new(Server { index, config, digest_key, own_token, keys, ways })
         };
+        let enforces =
+            config.mode == Mode::Enforce || config.policy.rules.iter().any(|rule| rule.mode == Mode::Enforce);
         Self {
+            mode: config.mode,
+            mode_of_all: if enforces { Mode::Enforce } else { Mode::ReportOnly },
             needs_route: config.policy.uses_routes(),
             uses_hosts: config.policy.uses_hosts(),
             policy: config.policy,
@@ -101,6 +111,7 @@ impl Gate {
             local: RefCell::new(LocalCache::new(chance.next_key(), config.cache.capacity)),
             tally: Tally::default(),
             renewals: RefCell::default(),
+            unknown_tokens: config.unknown_tokens.map(|quota| RefCell::new(Quota::new(chance.next_key(), quota))),
             host_verifies: Cell::new(true),
             chance: RefCell::new(chance),
         }
@@ -120,7 +131,7 @@ impl Gate {
     }
 
     /// What the cache knew of tokens, and how often, since this was last asked.
-    pub fn take_cache_results(&self) -> [(CacheResult, u32); 3] {
+    pub fn take_cache_results(&self) -> [(CacheResult, u32); 4] {
         self.tally.take()
     }
 
@@ -214,7 +225,25 @@ impl Gate {
 
     pub(crate) fn refuse(&self, denial: Denial, rule: Option<&Arc<Rule>>) -> Step {
         let errors = rule.map_or(&self.errors, |rule| &rule.errors);
-        Step::Respond(Reply::new(denial, rule.map(|rule| &rule.name), errors, &DemandedScope::default()))
+        // What could be read in two ways may be meant for any rule.
+        let is_ambiguous = matches!(denial, Denial::Target(_));
+        let mode = if is_ambiguous { self.mode_of_all } else { rule.map_or(self.mode, |rule| rule.mode) };
+        refusal(mode, Reply::new(denial, rule.map(|rule| &rule.name), errors, &DemandedScope::default()))
+    }
+
+    /// What is not enforced, in words, if anything is.
+    pub fn report_only(&self) -> Option<String> {
+        let rules = self.policy.rules.iter().filter(|rule| rule.mode == Mode::ReportOnly);
+        let names: Vec<&str> = rules.map(|rule| &*rule.name).collect();
+        let other = (self.mode == Mode::ReportOnly).then_some("what no rule matches");
+        let rules = (!names.is_empty()).then(|| format!("rules `{}`", names.join("`, `")));
+        let parts: Vec<&str> = rules.as_deref().into_iter().chain(other).collect();
+        (!parts.is_empty()).then(|| parts.join(", and "))
+    }
+
+    /// Whether the client at this address may have one more unknown token looked up.
+    pub(crate) fn admits_unknown(&self, client: &[u8], now: UnixTime) -> bool {
+        self.unknown_tokens.as_ref().is_none_or(|quota| quota.borrow_mut().admits(client, now))
     }
 
     /// Refuses a request with a token; `server` is the index of the one that vouches for it, if one does.
@@ -224,7 +253,7 @@ impl Gate {
         } else {
             DemandedScope::default()
         };
-        Step::Respond(Reply::new(denial, Some(&demand.rule.name), &demand.rule.errors, &scope))
+        refusal(demand.rule.mode, Reply::new(denial, Some(&demand.rule.name), &demand.rule.errors, &scope))
     }
 
     /// Whether a port decides which rule applies, the request's or one in `hosts`, and no entry of that rule
@@ -252,6 +281,13 @@ impl Gate {
     }
 }
 
+fn refusal(mode: Mode, reply: Reply) -> Step {
+    match mode {
+        Mode::Enforce => Step::Respond(reply),
+        Mode::ReportOnly => Step::Report(reply),
+    }
+}
+
 /// Facts to be renewed at a time; more are when they are used the next time.
 const MAX_RENEWALS: usize = 64;
 
@@ -274,4 +310,53 @@ fn find<'c, 't, 'r>(
 fn demanded_scope(requirement: &Requirement, server: Option<usize>) -> DemandedScope {
     let tokens: Vec<&str> = requirement.scopes(server).iter().map(|scope| scope.as_str()).collect();
     DemandedScope { tokens: tokens.join(" "), any: requirement.offers_alternatives() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How a request without a token ends: `passes`, its status, or the status it would have.
+    fn end(configuration: &str, path: &str) -> String {
+        let config = Config::parse(configuration.as_bytes(), &|_| None).unwrap();
+        let headers =
+            [(":method", "GET"), (":path", path), (":authority", "a")].map(|(n, value)| (n, value.as_bytes()));
+        let head = RawHead { headers: &headers, route: None, has_body: false };
+        match Gate::new(config, [7; 32]).begin(head, UnixTime::from_secs(1_000_000)) {
+            Step::Forward(_) => "passes".to_owned(),
+            Step::Respond(reply) => reply.status.to_string(),
+            Step::Report(reply) => format!("would be {}", reply.status),
+            Step::Lookup(_) | Step::Verify(_) | Step::Call(_) => panic!("there is no token"),
+        }
+    }
+
+    #[test]
+    fn what_only_reports_lets_pass_and_never_what_may_be_meant_for_a_rule_that_is_enforced() {
+        let configuration = |mode: &str, a: &str, b: &str| {
+            format!(
+                r#"{{"authorization_servers":[{{"name":"a","cluster":"c","audience":"any",
+                    "introspection":{{"path":"/i","client_id":"g","client_secret":"s"}}}}], {mode} "rules":[
+                    {{"name":"a", {a} "match":[{{"path_prefix":"/a"}}],"require":{{"authenticated":true}}}},
+                    {{"name":"b", {b} "match":[{{"path_prefix":"/b"}}],"require":{{"authenticated":true}}}}]}}"#
+            )
+        };
+        let (none, report, enforce) = ("", r#""mode":"report_only","#, r#""mode":"enforce","#);
+        for (mode, a, b, expected) in [
+            (none, none, none, ["401", "401", "403", "400", "400"]),
+            (none, report, none, ["would be 401", "401", "403", "400", "400"]),
+            (none, report, report, ["would be 401", "would be 401", "403", "400", "400"]),
+            (report, none, enforce, ["would be 401", "401", "would be 403", "400", "400"]),
+            (report, none, none, ["would be 401", "would be 401", "would be 403", "would be 400", "would be 400"]),
+        ] {
+            let configuration = configuration(mode, a, b);
+            // `/%61` is /a to some, and another place to whoever does not decode it.
+            let ends = ["/a", "/b", "/nowhere", "/a/..%2fb", "/%61"].map(|path| end(&configuration, path));
+            assert_eq!(ends, expected, "{mode} {a} {b}");
+        }
+        let gate = |text: &str| Gate::new(Config::parse(text.as_bytes(), &|_| None).unwrap(), [7; 32]);
+        assert_eq!(gate(&configuration(none, none, none)).report_only(), None);
+        assert_eq!(gate(&configuration(none, report, none)).report_only().unwrap(), "rules `a`");
+        let all = gate(&configuration(report, none, none)).report_only().unwrap();
+        assert_eq!(all, "rules `a`, `b`, and what no rule matches");
+    }
 }

@@ -18,7 +18,7 @@
 //!   two outcomes
 //! - `reply`, `errors`, `forward`: what the caller and the application see of it
 //! - `cache`, `token`: what is kept, and under which name; `attempt`, `breaker`: by which way a server is asked, and
-//!   whether at all
+//!   whether at all; `quota`: for how many unknown tokens of a client
 
 mod application;
 mod attempt;
@@ -43,6 +43,7 @@ mod keys;
 mod policy;
 mod preflight;
 mod property;
+mod quota;
 mod reply;
 mod request;
 mod requirement;

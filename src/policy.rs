@@ -60,6 +60,22 @@ pub(crate) struct Rule {
     pub(crate) cors_preflight: bool,
     /// How its refusals look.
     pub(crate) errors: Arc<ErrorProfile>,
+    pub(crate) mode: Mode,
+}
+
+/// What a refusal means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// The request does not pass.
+    #[default]
+    Enforce,
+    /// It is counted and logged, and the request passes: to see what a configuration would do. Said in the
+    /// configuration, never implied.
+    ReportOnly,
+}
+
+impl Mode {
+    pub(crate) const WORDS: [(&str, Self); 2] = [("enforce", Self::Enforce), ("report_only", Self::ReportOnly)];
 }
 
 /// What a rule opens its requests to.

@@ -18,11 +18,13 @@ pub(crate) enum Property {
     ExpiresAt,
     Application,
     AuthorizationServer,
+    /// For how many seconds the facts have been past their end; only where `stale_if_error` has let a request pass.
+    Stale,
 }
 
 impl Property {
     /// The words for what every authorization server states, by whatever name.
-    pub(crate) const WORDS: [(&str, Self); 9] = [
+    pub(crate) const WORDS: [(&str, Self); 10] = [
         ("client_id", Self::ClientId),
         ("owner", Self::Owner),
         ("scope", Self::Scope),
@@ -32,6 +34,7 @@ impl Property {
         ("expires_at", Self::ExpiresAt),
         ("application", Self::Application),
         ("authorization_server", Self::AuthorizationServer),
+        ("stale", Self::Stale),
     ];
 
     /// One of the words, or the path of a claim, which `claims.` in front sets apart from the words; `None` if
@@ -66,7 +69,7 @@ impl Property {
             Self::Issuer => one(&claims.issuer),
             Self::Audience => list(&claims.audience),
             Self::ExpiresAt => claims.expires_at.map(|time| time.as_secs().to_string()),
-            Self::Application | Self::AuthorizationServer => None,
+            Self::Application | Self::AuthorizationServer | Self::Stale => None,
         };
         match text {
             Some(text) if text.len() > MAX_VALUE_BYTES => Err(TooLong),

@@ -11,6 +11,8 @@ pub enum Step {
     Forward(Forward),
     /// Answer the caller; the request goes no further.
     Respond(Reply),
+    /// Let the request pass, although this would be the answer: the configuration only reports.
+    Report(Reply),
     /// Read shared data, then [`Lookup::resume`].
     Lookup(Lookup),
     /// Have the host verify a signature, if it can, then [`Verification::resume`].

@@ -73,6 +73,7 @@ impl Run<'_> {
                     return End::Forward(headers);
                 }
                 Step::Respond(reply) => return End::Reply(reply),
+                Step::Report(reply) => panic!("{}: nothing is configured to report only: {reply:?}", case.name),
                 Step::Lookup(lookup) => {
                     let bucket = self.data.0.get(lookup.key()).map(Vec::as_slice);
                     lookup.resume(self.gate, bucket, now)

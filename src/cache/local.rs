@@ -220,8 +220,12 @@ mod tests {
     use crate::claims::Claims;
 
     const NOW: UnixTime = UnixTime::from_secs(1_000_000);
-    const CACHE: CacheConfig =
-        CacheConfig { capacity: 64, max_ttl: Duration::from_secs(60), inactive_ttl: Duration::from_secs(5) };
+    const CACHE: CacheConfig = CacheConfig {
+        capacity: 64,
+        max_ttl: Duration::from_secs(60),
+        inactive_ttl: Duration::from_secs(5),
+        stale_if_error: Duration::ZERO,
+    };
 
     fn token(text: &str) -> AccessToken {
         AccessToken::new(text.to_owned())

@@ -8,6 +8,7 @@
 //! A bucket is bytes that anyone in the same VM id could have written. What cannot be read is not there.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::Fresh;
 use crate::claims::Claims;
@@ -39,6 +40,14 @@ impl Region {
         }
     }
 
+    /// For how long after their end entries are of use.
+    const fn stale_for(self, cache: &CacheConfig) -> Duration {
+        match self {
+            Self::Active => cache.stale_if_error,
+            Self::Inactive => Duration::ZERO,
+        }
+    }
+
     /// The key of the bucket for a token, among as many as hold `capacity` entries.
     pub(crate) fn key(self, digest: &TokenDigest, capacity: u32) -> String {
         let buckets = u64::from(capacity.div_ceil(self.ways())).max(1);
@@ -48,12 +57,27 @@ impl Region {
 
     /// What the bucket says of the token, if it is fresh.
     pub(crate) fn find(self, bucket: &[u8], digest: &TokenDigest, now: UnixTime, cache: &CacheConfig) -> Option<Fresh> {
+        self.read(bucket, digest).filter(|fresh| fresh.counts(now, cache))
+    }
+
+    /// What the bucket says of the token, if it has ended and still counts while nobody can be asked.
+    pub(crate) fn find_stale(
+        self,
+        bucket: &[u8],
+        digest: &TokenDigest,
+        now: UnixTime,
+        cache: &CacheConfig,
+    ) -> Option<Fresh> {
+        self.read(bucket, digest).filter(|fresh| fresh.counts_while_stale(now, cache))
+    }
+
+    fn read(self, bucket: &[u8], digest: &TokenDigest) -> Option<Fresh> {
         let entry = Entries::of(bucket).find(|entry| entry.digest == digest.as_bytes())?;
         let facts = match self {
             Self::Active => Introspection::Active(Rc::new(postcard::from_bytes::<Claims>(entry.facts).ok()?)),
             Self::Inactive => Introspection::Inactive,
         };
-        Some(Fresh { facts, expires_at: entry.expires_at }).filter(|fresh| fresh.counts(now, cache))
+        Some(Fresh { facts, expires_at: entry.expires_at })
     }
 }
 
@@ -66,6 +90,8 @@ pub struct Insert {
     /// Its end and the facts; `None` takes the entry out.
     entry: Option<(UnixTime, Vec<u8>)>,
     now: UnixTime,
+    /// For how long after their end entries are kept.
+    stale_for: Duration,
 }
 
 /// A bucket with the entry in it.
@@ -90,13 +116,15 @@ impl Insert {
             digest,
             entry: Some((fresh.expires_at, facts)),
             now,
+            stale_for: region.stale_for(cache),
         })
     }
 
     /// Takes the entry of an active token out.
     pub(crate) fn removal(digest: TokenDigest, now: UnixTime, cache: &CacheConfig) -> Self {
         let region = Region::Active;
-        Self { key: region.key(&digest, cache.capacity), ways: region.ways(), digest, entry: None, now }
+        let (key, stale_for) = (region.key(&digest, cache.capacity), region.stale_for(cache));
+        Self { key, ways: region.ways(), digest, entry: None, now, stale_for }
     }
 
     /// What takes the entry of an active token out again.
@@ -116,16 +144,19 @@ impl Insert {
         &self.key
     }
 
-    /// Puts the entry into the bucket. Out go an older entry for the same token, everything expired, and, if
-    /// the bucket is still full, what was put in first: entries that live long, of another configuration
-    /// perhaps, cannot keep others out.
+    /// Puts the entry into the bucket. Out go an older entry for the same token, everything expired that has no use
+    /// while stale, and, if the bucket is still full, first the rest of what is expired, then what was put in first:
+    /// entries that live long, of another configuration perhaps, cannot keep others out.
     pub fn apply(&self, bucket: Option<&[u8]>) -> Applied {
+        let is_fresh = |entry: &Entry<'_>| entry.expires_at > self.now;
+        let is_kept = |entry: &Entry<'_>| entry.expires_at.saturating_add(self.stale_for) > self.now;
         let mut kept: Vec<Entry<'_>> = Entries::of(bucket.unwrap_or_default())
-            .filter(|entry| entry.digest != self.digest.as_bytes() && entry.expires_at > self.now)
+            .filter(|entry| entry.digest != self.digest.as_bytes() && is_kept(entry))
             .collect();
+        kept.sort_by_key(is_fresh);
         let room = usize::try_from(self.ways.saturating_sub(1)).unwrap_or_default();
-        let evicted = kept.len().saturating_sub(room);
-        kept.drain(..evicted);
+        let leaving = kept.len().saturating_sub(room);
+        let evicted = kept.drain(..leaving).filter(is_fresh).count();
         let mut bucket = vec![VERSION];
         let new = self.entry.as_ref().map(|(expires_at, facts)| Entry {
             digest: self.digest.as_bytes(),

@@ -8,7 +8,7 @@ use super::requirement::{Scene, read_server_name};
 use super::{errors, read_name, requirement};
 use crate::application::Identification;
 use crate::errors::ErrorProfile;
-use crate::policy::{Access, HostPattern, Method, PathPattern, PatternError, Policy, RequestMatch, Rule};
+use crate::policy::{Access, HostPattern, Method, Mode, PathPattern, PatternError, Policy, RequestMatch, Rule};
 use crate::request::{PathError, PathOptions};
 use crate::requirement::Requirement;
 
@@ -20,6 +20,7 @@ pub(super) struct Common<'c> {
     pub(super) errors: &'c Arc<ErrorProfile>,
     pub(super) realm: Option<&'c str>,
     pub(super) paths: PathOptions,
+    pub(super) mode: Mode,
 }
 
 pub(super) fn read(root: &Object<'_>, common: &Common<'_>) -> Option<Policy> {
@@ -44,8 +45,18 @@ fn note_shadowed(policy: &Policy, nodes: &[Node<'_>]) {
     }
 }
 
-const KEYS: &[&str] =
-    &["name", "api", "match", "require", "public", "authorization_server", "application", "cors_preflight", "errors"];
+const KEYS: &[&str] = &[
+    "name",
+    "api",
+    "match",
+    "require",
+    "public",
+    "authorization_server",
+    "application",
+    "cors_preflight",
+    "errors",
+    "mode",
+];
 const MATCH_KEYS: &[&str] = &["methods", "hosts", "path", "path_prefix", "route"];
 
 fn read_rule(node: &Node<'_>, common: &Common<'_>) -> Option<Rule> {
@@ -60,6 +71,7 @@ fn read_rule(node: &Node<'_>, common: &Common<'_>) -> Option<Rule> {
     let cors_preflight = object.or_default("cors_preflight", preflight_default, Node::boolean);
     let errors_default = api.flatten().and_then(|api| api.errors.clone()).unwrap_or_else(|| Arc::clone(common.errors));
     let errors = object.or_default("errors", errors_default, |node| errors::read(node, common.realm).map(Arc::new));
+    let mode = object.or_default("mode", common.mode, |node| node.one_of(&Mode::WORDS));
     let (matches, access) = (matches?, access?);
     if let Access::Protected { requirement, servers, .. } = &access {
         note_unknown_segments(&object, requirement, &matches);
@@ -77,6 +89,7 @@ fn read_rule(node: &Node<'_>, common: &Common<'_>) -> Option<Rule> {
         access,
         cors_preflight: cors_preflight?,
         errors: errors?,
+        mode: mode?,
     })
 }
 

@@ -52,7 +52,7 @@ fn every_way_to_be_wrong_is_refused_with_path_problem_and_hint() {
         (
             r#""realm""#,
             r#""realms""#,
-            "realms: unknown key; known here: authorization_servers, cache, upstream, realm, errors, bearer, paths, log, require, apis, scope_mappings, applications, rules",
+            "realms: unknown key; known here: authorization_servers, cache, upstream, realm, errors, bearer, paths, log, require, apis, scope_mappings, applications, rules, mode, unknown_tokens",
         ),
         (r#""realm""#, r#""realm": "x", "realm""#, "realm: duplicate key; keep one of them"),
         (r#""capacity": 10000"#, r#""capacity": 1, "capacity": 2"#, "cache.capacity: duplicate key; keep one of them"),
@@ -122,6 +122,34 @@ fn every_way_to_be_wrong_is_refused_with_path_problem_and_hint() {
             r#""timeout": "0s""#,
             "authorization_servers[0].introspection.timeout: `0s` is out of bounds; from 10ms to 30s, such as \"500ms\", \"30s\", \"5m\"",
         ),
+        // What is not enforced, and how much is asked.
+        (
+            r#""realm": "bookings","#,
+            r#""mode": "report","#,
+            "mode: `report` is not among them; write one of: enforce, report_only",
+        ),
+        (
+            r#""name": "Health","#,
+            r#""name": "Health", "mode": true,"#,
+            "rules[2].mode: expected a string, found a boolean; write a string here",
+        ),
+        (
+            r#""realm": "bookings","#,
+            r#""unknown_tokens": "many","#,
+            "unknown_tokens: `many` says nothing of how many; write unlimited, or { per_second: 200, burst: 2000 }",
+        ),
+        (
+            r#""realm": "bookings","#,
+            r#""unknown_tokens": {"per_second": 0},"#,
+            "unknown_tokens.per_second: `0` is out of bounds; a whole number from 1 to 1000000",
+        ),
+        (
+            r#""inactive_ttl": "5s" },
+  "upstream": { "authorization": "remove", "headers": { "x-auth-subject": "sub""#,
+            r#""stale_if_error": "5m" },
+  "upstream": { "authorization": "remove", "headers": { "x-auth-stale": "sub""#,
+            "cache.stale_if_error marks requests by x-auth-stale, which upstream.headers has for something else; name another header for it there, such as x-auth-age: stale",
+        ),
         // Servers.
         (
             r#""audience": "any","#,
@@ -137,6 +165,26 @@ fn every_way_to_be_wrong_is_refused_with_path_problem_and_hint() {
             r#""audience": "any","#,
             r#""audience": "any", "circuit_breaker": {"half": 1},"#,
             "authorization_servers[0].circuit_breaker.half: unknown key; known here: failures, open_for",
+        ),
+        (
+            r#""audience": "any","#,
+            r#""audience": "any", "max_callouts": 0,"#,
+            "authorization_servers[0].max_callouts: `0` is out of bounds; a whole number from 1 to 10000",
+        ),
+        (
+            r#""audience": "any","#,
+            r#""audience": "any", "fallback_clusters": ["second", "second"],"#,
+            "authorization_servers[0].fallback_clusters: `second` is there already; name each cluster once",
+        ),
+        (
+            r#""audience": "any","#,
+            r#""audience": "any", "fallback_clusters": ["2", "3", "4", "5"],"#,
+            "authorization_servers[0].fallback_clusters: are too many; name 3 at most",
+        ),
+        (
+            r#""max_ttl": "60s""#,
+            r#""stale_if_error": "2h""#,
+            "cache.stale_if_error: `2h` is out of bounds; from 0s to 1h, such as \"500ms\", \"30s\", \"5m\"",
         ),
         (
             r#""audience": "any","#,

@@ -1,6 +1,6 @@
 //! `upstream` and `bearer`: what is taken from a request, and what the application gets instead.
 
-use super::document::{Node, shown};
+use super::document::{Node, Object, shown};
 use super::{DEFAULT_MAX_TOKEN_BYTES, UpstreamConfig};
 use crate::credentials::Locations;
 use crate::forward::HeaderName;
@@ -48,6 +48,25 @@ fn read_headers(node: &Node<'_>) -> Option<Vec<(HeaderName, Property)>> {
     // Facts keep the values in this order; two documents that differ in the order alone mean the same.
     headers.sort_by(|(a, _), (b, _)| a.as_str().cmp(b.as_str()));
     complete.then_some(headers)
+}
+
+/// Has the application be told of facts that are past their end, under a name of ours if none is configured.
+pub(super) fn mark_stale(root: &Object<'_>, upstream: &mut UpstreamConfig) -> Option<()> {
+    if upstream.headers.iter().any(|(_, property)| *property == Property::Stale) {
+        return Some(());
+    }
+    if upstream.headers.iter().any(|(name, _)| name.is_alias_of(STALE_HEADER)) {
+        root.note(
+            format!(
+                "cache.stale_if_error marks requests by {STALE_HEADER}, which upstream.headers has for something else"
+            ),
+            "name another header for it there, such as x-auth-age: stale",
+        );
+        return None;
+    }
+    upstream.headers.push((HeaderName::parse(STALE_HEADER).ok()?, Property::Stale));
+    upstream.headers.sort_by(|(a, _), (b, _)| a.as_str().cmp(b.as_str()));
+    Some(())
 }
 
 fn read_property(node: &Node<'_>) -> Option<Property> {
@@ -114,6 +133,9 @@ impl Default for Locations {
         }
     }
 }
+
+/// Says that a request has passed by facts that are past their end.
+const STALE_HEADER: &str = "x-auth-stale";
 
 /// Every request header is compared with each of these.
 const MAX_PROPERTIES: usize = 32;

@@ -74,9 +74,14 @@ pub struct Answered {
     pub publish: Option<Publish>,
     /// What comes next.
     pub step: Step,
+    overturns: bool,
 }
 
 impl Answered {
+    fn new(outcome: &'static str, trouble: Option<Trouble>, step: Step) -> Self {
+        Self { outcome, trouble, insert: None, removal: None, publish: None, step, overturns: false }
+    }
+
     /// Every change to the buckets in shared data, in order.
     pub fn inserts(&self) -> impl Iterator<Item = &Insert> {
         self.removal.iter().chain(&self.insert)
@@ -89,7 +94,7 @@ impl Answered {
 
     /// Whether a token that was active is so no more: every worker has to look at what it knows anew.
     pub fn ends_epoch(&self) -> bool {
-        self.removal.is_some()
+        self.overturns
     }
 }
 
@@ -244,6 +249,21 @@ impl Call {
         self.exchange.known(&self.server, gate, now).is_some()
     }
 
+    /// Whether the client that it comes from may have it asked. Each request is charged once, and only for a question
+    /// about its token. `client` is the client's address.
+    pub fn is_admitted(&mut self, gate: &Gate, client: impl FnOnce() -> Vec<u8>, now: UnixTime) -> bool {
+        if self.exchange.is_charged || !matches!(self.stage, Stage::Introspection { .. }) {
+            return true;
+        }
+        self.exchange.is_charged = true;
+        gate.admits_unknown(&client(), now)
+    }
+
+    /// Refuses the request: its client has sent too many unknown tokens.
+    pub fn refuse_client(self, gate: &Gate) -> Step {
+        gate.refuse_demand(Denial::TooManyUnknownTokens, &self.exchange.demand, None)
+    }
+
     /// Gives up on asking: too many requests wait for the answer already.
     pub fn turn_away(self, gate: &Gate, now: UnixTime) -> Step {
         self.exchange.give_up(self.candidate, Trouble::Crowded, gate, now)
@@ -323,6 +343,7 @@ impl Asked {
         match (understood, own, &question.endpoint.authentication) {
             (Ok(facts), _, _) => {
                 let facts = question.settle(facts);
+                let overturns = self.exchange.renews && facts.is_over(self.now);
                 let fresh = self.exchange.remember(self.candidate, &facts, gate, self.asked_at, self.now);
                 Answered {
                     outcome: match facts {
@@ -334,6 +355,7 @@ impl Asked {
                     removal: self.exchange.removal(self.candidate, &facts, gate, self.now),
                     publish: None,
                     step: self.exchange.decide(self.candidate, gate, facts, self.now),
+                    overturns,
                 }
             }
             // Our own token may have been revoked, or have lived shorter than it was said to.
@@ -346,7 +368,7 @@ impl Asked {
                     Some(own) => Stage::Introspection { question, own: Some(own), renewable: false },
                     None => Stage::OwnToken { question, issuer, renewable: false },
                 });
-                Answered { outcome: trouble.outcome(), trouble: None, insert: None, removal: None, publish: None, step }
+                Answered::new(trouble.outcome(), None, step)
             }
             (Err(trouble), _, ClientAuthentication::Bearer(_)) if matches!(trouble, Trouble::ClientRefused(_)) => {
                 self.server.own_token.borrow_mut().fail(trouble, self.now);
@@ -379,7 +401,7 @@ impl Asked {
         };
         let renewable = renewable && trouble.is_none();
         let step = self.call(Stage::Introspection { question, own: Some(own), renewable });
-        Answered { outcome, trouble, insert: None, removal: None, publish: None, step }
+        Answered::new(outcome, trouble, step)
     }
 
     fn resume_with_keys(self, gate: &Gate, answer: CalloutAnswer<'_>, fetch: KeyFetch) -> Answered {
@@ -392,20 +414,13 @@ impl Asked {
             }
             (None, _, _) => self.exchange.reject(self.candidate, Denial::MalformedJwt, gate, self.now),
         };
-        Answered { outcome, trouble, insert: None, removal: None, publish, step }
+        Answered { publish, ..Answered::new(outcome, trouble, step) }
     }
 
     /// This server cannot be asked; another may still vouch for the token.
     fn give_up(self, gate: &Gate, trouble: Trouble) -> Answered {
         let step = self.exchange.give_up(self.candidate, trouble, gate, self.now);
-        Answered {
-            outcome: trouble.outcome(),
-            trouble: Some(trouble),
-            insert: None,
-            removal: None,
-            publish: None,
-            step,
-        }
+        Answered::new(trouble.outcome(), Some(trouble), step)
     }
 }
 

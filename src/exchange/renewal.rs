@@ -40,7 +40,7 @@ impl Renewal {
         exchange.renews = true;
         match exchange.judge(0, gate, None, now) {
             Step::Call(call) => Some(call),
-            Step::Forward(_) | Step::Respond(_) | Step::Lookup(_) | Step::Verify(_) => None,
+            Step::Forward(_) | Step::Respond(_) | Step::Report(_) | Step::Lookup(_) | Step::Verify(_) => None,
         }
     }
 }
@@ -117,7 +117,7 @@ mod tests {
                         shared.take(&answered);
                         answered.step
                     }
-                    Step::Verify(_) => panic!("no JWT"),
+                    Step::Verify(_) | Step::Report(_) => panic!("no JWT, and all is enforced"),
                 };
             }
         }

@@ -28,6 +28,7 @@ fn policy(rules: Vec<Vec<RequestMatch>>) -> Policy {
         access: Access::Public,
         cors_preflight: false,
         errors: Arc::default(),
+        mode: Mode::default(),
     };
     Policy::new(rules.into_iter().enumerate().map(rule).collect())
 }

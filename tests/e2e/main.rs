@@ -18,6 +18,7 @@ mod coalescing;
 mod configurations;
 #[path = "../vectors/corpus.rs"]
 mod corpus;
+mod crash;
 mod demo;
 #[path = "../cases/format.rs"]
 mod format;
@@ -29,6 +30,7 @@ mod operation;
 mod outage;
 mod presets;
 mod protocols;
+mod report_only;
 mod revocation;
 mod signatures;
 mod support;

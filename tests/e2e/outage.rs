@@ -1,6 +1,8 @@
 //! When the identity server is in trouble, or the client goes away.
 
 mod callouts;
+mod quota;
+mod stale;
 
 use std::time::Duration;
 

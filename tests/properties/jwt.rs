@@ -113,7 +113,7 @@ fn status(gate: &Gate, token: &[u8]) -> u16 {
     loop {
         step = match step {
             Step::Forward(_) => return 200,
-            Step::Respond(reply) => return reply.status,
+            Step::Respond(reply) | Step::Report(reply) => return reply.status,
             Step::Lookup(lookup) => lookup.resume(gate, None, now),
             Step::Verify(verification) => verification.resume(gate, HostVerdict::Unable, now).step,
             // It asks for the keys again on account of a token that none of them has signed. There are no others.

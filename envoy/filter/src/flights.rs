@@ -146,6 +146,11 @@ impl Flights {
         Joined::First
     }
 
+    /// Whether this is being asked.
+    pub(crate) fn asks(&self, generation: u64, flight: Flight) -> bool {
+        self.under_way.borrow().contains_key(&Key { generation, flight })
+    }
+
     /// Asks without anyone waiting for the answer, unless somebody does already.
     pub(crate) fn ask(&self, gate: &Rc<Gate>, generation: u64, call: Call) {
         let key = Key { generation, flight: call.flight(gate) };

@@ -92,6 +92,11 @@ pub(crate) fn route_name() -> Option<Vec<u8>> {
     hostcalls::get_property(vec!["xds", "route_name"]).ok().flatten()
 }
 
+/// Where the request comes from, as Envoy is configured to believe it; empty if it does not say.
+pub(crate) fn client_address() -> Vec<u8> {
+    hostcalls::get_property(vec!["source", "address"]).ok().flatten().unwrap_or_default()
+}
+
 pub(crate) fn set_request_header(name: &str, value: &str) {
     let _ = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value.as_bytes()));
 }

@@ -14,6 +14,8 @@ use scopegate::{CacheResult, Call, Denial};
 #[derive(Debug)]
 pub(crate) struct Metrics {
     decisions: Vec<Counter>,
+    /// What would have been decided, were it enforced.
+    reported: Vec<Counter>,
     cache: Vec<Counter>,
     callouts: Vec<Counter>,
     callout_time: Option<u32>,
@@ -40,7 +42,8 @@ impl Metrics {
         let decisions = DECISIONS_WITHOUT_DENIAL.iter().chain(&Denial::OUTCOMES);
         Self {
             decisions: counters("scopegate.decisions.outcome.", decisions),
-            cache: counters("scopegate.cache.result.", [HIT, INACTIVE_HIT, MISS].iter()),
+            reported: counters("scopegate.reported.outcome.", Denial::OUTCOMES.iter()),
+            cache: counters("scopegate.cache.result.", [HIT, INACTIVE_HIT, MISS, STALE].iter()),
             callouts: counters("scopegate.callouts.outcome.", Call::OUTCOMES.iter()),
             callout_time: hostcalls::define_metric(MetricType::Histogram, "scopegate.callout_time_ms").ok(),
             evicted: Counter::define("scopegate.cache_entries_evicted", ""),
@@ -55,7 +58,7 @@ impl Metrics {
     /// Hands over what has been counted.
     pub(crate) fn publish(&self) {
         let single = [&self.evicted, &self.refused_configurations, &self.retried];
-        let all = self.decisions.iter().chain(&self.cache).chain(&self.callouts).chain(single);
+        let all = self.decisions.iter().chain(&self.reported).chain(&self.cache).chain(&self.callouts).chain(single);
         all.for_each(Counter::publish);
     }
 
@@ -63,11 +66,16 @@ impl Metrics {
         add(&self.decisions, outcome, 1);
     }
 
+    pub(crate) fn count_report(&self, outcome: &str) {
+        add(&self.reported, outcome, 1);
+    }
+
     pub(crate) fn count_cache(&self, result: CacheResult, times: u32) {
         let word = match result {
             CacheResult::Hit => HIT,
             CacheResult::InactiveHit => INACTIVE_HIT,
             CacheResult::Miss => MISS,
+            CacheResult::Stale => STALE,
         };
         add(&self.cache, word, times);
     }
@@ -161,3 +169,4 @@ const DECISIONS_WITHOUT_DENIAL: [&str; 2] = [PERMITTED, PUBLIC];
 const HIT: &str = "hit";
 const INACTIVE_HIT: &str = "inactive_hit";
 const MISS: &str = "miss";
+const STALE: &str = "stale";

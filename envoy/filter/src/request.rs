@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use proxy_wasm::hostcalls;
-use scopegate::{Forward, Gate, HostVerdict, Insert, Reply, Step};
+use scopegate::{Call, Forward, Gate, HostVerdict, Insert, Reply, Step};
 
 use crate::flights::{Joined, Waiting};
 use crate::host;
@@ -69,6 +69,10 @@ impl Request {
             step = match step {
                 Step::Forward(forward) => return self.pass(&forward),
                 Step::Respond(reply) => return shared.answer(&reply),
+                Step::Report(reply) => {
+                    shared.report(&reply);
+                    return self.0.passed.set(true);
+                }
                 Step::Lookup(lookup) => {
                     let bucket = host::shared_data(lookup.key());
                     lookup.resume(gate, bucket.as_deref(), host::now())
@@ -81,13 +85,25 @@ impl Request {
                     }
                     verified.step
                 }
-                Step::Call(call) => match shared.flights.join(self.clone(), call) {
-                    Joined::First => return shared.wake_root(),
-                    Joined::Waits => return,
-                    Joined::Crowded(Waiting { call, .. }) => call.turn_away(gate, host::now()),
-                },
+                Step::Call(mut call) => {
+                    if self.may_ask(&mut call) {
+                        match shared.flights.join(self.clone(), call) {
+                            Joined::First => return shared.wake_root(),
+                            Joined::Waits => return,
+                            Joined::Crowded(Waiting { call, .. }) => call.turn_away(gate, host::now()),
+                        }
+                    } else {
+                        call.refuse_client(gate)
+                    }
+                }
             };
         }
+    }
+
+    /// Whether somebody asks already, or this request's client may have it asked.
+    fn may_ask(&self, call: &mut Call) -> bool {
+        let State { shared, gate, generation, .. } = &*self.0;
+        shared.flights.asks(*generation, call.flight(gate)) || call.is_admitted(gate, host::client_address, host::now())
     }
 
     fn pass(&self, forward: &Forward) {
@@ -117,6 +133,19 @@ impl Shared {
         }
         let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let _ = hostcalls::send_http_response(u32::from(reply.status), headers, Some(reply.body.as_bytes()));
+    }
+
+    /// Notes what the caller would have been answered, if that were enforced.
+    fn report(&self, reply: &Reply) {
+        self.metrics.count_report(reply.denial.outcome());
+        if let Some(suppressed) = self.refusals.admit(host::now()) {
+            let rule = reply.rule.as_deref().unwrap_or("-");
+            log::warn!(
+                "rule `{rule}`: passes, and would be refused with {} if the mode were enforce: {}{suppressed}",
+                reply.status,
+                reply.denial.reason()
+            );
+        }
     }
 
     /// Puts what was learned into shared data; whether it is there now.

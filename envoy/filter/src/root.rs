@@ -159,6 +159,9 @@ impl Root {
             return false;
         };
         let gate = Rc::new(Gate::new(config, seed));
+        if let Some(what) = gate.report_only() {
+            log::warn!("mode report_only: NOTHING IS REFUSED by {what}; what would be is logged and counted");
+        }
         // What other workers or an earlier configuration know is there at once.
         let now = host::now();
         for (server, key) in gate.key_servers() {

@@ -42,6 +42,8 @@ impl HttpContext for Stream {
         };
         let gate = request.gate();
         let headers = host::request_headers();
+        #[cfg(feature = "crash")]
+        crash(headers.as_deref());
         // Without any the request has no path, and is refused.
         let headers = headers.as_deref().and_then(header_pairs).unwrap_or_default();
         let has_body = !end_of_stream;
@@ -70,6 +72,16 @@ impl HttpContext for Stream {
             host::edit_request_trailers(&request.gate().cleaning(head));
         }
         self.action()
+    }
+}
+
+/// Does what a bug would.
+#[cfg(feature = "crash")]
+#[expect(clippy::panic, reason = "that is what it is for")]
+fn crash(headers: Option<&[u8]>) {
+    let headers = headers.and_then(header_pairs).unwrap_or_default();
+    if headers.iter().any(|(name, _)| *name == "x-crash") {
+        panic!("asked to");
     }
 }
 

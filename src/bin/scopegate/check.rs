@@ -18,11 +18,12 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
-    pub(crate) fn of(input: &Input) -> Self {
+    /// `strict`: also what is no error, and not meant to stay.
+    pub(crate) fn of(input: &Input, strict: bool) -> Self {
         let mut findings = Self::default();
         let several = input.documents.len() > 1;
         for (number, document) in (1_usize..).zip(&input.documents) {
-            let mut check = Check::of(document);
+            let mut check = Check::of(document, strict);
             check.document(document);
             findings.configurations = findings.configurations.saturating_add(check.configurations);
             findings.rules = findings.rules.saturating_add(check.rules);
@@ -43,13 +44,14 @@ impl Findings {
 struct Check<'a> {
     /// The clusters there are, if the document says so for good.
     clusters: Option<BTreeSet<&'a str>>,
+    strict: bool,
     configurations: usize,
     rules: usize,
     problems: Vec<Problem>,
 }
 
 impl<'a> Check<'a> {
-    fn of(document: &'a Json) -> Self {
+    fn of(document: &'a Json, strict: bool) -> Self {
         let root = members(document).unwrap_or_default();
         let dynamic = ["cds_config", "cds_resources_locator"];
         let dynamic = dynamic.iter().any(|key| at(root, &["dynamic_resources", key]).is_some());
@@ -57,7 +59,7 @@ impl<'a> Check<'a> {
             let names = items(clusters).iter().filter_map(|cluster| field(members(cluster)?, "name").and_then(text));
             names.collect()
         });
-        Self { clusters, configurations: 0, rules: 0, problems: Vec::new() }
+        Self { clusters, strict, configurations: 0, rules: 0, problems: Vec::new() }
     }
 
     fn note(&mut self, path: String, problem: impl Into<String>, hint: impl Into<String>) {
@@ -173,14 +175,39 @@ impl<'a> Check<'a> {
         }
         let servers = field(root, "authorization_servers").map(items).unwrap_or_default();
         for (index, server) in servers.iter().enumerate() {
-            let cluster = members(server).and_then(|server| field(server, "cluster")).and_then(text);
-            if let (Some(cluster), Some(clusters)) = (cluster, &self.clusters)
-                && !cluster.is_empty()
-                && !clusters.contains(cluster)
-            {
-                let path = joined(path, &format!("authorization_servers[{index}].cluster"));
-                let problem = format!("there is no cluster `{}`", shown(cluster));
-                self.note(path, problem, "define it in static_resources.clusters, or name one that is there");
+            let member = |name| members(server).and_then(|server| field(server, name));
+            self.cluster(&joined(path, &format!("authorization_servers[{index}].cluster")), member("cluster"));
+            let others = member("fallback_clusters").map(items).unwrap_or_default();
+            for (other, cluster) in others.iter().enumerate() {
+                let at = format!("authorization_servers[{index}].fallback_clusters[{other}]");
+                self.cluster(&joined(path, &at), Some(cluster));
+            }
+        }
+        if self.strict {
+            self.reporting(path, root);
+        }
+    }
+
+    /// Notes a cluster that there is not.
+    fn cluster(&mut self, path: &str, cluster: Option<&Json>) {
+        if let (Some(cluster), Some(clusters)) = (cluster.and_then(text), &self.clusters)
+            && !cluster.is_empty()
+            && !clusters.contains(cluster)
+        {
+            let problem = format!("there is no cluster `{}`", shown(cluster));
+            self.note(path.to_owned(), problem, "define it in static_resources.clusters, or name one that is there");
+        }
+    }
+
+    /// Notes what is not enforced.
+    fn reporting(&mut self, path: &str, root: &Members) {
+        let rules = field(root, "rules").map(items).unwrap_or_default();
+        let rules =
+            rules.iter().enumerate().filter_map(|(index, rule)| Some((format!("rules[{index}]."), members(rule)?)));
+        for (prefix, members) in [(String::new(), root)].into_iter().chain(rules) {
+            if field(members, "mode").and_then(text) == Some("report_only") {
+                let path = joined(path, &format!("{prefix}mode"));
+                self.note(path, "nothing is refused: report_only", "write enforce, or leave it out");
             }
         }
     }

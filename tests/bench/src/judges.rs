@@ -42,7 +42,7 @@ pub(crate) fn by_introspection(cluster: &str, capacity: usize, rules: Value) -> 
 
 fn configuration(server: Value, capacity: usize, rules: Value) -> Value {
     let cache = json!({ "capacity": capacity, "max_ttl": "1h", "inactive_ttl": "1h" });
-    json!({ "authorization_servers": [server], "cache": cache, "rules": rules })
+    json!({ "authorization_servers": [server], "cache": cache, "rules": rules, "unknown_tokens": "unlimited" })
 }
 
 /// The rule under which most requests fall.

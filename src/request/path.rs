@@ -60,7 +60,8 @@ pub enum PathError {
     OtherSpelling,
     /// An escape that decodes to another escape.
     DoubleEscape,
-    /// A control byte, a space, `#`, or a byte outside ASCII; or an encoded control byte.
+    /// A control byte, a space, or a byte outside ASCII; or an encoded control byte. `#`, plain or encoded, and an
+    /// encoded `?`: some applications cut off what follows.
     ForbiddenByte,
     /// Escapes that do not decode to UTF-8.
     NotUtf8,
@@ -122,7 +123,9 @@ fn decode(raw: &[u8], options: PathOptions) -> Result<PathSegment, PathError> {
             b'\\' => return Err(PathError::Backslash),
             b';' => return Err(PathError::Semicolon),
             0..=0x1f | 0x7f => return Err(PathError::ForbiddenByte),
-            b' ' | b'#' | 0x80.. if !escaped => return Err(PathError::ForbiddenByte),
+            // Some servers decode a path before they cut the query and the fragment off.
+            b'?' | b'#' => return Err(PathError::ForbiddenByte),
+            b' ' | 0x80.. if !escaped => return Err(PathError::ForbiddenByte),
             _ => decoded.push(byte),
         }
     }
@@ -212,6 +215,9 @@ mod tests {
             ("/a\tb", ForbiddenByte),
             ("/a b", ForbiddenByte),
             ("/a#b", ForbiddenByte),
+            ("/a%23b", ForbiddenByte),
+            ("/a%3fb", ForbiddenByte),
+            ("/a%3F", ForbiddenByte),
             ("/café", ForbiddenByte),
             ("/%c0%af", NotUtf8),
             ("/%c0%ae%c0%ae/", NotUtf8),

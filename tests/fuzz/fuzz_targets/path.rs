@@ -41,9 +41,9 @@ fn assert_public(path: &[u8], seen: &[String]) {
     assert!(!is_admin, "{} is served as /{}", path.escape_ascii(), seen.join("/"));
 }
 
-/// The segments that the most forgiving application could make of a path: decode again and again, turn every kind
-/// of slash into one, cut parameters, resolve dot segments, drop empty ones. `slashes`: whether `%2F` separates. A `/`
-/// at the end counts, as it does in rules: `/a/` is not `/a`.
+/// The segments that the most forgiving application could make of a path: decode again and again, cut query and
+/// fragment off only then, turn every kind of slash into one, cut parameters, resolve dot segments, drop empty ones.
+/// `slashes`: whether `%2F` separates. A `/` at the end counts, as it does in rules: `/a/` is not `/a`.
 fn seen(path: &[u8], slashes: bool) -> Vec<String> {
     let mut text: Vec<u8> = path.split(|b| *b == b'?').next().unwrap_or_default().to_vec();
     if !slashes {
@@ -53,6 +53,7 @@ fn seen(path: &[u8], slashes: bool) -> Vec<String> {
         text = percent_encoding::percent_decode(&text).collect();
     }
     let text = String::from_utf8_lossy(&text).replace('\\', "/");
+    let text = text.split(['?', '#']).next().unwrap_or_default();
     let mut segments: Vec<String> = Vec::new();
     for segment in text.split('/').map(|segment| segment.split(';').next().unwrap_or_default()) {
         match segment {

@@ -1,5 +1,13 @@
 //! What attackers send: nothing of it takes the filter down, fills memory, or gets by.
 
+mod answers;
+mod application;
+mod corpus;
+mod gate;
+mod requests;
+mod wire;
+mod witness;
+
 use std::time::Duration;
 
 use serde_json::json;

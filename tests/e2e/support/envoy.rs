@@ -66,6 +66,7 @@ pub struct ListenerSpec {
     direct_response: Option<Value>,
     http_filters: Vec<Value>,
     access_log: Option<String>,
+    manager_fields: Vec<(String, Value)>,
 }
 
 impl ListenerSpec {
@@ -113,6 +114,12 @@ impl ListenerSpec {
     /// For each request that ended, a line of this format in Envoy's log.
     pub fn access_log(mut self, format: &str) -> Self {
         self.access_log = Some(format!("{format}\n"));
+        self
+    }
+
+    /// Sets any other field of the HTTP connection manager, such as `normalize_path`.
+    pub fn manager_field(mut self, name: &str, value: Value) -> Self {
+        self.manager_fields.push((name.to_owned(), value));
         self
     }
 }
@@ -405,7 +412,7 @@ impl EnvoyBuilder {
                 },
             })
         });
-        let manager = json!({
+        let mut manager = json!({
             "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
             "stat_prefix": name,
             "codec_type": "AUTO",
@@ -414,6 +421,9 @@ impl EnvoyBuilder {
             "http_filters": filters,
             "access_log": access_log.collect::<Vec<_>>(),
         });
+        for (name, value) in &spec.manager_fields {
+            manager[name] = value.clone();
+        }
         let manager = json!({ "name": "envoy.filters.network.http_connection_manager", "typed_config": manager });
         json!({ "name": name, "address": loopback(), "filter_chains": [{ "filters": [manager] }] })
     }

@@ -58,12 +58,16 @@ impl Breaker {
             State::Closed { .. } => return true,
             State::Open { until } | State::Trying { until } => until,
         };
-        // A clock that stepped back does not keep it open for longer than it may be.
-        let is_over = now >= until || until > now.saturating_add(self.config.open_for);
+        let is_over = self.is_over(until, now);
         if is_over {
             self.state = State::Trying { until: now.saturating_add(self.config.open_for) };
         }
         is_over
+    }
+
+    /// A clock that stepped back does not keep it open for longer than it may be.
+    fn is_over(&self, until: UnixTime, now: UnixTime) -> bool {
+        now >= until || until > now.saturating_add(self.config.open_for)
     }
 
     /// Notes whether a question was answered, whatever the answer said; and says whether that has opened or closed it.
@@ -101,7 +105,7 @@ impl Breaker {
     pub(crate) fn refuses(&self, now: UnixTime) -> bool {
         match self.state {
             State::Closed { .. } => false,
-            State::Open { until } | State::Trying { until } => now < until,
+            State::Open { until } | State::Trying { until } => !self.is_over(until, now),
         }
     }
 
@@ -161,7 +165,8 @@ mod tests {
     #[test]
     fn a_clock_that_steps_back_does_not_keep_it_open() {
         let mut breaker = after_failures(3);
-        assert!(breaker.admits(UnixTime::from_secs(10)));
+        let before = UnixTime::from_secs(10);
+        assert!(breaker.refuses(at(0)) && !breaker.refuses(before) && breaker.admits(before));
     }
 
     #[test]

@@ -163,7 +163,7 @@ impl Exchange {
         now: UnixTime,
     ) -> Option<Fresh> {
         let server = &self.candidates.get(candidate)?.server;
-        let is_overtaken = |fresh: &Fresh| fresh.may_be_revoked() && gate.local.borrow().is_overtaken(since);
+        let is_overtaken = |fresh: &Fresh| fresh.may_be_revoked() && gate.local.borrow().is_overtaken(since, now);
         let fresh = Fresh::new(facts.clone(), since, now, &server.cache(&gate.cache));
         let Some(fresh) = fresh.filter(|fresh| !is_overtaken(fresh)) else {
             gate.local.borrow_mut().forget(server.index, &self.token);

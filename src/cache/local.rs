@@ -83,17 +83,19 @@ impl LocalCache {
         }
     }
 
-    /// Ends what may have been revoked, if the epoch is another than it was.
+    /// Ends what may have been revoked, if the epoch is another than it was. One that has begun in the future began
+    /// before the clock stepped back: it is not to overtake everything until then.
     pub(crate) fn enter_epoch(&mut self, epoch: u64, now: UnixTime) {
-        if self.epoch != epoch {
+        if self.epoch != epoch || self.epoch_since > now {
             self.epoch = epoch;
             self.epoch_since = now;
         }
     }
 
-    /// Whether what was asked at `since` may have been answered before the epoch began.
-    pub(crate) fn is_overtaken(&self, since: UnixTime) -> bool {
-        since <= self.epoch_since
+    /// Whether what was asked at `since` may have been answered before the epoch began; as it may if the clock has
+    /// stepped back to before that.
+    pub(crate) fn is_overtaken(&self, since: UnixTime, now: UnixTime) -> bool {
+        since <= self.epoch_since || since > now
     }
 
     /// What is known of a token from a server, if it still counts.
@@ -296,6 +298,17 @@ mod tests {
         // An Envoy that starts anew counts from the beginning.
         cache.enter_epoch(0, NOW);
         assert_eq!(found(&mut cache, 0, "asked", NOW), None);
+    }
+
+    #[test]
+    fn a_clock_that_stepped_back_is_not_taken_for_an_epoch_nor_hides_one() {
+        let mut cache = LocalCache::new((7, 7), 64);
+        cache.enter_epoch(1, after(3_600));
+        assert!(cache.is_overtaken(after(3_600), after(3_601)) && !cache.is_overtaken(after(3_601), after(3_601)));
+        // Asked before the clock stepped back, and so perhaps before the epoch.
+        assert!(cache.is_overtaken(after(3_601), NOW));
+        cache.enter_epoch(1, NOW);
+        assert!(cache.is_overtaken(after(3_601), after(1)) && !cache.is_overtaken(after(1), after(1)));
     }
 
     #[test]

@@ -124,7 +124,7 @@ impl Root {
         gate.enter_epoch(epoch, now);
         let answered = call.resume(gate, outcome.answer(), since, now);
         // Before anything is taken out: who puts in at the same time what is to go must notice. And after: who has
-        // read it in the meantime must read again.
+        // read it in the meantime must read again; as must who has read what is taken out again here.
         if answered.ends_epoch() {
             host::begin_epoch();
         }
@@ -134,6 +134,7 @@ impl Root {
         } else if host::epoch() != epoch {
             answered.undo().iter().for_each(|removal| {
                 self.shared.keep(removal);
+                host::begin_epoch();
             });
         }
         self.note(&server, answered.outcome, answered.trouble, answered.publish.as_ref(), since, now);

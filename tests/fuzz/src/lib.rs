@@ -1,6 +1,8 @@
 //! What the fuzz targets share: a request through the public API of the core, and tokens with good signatures.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a fuzz target stops by panicking")]
 
+pub mod model;
+
 use std::cell::Cell;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -40,8 +42,13 @@ impl Run {
 
 /// The gate of a configuration that is good.
 pub fn gate(configuration: &str) -> Gate {
+    seeded_gate(configuration, [0; 32])
+}
+
+/// Likewise, of one worker among several.
+pub fn seeded_gate(configuration: &str, seed: [u8; 32]) -> Gate {
     let config = Config::parse(configuration.as_bytes(), &|_| Some("secret".to_owned()));
-    Gate::new(config.unwrap_or_else(|problems| panic!("{problems:?}")), [0; 32])
+    Gate::new(config.unwrap_or_else(|problems| panic!("{problems:?}")), seed)
 }
 
 /// A request for a path with these headers. Shared data has `bucket` in every place; the authorization server

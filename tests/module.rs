@@ -1,6 +1,9 @@
 //! The built module: what it can reach in the host is a closed list, so that a new power is a change somebody sees.
 #![allow(clippy::expect_used, clippy::panic, missing_docs, reason = "a test stops by panicking")]
 
+#[path = "module/panics.rs"]
+mod panics;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;

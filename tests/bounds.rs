@@ -1,0 +1,350 @@
+//! Whatever reads what others wrote does so within a bounded stack, and with memory that is bounded by the length of
+//! what it reads: each in a thread whose stack is a quarter of the module's, with every allocation counted.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    missing_docs,
+    reason = "a test stops by panicking"
+)]
+
+use std::alloc::System;
+use std::sync::{Mutex, PoisonError};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use p256::ecdsa::signature::Signer as _;
+use p256::ecdsa::{Signature, SigningKey};
+use scopegate::{CalloutAnswer, Config, Gate, HostVerdict, MAX_ANSWER_BYTES, RawHead, Step, UnixTime, header_pairs};
+use serde_json::json;
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// A quarter of what wasm-ld gives a module.
+const STACK_BYTES: usize = 256 * 1024;
+
+/// Of everything that is allocated on the way, whether or not it is freed again: for each byte that is read, and besides.
+const BYTES_FOR_EACH: usize = 64;
+const BYTES_BESIDES: usize = 128 * 1024;
+
+/// Levels of nesting.
+const DEEP: usize = 100_000;
+
+const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
+
+/// Reads something of `length` bytes as it must, within the bounds. `bound` is what keeps it so.
+#[track_caller]
+fn within_bounds(bound: &str, length: usize, read: impl FnOnce(&Gate) + Send) {
+    // Allocations are counted for the whole process.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let allocated = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, || {
+            let gate = gate();
+            let region = Region::new(ALLOCATOR);
+            read(&gate);
+            region.change().bytes_allocated
+        });
+        thread.expect("a thread").join().unwrap_or_else(|_| panic!("{bound}: see above"))
+    });
+    let allowed = length * BYTES_FOR_EACH + BYTES_BESIDES;
+    assert!(allocated <= allowed, "{bound}: {allocated} bytes are allocated to read {length}, not {allowed}");
+}
+
+fn gate() -> Gate {
+    let configuration = json!({
+        "authorization_servers": [
+            { "name": "main", "cluster": "as", "audience": "any", "token_prefix": "o.",
+              "introspection": { "path": "/i", "client_id": "g", "client_secret": "s" } },
+            { "name": "jwt", "cluster": "as", "issuer": "https://as", "audience": "any",
+              "jwt": { "jwks_path": "/jwks", "algorithms": ["ES256", "RS256"] } },
+        ],
+        "bearer": { "query": "access_token", "cookie": "token" },
+        "rules": [
+            { "name": "Opaque", "match": [{ "path": "/opaque" }], "require": { "authenticated": true },
+              "authorization_server": "main" },
+            { "name": "Jwt", "match": [{ "path": "/jwt" }], "require": { "authenticated": true },
+              "authorization_server": "jwt" },
+        ],
+    });
+    let config = Config::parse(configuration.to_string().as_bytes(), &|_| None);
+    Gate::new(config.unwrap_or_else(|problems| panic!("{problems}")), [7; 32])
+}
+
+/// The status of a request. Shared data hold `bucket` everywhere, and the server answers with `body`.
+fn status(gate: &Gate, headers: &[(&str, &[u8])], bucket: Option<&[u8]>, body: &[u8]) -> u16 {
+    let mut step = gate.begin(RawHead { headers, route: None, has_body: false }, NOW);
+    loop {
+        step = match step {
+            Step::Forward(_) => return 200,
+            Step::Respond(reply) => return reply.status,
+            Step::Lookup(lookup) => lookup.resume(gate, bucket, NOW),
+            Step::Verify(verification) => verification.resume(gate, HostVerdict::Unable, NOW).step,
+            Step::Call(call) => {
+                let answered = call.resume(gate, answer(body), NOW, NOW);
+                if let Some(insert) = &answered.insert {
+                    drop(insert.apply(bucket));
+                }
+                answered.step
+            }
+        };
+    }
+}
+
+fn answer(body: &[u8]) -> CalloutAnswer<'_> {
+    CalloutAnswer::Response { status: 200, content_type: None, body }
+}
+
+fn get<'a>(path: &'a str, headers: &[(&'a str, &'a [u8])]) -> Vec<(&'a str, &'a [u8])> {
+    [&[(":method", &b"GET"[..]), (":authority", b"a"), (":path", path.as_bytes())], headers].concat()
+}
+
+fn opaque(gate: &Gate, bucket: Option<&[u8]>, body: &[u8]) -> u16 {
+    status(gate, &get("/opaque", &[("authorization", b"Bearer o.token")]), bucket, body)
+}
+
+/// Values in one another: `open` a hundred thousand times, and closed again.
+fn nested(open: &str, inner: &str, close: &str, levels: usize) -> String {
+    [&open.repeat(levels), inner, &close.repeat(levels)].concat()
+}
+
+/// What is nested deeper than anyone means, as a list and as an object.
+fn deep(levels: usize) -> [String; 3] {
+    [nested("[", "", "]", levels), nested(r#"{"a":"#, "1", "}", levels), "[".repeat(levels)]
+}
+
+#[test]
+fn configurations_are_read_within_bounds() {
+    let refused = |bound: &str, text: &[u8]| {
+        within_bounds(bound, text.len(), |_| assert!(Config::parse(text, &|_| None).is_err(), "{bound}"));
+    };
+    for text in deep(DEEP) {
+        refused("128 levels of JSON, by serde_json", text.as_bytes());
+    }
+    for requirement in [nested(r#"{"all":["#, r#"{"scope":"a"}"#, "]}", 50), nested(r#"{"any":["#, "", "]}", 40)] {
+        let text = format!(r#"{{"rules":[{{"name":"r","match":[{{"path":"/"}}],"require":{requirement}}}]}}"#);
+        refused("128 levels of JSON, by serde_json", text.as_bytes());
+    }
+    refused("100 levels of protobuf, by prost", &nested_struct(DEEP));
+    let list = format!(r#"{{"rules":[{}1]}}"#, "{},".repeat(10_000));
+    within_bounds("a problem or two for each rule", list.len() * 8, |_| {
+        assert!(Config::parse(list.as_bytes(), &|_| None).is_err());
+    });
+}
+
+/// A google.protobuf.Struct with lists in one another.
+fn nested_struct(levels: usize) -> Vec<u8> {
+    // From the inside out, and so from the end.
+    let mut reversed = Vec::new();
+    let mut wrap = |tag: u8| {
+        let mut length = reversed.len();
+        let mut varint = Vec::new();
+        while length >= 0x80 {
+            varint.push(u8::try_from(length & 0x7f).unwrap() | 0x80);
+            length >>= 7;
+        }
+        varint.push(u8::try_from(length).unwrap());
+        reversed.extend(varint.iter().rev());
+        reversed.push(tag);
+    };
+    for _ in 0..levels {
+        // ListValue.values, Value.list_value
+        wrap(0x0a);
+        wrap(0x32);
+    }
+    // The value of an entry, its key, Struct.fields.
+    wrap(0x12);
+    reversed.extend([b'k', 1, 0x0a]);
+    let length = reversed.len();
+    let mut bytes = vec![0x0a];
+    let mut rest = length;
+    while rest >= 0x80 {
+        bytes.push(u8::try_from(rest & 0x7f).unwrap() | 0x80);
+        rest >>= 7;
+    }
+    bytes.push(u8::try_from(rest).unwrap());
+    bytes.extend(reversed.iter().rev());
+    bytes
+}
+
+#[test]
+fn introspection_answers_are_read_within_bounds() {
+    for text in deep(DEEP) {
+        within_bounds("MAX_ANSWER_BYTES", text.len(), |gate| assert_eq!(opaque(gate, None, text.as_bytes()), 503));
+    }
+    for text in deep(MAX_ANSWER_BYTES / 8) {
+        within_bounds("128 levels of JSON, by serde_json", text.len(), |gate| {
+            assert_eq!(opaque(gate, None, text.as_bytes()), 503)
+        });
+        let text = format!(r#"{{"active":true,"x":{text}}}"#);
+        within_bounds("128 levels of JSON, by serde_json", text.len(), |gate| {
+            assert_eq!(opaque(gate, None, text.as_bytes()), 503)
+        });
+    }
+    let list = |name: &str, item: &str| {
+        let items = item.repeat((MAX_ANSWER_BYTES - 64) / item.len());
+        format!(r#"{{"active":true,"{name}":[{}]}}"#, items.trim_end_matches(','))
+    };
+    let members: String = (0..6_000).map(|n| format!(r#","{n:04}":1"#)).collect();
+    for (text, expected) in [
+        (list("scope", r#""a","#), 200),
+        (list("aud", r#""a","#), 200),
+        (list("x", "1,"), 200),
+        (list("x", "{},"), 200),
+        (list("scope", "1,"), 503),
+        (format!(r#"{{"active":true{members}}}"#), 200),
+        (format!(r#"{{"active":true{members},"0000":1}}"#), 503),
+    ] {
+        assert!(text.len() <= MAX_ANSWER_BYTES, "{}", text.len());
+        within_bounds("MAX_ANSWER_BYTES", text.len(), |gate| assert_eq!(opaque(gate, None, text.as_bytes()), expected));
+    }
+}
+
+#[test]
+fn keys_are_read_within_bounds() {
+    let taken = |gate: &Gate, text: &str| {
+        let fetch = gate.fetch_keys(1, NOW).expect("keys are asked for");
+        fetch.resume(answer(text.as_bytes()), NOW, NOW).trouble.is_none()
+    };
+    for text in deep(DEEP) {
+        within_bounds("MAX_ANSWER_BYTES", text.len(), |gate| assert!(!taken(gate, &text)));
+    }
+    for text in deep(MAX_ANSWER_BYTES / 8) {
+        within_bounds("128 levels of JSON, by serde_json", text.len(), |gate| assert!(!taken(gate, &text)));
+        let text = format!(r#"{{"keys":[{text}]}}"#);
+        within_bounds("128 levels of JSON, by serde_json", text.len(), |gate| assert!(!taken(gate, &text)));
+    }
+    let many = format!(r#"{{"keys":[{}{{}}]}}"#, r#"{"kty":"EC"},"#.repeat(5_000));
+    within_bounds("MAX_KEYS", many.len(), |gate| assert!(!taken(gate, &many)));
+    let long = format!(r#"{{"keys":[{{"kty":"RSA","alg":"RS256","e":"AQAB","n":"{}"}}]}}"#, "_".repeat(60_000));
+    // A key that is none of those that may sign is passed over.
+    within_bounds("RSA_BITS", long.len(), |gate| assert!(taken(gate, &long)));
+    // From another worker, perhaps.
+    for text in deep(DEEP) {
+        within_bounds("128 levels of JSON, by serde_json", text.len(), |gate| {
+            let published = [&NOW.as_millis().to_le_bytes()[..], text.as_bytes()].concat();
+            gate.take_over_keys(1, text.as_bytes(), NOW);
+            gate.take_over_keys(1, &published, NOW);
+        });
+    }
+}
+
+#[test]
+fn tokens_are_read_within_bounds() {
+    let key = SigningKey::from_slice(&[7; 32]).unwrap();
+    let point = key.verifying_key().to_encoded_point(false);
+    let [x, y] = [point.x(), point.y()].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part.unwrap()));
+    let jwks = json!({ "keys": [{ "kty": "EC", "crv": "P-256", "alg": "ES256", "x": x, "y": y }] }).to_string();
+    let token = |header: &str, payload: &str| {
+        let signed = [header, payload].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part)).join(".");
+        let signature: Signature = key.sign(signed.as_bytes());
+        format!("Bearer {signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature.to_bytes()))
+    };
+    let ends = |bound: &str, token: &str, expected: &[u16]| {
+        within_bounds(bound, jwks.len() + token.len(), |gate| {
+            let status = status(gate, &get("/jwt", &[("authorization", token.as_bytes())]), None, jwks.as_bytes());
+            assert!(expected.contains(&status), "{status}");
+        });
+    };
+    let head = r#"{"alg":"ES256","typ":"at+jwt"}"#;
+    let claims = |x: &str| format!(r#"{{"iss":"https://as","exp":1800000100,"sub":"a","x":{x}}}"#);
+    ends("a good one", &token(head, &claims("[]")), &[200]);
+    for text in deep(DEEP) {
+        ends("DEFAULT_MAX_TOKEN_BYTES", &token(head, &claims(&text)), &[400]);
+        ends("DEFAULT_MAX_TOKEN_BYTES", &token(&text, &claims("1")), &[400]);
+    }
+    for text in deep(1_500) {
+        for (header, payload) in [
+            (head, claims(&text)),
+            (head, text.clone()),
+            (&text, claims("1")),
+            (&format!(r#"{{"alg":"ES256","typ":"at+jwt","x":{text}}}"#), claims("1")),
+        ] {
+            ends("128 levels of JSON, by serde_json", &token(header, &payload), &[401]);
+        }
+    }
+    ends("DEFAULT_MAX_TOKEN_BYTES", &token(head, &claims(&format!("[{}1]", "1,".repeat(5_000)))), &[200]);
+    for dots in [".", "a.", "a.b."] {
+        ends("DEFAULT_MAX_TOKEN_BYTES", &format!("Bearer {}", dots.repeat(16_000 / dots.len())), &[400, 401]);
+    }
+}
+
+#[test]
+fn requests_are_read_within_bounds() {
+    const LONG: usize = 1 << 20;
+    let long = "a".repeat(LONG);
+    let refused = |bound: &str, path: &str, headers: &[(&str, &[u8])], expected: u16| {
+        within_bounds(
+            bound,
+            path.len() + headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>(),
+            |gate| {
+                assert_eq!(status(gate, &get(path, headers), None, b"{}"), expected, "{bound}");
+            },
+        );
+    };
+    let value = format!("Bearer {long}");
+    refused("DEFAULT_MAX_TOKEN_BYTES", "/opaque", &[("authorization", value.as_bytes())], 400);
+    let cookie = format!("token={long}");
+    refused("DEFAULT_MAX_TOKEN_BYTES", "/opaque", &[("cookie", cookie.as_bytes())], 400);
+    refused("one pass over the cookies", "/opaque", &[("cookie", "a=b; ".repeat(LONG / 5).as_bytes())], 401);
+    let cookies: Vec<(&str, &[u8])> = vec![("cookie", b"a=b"); 100_000];
+    refused("one pass over the cookies", "/opaque", &cookies, 401);
+    refused("DEFAULT_MAX_TOKEN_BYTES", &format!("/opaque?access_token={long}"), &[], 400);
+    refused("one pass over the query", &format!("/opaque?{}", "a=b&".repeat(LONG / 4)), &[], 401);
+    refused("one pass over the query", &format!("/opaque?{}", "access_token=t&".repeat(LONG / 15)), &[], 400);
+    refused("one pass over the path", &format!("/{long}"), &[], 403);
+    refused("one pass over the path", &"/a".repeat(LONG / 2), &[], 403);
+    refused("one pass over the path", &"/%61".repeat(LONG / 4), &[], 403);
+    let tokens: Vec<(&str, &[u8])> = vec![("authorization", b"Bearer t"); 100_000];
+    refused("one token", "/opaque", &tokens, 400);
+    let others: Vec<(&str, &[u8])> = vec![("x-other", b"a"); 100_000];
+    refused("one pass over the headers", "/opaque", &others, 401);
+    refused("one pass over the headers", "/opaque", &[(&long, long.as_bytes())], 401);
+}
+
+#[test]
+fn buffers_of_headers_are_read_within_bounds() {
+    let numbers = |numbers: &[u32]| numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>();
+    // More of them, or longer ones, than there are bytes.
+    for start in [&[u32::MAX][..], &[1, u32::MAX, 0], &[1, 0, u32::MAX], &[1, u32::MAX, u32::MAX], &[1 << 20, 1, 1]] {
+        let buffer = [numbers(start), vec![0; 1_000]].concat();
+        within_bounds("lengths are those of what is there", buffer.len(), |_| assert_eq!(header_pairs(&buffer), None));
+    }
+    let count = 100_000;
+    let lengths = numbers(&[1, 1]).repeat(count);
+    let buffer = [numbers(&[u32::try_from(count).unwrap()]), lengths, b"a\0b\0".repeat(count)].concat();
+    within_bounds("lengths are those of what is there", buffer.len(), |_| {
+        assert_eq!(header_pairs(&buffer).map(|pairs| pairs.len()), Some(count));
+    });
+}
+
+#[test]
+fn shared_data_are_read_within_bounds() {
+    const LONG: usize = 1 << 20;
+    let entry = [&[0; 40][..], &[0xff, 0xff], &[0; 65_535]].concat();
+    for bucket in
+        [vec![2; LONG], [&[2][..], &[0; LONG]].concat(), [&[2][..], &entry.repeat(16)].concat(), vec![0xff; LONG]]
+    {
+        within_bounds("an entry is not longer than its bucket", bucket.len(), |gate| {
+            assert_eq!(opaque(gate, Some(&bucket), br#"{"active":true}"#), 200);
+        });
+        let call = |gate: &Gate| {
+            let headers = get("/opaque", &[("authorization", b"Bearer o.token")]);
+            let mut step = gate.begin(RawHead { headers: &headers, route: None, has_body: false }, NOW);
+            while let Step::Lookup(lookup) = step {
+                step = lookup.resume(gate, None, NOW);
+            }
+            let Step::Call(call) = step else { panic!("it is asked") };
+            call.flight(gate).lease().expect("a lease")
+        };
+        within_bounds("MAX_LEASES", bucket.len(), |gate| {
+            let lease = call(gate);
+            drop(lease.claim(Some(&bucket), 7, NOW));
+            drop((lease.release(Some(&bucket), NOW), lease.renew(Some(&bucket), NOW)));
+        });
+    }
+}

@@ -67,6 +67,7 @@ pub(crate) fn run(setting: &Setting, report: &mut Report) -> Result<()> {
             clusters: Vec::new(),
             workers: 1,
             cores: BENCH_CORE.to_owned(),
+            ..Bootstrap::default()
         },
     )?;
 
@@ -82,6 +83,7 @@ pub(crate) fn run(setting: &Setting, report: &mut Report) -> Result<()> {
         clusters: vec![cluster("identity", &helper.address("keys")?)?],
         workers: 1,
         cores: setting.envoy_cores(1),
+        ..Bootstrap::default()
     };
     let envoy = Envoy::start(&setting.envoy, &bootstrap)?;
 

@@ -13,7 +13,6 @@
 mod builds;
 mod chart;
 mod client;
-mod envoy;
 mod filters;
 mod flood;
 mod judges;
@@ -24,7 +23,6 @@ mod rules;
 mod scene;
 mod services;
 mod startup;
-mod tokens;
 mod wrk;
 
 use std::path::{Path, PathBuf};
@@ -33,6 +31,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
+use scopegate_stage::{envoy, page, tokens};
 
 use crate::measure::Plan;
 use crate::report::Report;
@@ -214,7 +213,7 @@ fn build(text: &str) -> Result<(String, PathBuf)> {
 }
 
 fn head(setting: &Setting, command: &str) -> Result<String> {
-    let date = report::version("date", "+%Y-%m-%d");
+    let date = page::version("date", "+%Y-%m-%d");
     let size = std::fs::metadata(&setting.module)?.len();
     Ok(format!(
         "# Benchmark\n\nWritten by `make bench` on {date}. Only ratios within one run mean anything: another machine, \
@@ -224,10 +223,10 @@ fn head(setting: &Setting, command: &str) -> Result<String> {
          - every figure is the median of {} rounds of {} s; in each round every contestant has its turn; \
          {} connections\n\
          - Envoy's worker has one core, wrk and the helpers have the other\n",
-        report::machine()?,
+        page::machine()?,
         envoy::version(&setting.envoy)?,
-        report::version("rustc", "--version"),
-        report::version("wrk", "--version"),
+        page::version("rustc", "--version"),
+        page::version("wrk", "--version"),
         setting.plan.rounds,
         setting.plan.load.duration.as_secs(),
         setting.plan.load.connections,

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use scopegate_stage::page::{self, shown};
 
 use crate::chart;
 
@@ -105,10 +105,6 @@ impl Table {
     }
 }
 
-/// Where a document quotes a table.
-const BEGIN: &str = "<!-- bench -->";
-const END: &str = "<!-- /bench -->";
-
 impl Report {
     pub(crate) fn table(&mut self, table: Table) {
         self.parts.push(Part::Table(table));
@@ -149,13 +145,9 @@ impl Report {
 
     /// Puts the table of this title into a document, between two marks.
     pub(crate) fn quote(&self, title: &str, document: &Path) -> Result<()> {
-        let text = std::fs::read_to_string(document).with_context(|| document.display().to_string())?;
-        let (before, rest) = text.split_once(BEGIN).context("no mark where the table begins")?;
-        let (_, after) = rest.split_once(END).context("no mark where the table ends")?;
         let is_it = |part: &Part| matches!(part, Part::Table(table) if table.title == title);
         let Some(Part::Table(table)) = self.parts.iter().find(|part| is_it(part)) else { return Ok(()) };
-        std::fs::write(document, format!("{before}{BEGIN}\n{}{END}{after}", table.grid()))?;
-        Ok(())
+        page::insert(document, "bench", &table.grid())
     }
 
     /// Draws the charts into a directory.
@@ -169,32 +161,4 @@ impl Report {
         }
         Ok(())
     }
-}
-
-/// A number with its thousands apart.
-fn shown(figure: f64, decimals: usize) -> String {
-    let text = format!("{figure:.decimals$}");
-    let whole = text.split('.').next().unwrap_or_default().len();
-    let spaced = |(index, digit): (usize, char)| {
-        let apart = index > 0 && index < whole && (whole - index).is_multiple_of(3);
-        apart.then_some(' ').into_iter().chain([digit])
-    };
-    text.chars().enumerate().flat_map(spaced).collect()
-}
-
-/// The machine, as far as it matters.
-pub(crate) fn machine() -> Result<String> {
-    let cpus = std::fs::read_to_string("/proc/cpuinfo").context("/proc/cpuinfo: the bench takes Linux")?;
-    let model = cpus.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split_once(": "));
-    let cores = cpus.lines().filter(|line| line.starts_with("processor")).count();
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    let model = model.map_or("unknown", |(_, model)| model);
-    Ok(format!("{model}, {cores} cores, Linux {}", kernel.trim()))
-}
-
-/// The first line of what a program says of itself; of wrk that goes with a status of 1.
-pub(crate) fn version(program: &str, argument: &str) -> String {
-    let output = Command::new(program).arg(argument).output();
-    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-    text.lines().next().unwrap_or("unknown").split(" Copyright").next().unwrap_or_default().trim().to_owned()
 }

@@ -65,7 +65,13 @@ impl Scene {
             listener_with_routes("by_token", &[], &by_token),
             listener_with_routes("slow", &[slowly], &[json_route(any, &active_answer())]),
         ];
-        let bootstrap = Bootstrap { listeners, clusters: Vec::new(), workers: 1, cores: BENCH_CORE.to_owned() };
+        let bootstrap = Bootstrap {
+            listeners,
+            clusters: Vec::new(),
+            workers: 1,
+            cores: BENCH_CORE.to_owned(),
+            ..Bootstrap::default()
+        };
         Ok(Self {
             services: Services::start()?,
             helper: Envoy::start(&setting.envoy, &bootstrap)?,
@@ -93,7 +99,8 @@ impl Scene {
         for name in ["active", "inactive", "by_token", "slow"] {
             clusters.push(cluster(name, &self.helper.address(name)?)?);
         }
-        Envoy::start(&setting.envoy, &Bootstrap { listeners, clusters, workers, cores: setting.envoy_cores(workers) })
+        let cores = setting.envoy_cores(workers);
+        Envoy::start(&setting.envoy, &Bootstrap { listeners, clusters, workers, cores, ..Bootstrap::default() })
     }
 
     /// An Envoy with all contestants, and the means to measure them.

@@ -1,4 +1,4 @@
-//! An Envoy of the bench: any number of listeners, one for each contestant.
+//! An Envoy with any number of listeners, which may be replaced while it runs.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -10,33 +10,53 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A running Envoy; it ends with this value.
-pub(crate) struct Envoy {
+pub struct Envoy {
     child: Child,
     admin: String,
     dir: TempDir,
     /// From the start of the process until it was ready.
-    pub(crate) startup: Duration,
+    pub startup: Duration,
 }
 
 /// What an Envoy is to be.
-#[derive(Clone, Debug)]
-pub(crate) struct Bootstrap {
-    pub(crate) listeners: Vec<Value>,
-    pub(crate) clusters: Vec<Value>,
-    pub(crate) workers: usize,
+#[derive(Clone, Debug, Default)]
+pub struct Bootstrap {
+    /// As Envoy spells them.
+    pub listeners: Vec<Value>,
+    /// As Envoy spells them.
+    pub clusters: Vec<Value>,
+    /// Worker threads.
+    pub workers: usize,
     /// The cores it may use, in the form of `taskset`.
-    pub(crate) cores: String,
+    pub cores: String,
+    /// Whether the listeners come from a file that Envoy watches: see [`Envoy::replace`].
+    pub dynamic: bool,
+    /// More arguments.
+    pub arguments: Vec<String>,
+    /// More environment variables.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Envoy {
-    pub(crate) fn start(binary: &Path, bootstrap: &Bootstrap) -> Result<Self> {
+    /// Starts it, and waits until it serves.
+    pub fn start(binary: &Path, bootstrap: &Bootstrap) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let file = |name: &str| dir.path().join(name);
-        let text = json!({
-            "node": { "id": "bench", "cluster": "bench" },
-            "admin": { "address": loopback() },
-            "static_resources": { "listeners": bootstrap.listeners, "clusters": bootstrap.clusters },
+        let mut text = json!({
+            "node": { "id": "stage", "cluster": "stage" },
+            "admin": { "address": loopback(0) },
+            // What the admin interface may change, such as the share of requests that a fault filter hits.
+            "layered_runtime": { "layers": [{ "name": "admin", "admin_layer": {} }] },
+            "static_resources": { "clusters": bootstrap.clusters },
         });
+        if bootstrap.dynamic {
+            write_listeners(dir.path(), &bootstrap.listeners)?;
+            let source = json!({ "path": file("lds.json"), "watched_directory": { "path": dir.path() } });
+            text["dynamic_resources"] =
+                json!({ "lds_config": { "resource_api_version": "V3", "path_config_source": source } });
+        } else {
+            text["static_resources"]["listeners"] = json!(bootstrap.listeners);
+        }
         std::fs::write(file("bootstrap.json"), text.to_string())?;
         let log = File::create(file("log"))?;
         let started = Instant::now();
@@ -48,6 +68,8 @@ impl Envoy {
             .arg("--admin-address-path")
             .arg(file("admin"))
             .args(["--use-dynamic-base-id", "--concurrency", &bootstrap.workers.to_string()])
+            .args(&bootstrap.arguments)
+            .envs(bootstrap.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -76,13 +98,43 @@ impl Envoy {
     }
 
     /// What the admin interface says.
-    fn admin(&self, path: &str) -> Result<String> {
+    pub fn admin(&self, path: &str) -> Result<String> {
         let mut response = ureq::get(format!("http://{}{path}", self.admin)).call()?;
         Ok(response.body_mut().with_config().limit(64 << 20).read_to_string()?)
     }
 
+    /// Has the admin interface change something.
+    pub fn change(&self, path: &str) -> Result<()> {
+        ureq::post(format!("http://{}{path}", self.admin)).send_empty()?;
+        Ok(())
+    }
+
+    /// Puts these listeners in the place of those that there are, and waits until Envoy has taken them, or has turned
+    /// them down: whether it took them.
+    pub fn replace(&self, listeners: &[Value]) -> Result<bool> {
+        let count = |name: &str| self.counter(&format!("listener_manager.{name}"));
+        let (taken, refused) = (count("lds.update_success")?, count("lds.update_rejected")?);
+        write_listeners(self.dir.path(), listeners)?;
+        let started = Instant::now();
+        while started.elapsed() < START_LIMIT {
+            if count("lds.update_rejected")? > refused {
+                return Ok(false);
+            }
+            if count("lds.update_success")? > taken && count("total_listeners_warming")? == 0 {
+                return Ok(true);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        bail!("Envoy has not looked at its listeners for {START_LIMIT:?}")
+    }
+
+    /// Whether the process still runs.
+    pub fn is_running(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
     /// `address:port` of a listener.
-    pub(crate) fn address(&self, listener: &str) -> Result<String> {
+    pub fn address(&self, listener: &str) -> Result<String> {
         let list: Value = serde_json::from_str(&self.admin("/listeners?format=json")?)?;
         let list = list["listener_statuses"].as_array().context("no listeners")?;
         let found = list.iter().find(|status| status["name"] == listener);
@@ -91,7 +143,7 @@ impl Envoy {
     }
 
     /// A counter; 0 if there is none of this name.
-    pub(crate) fn counter(&self, name: &str) -> Result<u64> {
+    pub fn counter(&self, name: &str) -> Result<u64> {
         // The module hands over what it has counted several times in this time.
         if name.starts_with("wasmcustom.") {
             std::thread::sleep(Duration::from_millis(200));
@@ -102,7 +154,7 @@ impl Envoy {
     }
 
     /// How long its threads have been running on a core, all together.
-    pub(crate) fn cpu_time(&self) -> Result<Duration> {
+    pub fn cpu_time(&self) -> Result<Duration> {
         let mut nanos = 0;
         for thread in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
             // A thread may just have ended.
@@ -113,16 +165,24 @@ impl Envoy {
     }
 
     /// The memory it occupies.
-    pub(crate) fn rss_bytes(&self) -> Result<u64> {
+    pub fn rss_bytes(&self) -> Result<u64> {
         // taskset has become Envoy: it starts nothing of its own.
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS in /proc")?;
         Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
     }
 
-    pub(crate) fn log_tail(&self) -> String {
+    /// Everything it wrote so far.
+    #[must_use]
+    pub fn log(&self) -> String {
         let log = std::fs::read(self.dir.path().join("log")).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log);
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
+    /// The end of it.
+    #[must_use]
+    pub fn log_tail(&self) -> String {
+        let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(30)..].join("\n")
     }
@@ -137,18 +197,18 @@ impl Drop for Envoy {
 }
 
 /// A listener whose filters stand before a route that answers by itself.
-pub(crate) fn listener(name: &str, filters: &[Value]) -> Value {
+pub fn listener(name: &str, filters: &[Value]) -> Value {
     let route = json!({ "match": { "prefix": "/" }, "direct_response": answer(200, "ok\n") });
     listener_with_routes(name, filters, &[route])
 }
 
 /// A listener that says this JSON, whatever it is asked.
-pub(crate) fn json_listener(name: &str, body: &Value) -> Value {
+pub fn json_listener(name: &str, body: &Value) -> Value {
     listener_with_routes(name, &[], &[json_route(json!({ "prefix": "/" }), body)])
 }
 
 /// A route that says this JSON.
-pub(crate) fn json_route(matching: Value, body: &Value) -> Value {
+pub fn json_route(matching: Value, body: &Value) -> Value {
     json!({
         "match": matching,
         "direct_response": answer(200, &body.to_string()),
@@ -159,7 +219,9 @@ pub(crate) fn json_route(matching: Value, body: &Value) -> Value {
     })
 }
 
-pub(crate) fn listener_with_routes(name: &str, filters: &[Value], routes: &[Value]) -> Value {
+/// A listener with these filters and routes.
+#[must_use]
+pub fn listener_with_routes(name: &str, filters: &[Value], routes: &[Value]) -> Value {
     let router = filter("envoy.filters.http.router", "envoy.extensions.filters.http.router.v3.Router", json!({}));
     let filters: Vec<_> = filters.iter().cloned().chain([router]).collect();
     let manager = json!({
@@ -169,17 +231,17 @@ pub(crate) fn listener_with_routes(name: &str, filters: &[Value], routes: &[Valu
     });
     let message = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
     let manager = filter("envoy.filters.network.http_connection_manager", message, manager);
-    json!({ "name": name, "address": loopback(), "filter_chains": [{ "filters": [manager] }] })
+    json!({ "name": name, "address": loopback(0), "filter_chains": [{ "filters": [manager] }] })
 }
 
 /// A filter as Envoy spells it.
-pub(crate) fn filter(name: &str, message: &str, mut config: Value) -> Value {
+pub fn filter(name: &str, message: &str, mut config: Value) -> Value {
     config["@type"] = json!(format!("type.googleapis.com/{message}"));
     json!({ "name": name, "typed_config": config })
 }
 
 /// A filter in Wasm, with a VM of its own.
-pub(crate) fn wasm(vm_id: &str, root_id: &str, module: &Path, configuration: &str, more: &[(&str, Value)]) -> Value {
+pub fn wasm(vm_id: &str, root_id: &str, module: &Path, configuration: &str, more: &[(&str, Value)]) -> Value {
     let mut config = json!({
         "name": vm_id,
         "root_id": root_id,
@@ -198,7 +260,7 @@ pub(crate) fn wasm(vm_id: &str, root_id: &str, module: &Path, configuration: &st
 }
 
 /// A cluster with one endpoint, `address:port`.
-pub(crate) fn cluster(name: &str, address: &str) -> Result<Value> {
+pub fn cluster(name: &str, address: &str) -> Result<Value> {
     let (ip, port) = address.split_once(':').context("an address without a port")?;
     let address = json!({ "socket_address": { "address": ip, "port_value": port.parse::<u16>()? } });
     let unlimited = json!({
@@ -220,12 +282,24 @@ fn answer(status: u16, body: &str) -> Value {
     json!({ "status": status, "body": { "inline_string": body } })
 }
 
-fn loopback() -> Value {
-    json!({ "socket_address": { "address": "127.0.0.1", "port_value": 0 } })
+/// A port of this machine alone; 0 for any.
+#[must_use]
+pub fn loopback(port: u16) -> Value {
+    json!({ "socket_address": { "address": "127.0.0.1", "port_value": port } })
+}
+
+/// Renamed into place, because Envoy reads the file when that happens and must not see half of it.
+fn write_listeners(dir: &Path, listeners: &[Value]) -> Result<()> {
+    let mut listeners = listeners.to_vec();
+    for listener in &mut listeners {
+        listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
+    }
+    std::fs::write(dir.join("lds.next"), json!({ "resources": listeners }).to_string())?;
+    Ok(std::fs::rename(dir.join("lds.next"), dir.join("lds.json"))?)
 }
 
 /// What Envoy says it is.
-pub(crate) fn version(binary: &Path) -> Result<String> {
+pub fn version(binary: &Path) -> Result<String> {
     let output = Command::new(binary).arg("--version").output().with_context(|| format!("{}", binary.display()))?;
     let text = String::from_utf8_lossy(&output.stdout);
     let version = text.split("version: ").nth(1).unwrap_or_default();
@@ -234,7 +308,7 @@ pub(crate) fn version(binary: &Path) -> Result<String> {
 }
 
 /// A file that must be there.
-pub(crate) fn existing(path: PathBuf, remedy: &str) -> Result<PathBuf> {
+pub fn existing(path: PathBuf, remedy: &str) -> Result<PathBuf> {
     let path = std::path::absolute(path)?;
     if path.is_file() { Ok(path) } else { bail!("no {}: {remedy}", path.display()) }
 }

@@ -11,27 +11,40 @@ use rsa::traits::PublicKeyParts;
 use rsa::{RsaPrivateKey, pkcs1v15, pss, sha2};
 use serde_json::{Value, json};
 
-pub(crate) const ISSUER: &str = "https://id.example.test";
-pub(crate) const AUDIENCE: &str = "https://bookings.example.test/";
-pub(crate) const SCOPE: &str = "view";
+/// `iss` of every token.
+pub const ISSUER: &str = "https://id.example.test";
+/// `aud` of every token.
+pub const AUDIENCE: &str = "https://bookings.example.test/";
+/// A scope that every token has.
+pub const SCOPE: &str = "view";
 
 /// A signature algorithm by its name (RFC 7518 §3, RFC 8037 §3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Algorithm {
+pub enum Algorithm {
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
     Rs256,
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
     Rs384,
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
     Rs512,
+    /// RSASSA-PSS with SHA-256.
     Ps256,
+    /// ECDSA with P-256 and SHA-256.
     Es256,
+    /// ECDSA with P-384 and SHA-384.
     Es384,
+    /// Ed25519.
     EdDsa,
 }
 
 impl Algorithm {
-    pub(crate) const ALL: [Self; 7] =
+    /// All of them.
+    pub const ALL: [Self; 7] =
         [Self::Rs256, Self::Rs384, Self::Rs512, Self::Ps256, Self::Es256, Self::Es384, Self::EdDsa];
 
-    pub(crate) const fn name(self) -> &'static str {
+    /// As `alg` spells it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Rs256 => "RS256",
             Self::Rs384 => "RS384",
@@ -44,13 +57,14 @@ impl Algorithm {
     }
 
     /// Whether Envoy's `verify_signature` knows it.
-    pub(crate) const fn host_verifies(self) -> bool {
+    #[must_use]
+    pub const fn host_verifies(self) -> bool {
         !matches!(self, Self::Ps256 | Self::EdDsa)
     }
 }
 
 /// One key of each kind.
-pub(crate) struct Issuer {
+pub struct Issuer {
     rsa: RsaPrivateKey,
     p256: p256::ecdsa::SigningKey,
     p384: p384::ecdsa::SigningKey,
@@ -58,7 +72,8 @@ pub(crate) struct Issuer {
 }
 
 impl Issuer {
-    pub(crate) fn new() -> Result<Self> {
+    /// New ones.
+    pub fn new() -> Result<Self> {
         let mut seed = [0; 32];
         OsRng.fill_bytes(&mut seed);
         Ok(Self {
@@ -70,7 +85,7 @@ impl Issuer {
     }
 
     /// The JWK set (RFC 7517 §5), with one key for each algorithm, so that nobody has to try several.
-    pub(crate) fn keys(&self) -> Result<Value> {
+    pub fn keys(&self) -> Result<Value> {
         let keys: Result<Vec<Value>> = Algorithm::ALL.into_iter().map(|algorithm| self.key(algorithm)).collect();
         Ok(json!({ "keys": keys? }))
     }
@@ -101,29 +116,30 @@ impl Issuer {
     }
 
     /// Distinct access tokens (RFC 9068) of about [`JWT_BYTES`], good for an hour.
-    pub(crate) fn jwts(&self, algorithm: Algorithm, count: usize) -> Result<Vec<String>> {
+    pub fn jwts(&self, algorithm: Algorithm, count: usize) -> Result<Vec<String>> {
         let halves = count / 2;
         // Signing thousands with RSA takes a while, so two threads share it.
         std::thread::scope(|scope| {
             let other =
-                scope.spawn(|| (0..halves).map(|number| self.jwt(algorithm, number)).collect::<Result<Vec<_>>>());
-            let rest: Result<Vec<String>> = (halves..count).map(|number| self.jwt(algorithm, number)).collect();
+                scope.spawn(|| (0..halves).map(|number| self.jwt(algorithm, number, HOUR)).collect::<Result<Vec<_>>>());
+            let rest: Result<Vec<String>> = (halves..count).map(|number| self.jwt(algorithm, number, HOUR)).collect();
             let mut tokens = other.join().map_err(|_| anyhow::anyhow!("a thread that signs panicked"))??;
             tokens.extend(rest?);
             Ok(tokens)
         })
     }
 
-    fn jwt(&self, algorithm: Algorithm, number: usize) -> Result<String> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    /// An access token that is good for so many seconds from now on, or has not been for so many.
+    pub fn jwt(&self, algorithm: Algorithm, number: usize, life_seconds: i64) -> Result<String> {
+        let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?;
         let header = json!({ "alg": algorithm.name(), "typ": "at+jwt", "kid": algorithm.name() });
         let mut claims = json!({
             "iss": ISSUER,
             "sub": format!("6f9619ff-8b86-d011-b42d-{number:012x}"),
             "aud": AUDIENCE,
             "client_id": "travel-agency",
-            "iat": now - 1,
-            "exp": now + 3600,
+            "iat": now.min(now + life_seconds) - 1,
+            "exp": now + life_seconds,
             "jti": format!("{:016x}{number:016x}", OsRng.next_u64()),
             "scope": "openid profile view book",
             "preferred_username": format!("traveller{number}"),
@@ -171,7 +187,7 @@ impl Issuer {
 }
 
 /// The token with another signature.
-pub(crate) fn tampered(token: &str) -> Result<String> {
+pub fn tampered(token: &str) -> Result<String> {
     let (signed, signature) = token.rsplit_once('.').context("no JWT")?;
     let mut bytes = URL_SAFE_NO_PAD.decode(signature)?;
     let last = bytes.last_mut().context("no signature")?;
@@ -180,13 +196,17 @@ pub(crate) fn tampered(token: &str) -> Result<String> {
 }
 
 /// Distinct opaque tokens, which all begin alike.
-pub(crate) fn opaque(prefix: &str, count: usize) -> Vec<String> {
+#[must_use]
+pub fn opaque(prefix: &str, count: usize) -> Vec<String> {
     (0..count).map(|number| format!("{prefix}{:016x}{number:08x}", OsRng.next_u64())).collect()
 }
 
 fn encode(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
+
+/// The life of a token, in seconds.
+const HOUR: i64 = 3600;
 
 /// How long real tokens are, more or less.
 const JWT_BYTES: usize = 1024;

@@ -111,6 +111,19 @@ bench: build envoy ## measure it beside its competitors, into docs/bench/ (Linux
 		SCOPEGATE_BENCH_FILTER="$(abspath $(BENCH_FILTER))" \
 		cargo run --profile bench --locked --target-dir target --package scopegate-bench -- $(BENCH)
 
+# CHAOS="--seconds-per-fault 3 --rate 500" tries it, CHAOS=--write puts the figures into docs/reliability.md; so does SOAK.
+CHAOS_RUN = ENVOY="$(abspath $(ENVOY_BINARY))" SCOPEGATE_MODULE="$(abspath $(MODULE))" \
+	cargo run --profile bench --locked --target-dir target --package scopegate-chaos --
+.PHONY: chaos
+chaos: build envoy ## hold a load while everything fails, and check every answer (Linux, half an hour; CHAOS=--help)
+	$(call need,$(RUST) taskset)
+	$(CHAOS_RUN) chaos $(CHAOS)
+
+.PHONY: soak
+soak: build envoy ## hold a mixed load for 30 minutes and watch memory (Linux; SOAK=--help)
+	$(call need,$(RUST) taskset)
+	$(CHAOS_RUN) soak $(SOAK)
+
 # libFuzzer comes with a crate and needs c++ only; the flags are those of cargo-fuzz, which is not needed. What is
 # found stays in target/fuzz/corpus, so the next run goes on from there; `FUZZ_SECONDS=0` tries what is known.
 FUZZ_SECONDS ?= 60

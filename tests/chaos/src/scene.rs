@@ -1,0 +1,233 @@
+//! What the load runs through: an Envoy with Scopegate, and the identity servers behind it.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use scopegate_stage::envoy::{Bootstrap, Envoy, cluster, filter, listener, listener_with_routes, loopback, wasm};
+use scopegate_stage::tokens::{AUDIENCE, Issuer};
+use serde_json::{Value, json};
+
+use crate::fault::{IdentityServer, issuer};
+use crate::load::Load;
+use crate::mix::{BRIEF, LASTING, Mix, Rates};
+use crate::truth::{OPEN_FOR, TIMEOUT, World};
+
+/// What is to be run.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    pub(crate) envoy: PathBuf,
+    pub(crate) module: PathBuf,
+    pub(crate) rates: Rates,
+    /// How long each fault lasts.
+    pub(crate) fault: Duration,
+    pub(crate) workers: usize,
+    /// Only faults with this in their name.
+    pub(crate) only_fault: Option<String>,
+}
+
+/// How an Envoy is to be different.
+#[derive(Debug, Default)]
+pub(crate) struct Special {
+    /// The callouts pass a listener with Envoy's own fault filter.
+    pub(crate) is_faulty_between: bool,
+    pub(crate) arguments: Vec<String>,
+    pub(crate) environment: Vec<(String, String)>,
+}
+
+/// An Envoy under way.
+pub(crate) struct Scene {
+    pub(crate) world: Arc<World>,
+    pub(crate) envoy: Envoy,
+    pub(crate) server: IdentityServer,
+    /// Another one, which only a changed configuration asks.
+    pub(crate) other: IdentityServer,
+    /// The issuer of the JWTs.
+    issuer: Issuer,
+    module: PathBuf,
+    between: Option<Value>,
+}
+
+/// What of the configuration changes while it runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Configuration {
+    pub(crate) cluster: &'static str,
+    pub(crate) secret: &'static str,
+    /// What the rule that is changed demands.
+    pub(crate) requirement: &'static str,
+}
+
+impl Scene {
+    pub(crate) fn set(setting: &Setting, special: Special) -> Result<Self> {
+        let world = Arc::new(World::new());
+        let issuer = Issuer::new()?;
+        let keys = issuer.keys()?;
+        let server = IdentityServer::start(&world, &keys, &[CLIENT, CLIENT_LATER])?;
+        let other = IdentityServer::start(&world, &keys, &[CLIENT_LATER])?;
+        let address = server.address.to_string();
+        // A port that was free a moment ago: a cluster has to know it before Envoy starts.
+        let free = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let between = special.is_faulty_between.then(|| between(free.port()));
+        let first = if special.is_faulty_between { free.to_string() } else { address.clone() };
+        let clusters = vec![
+            cluster("identity", &first)?,
+            cluster("identity_itself", &address)?,
+            cluster("other_identity", &other.address.to_string())?,
+        ];
+        let quiet = ["--log-level", "warning", "--component-log-level", "wasm:warning"].map(str::to_owned);
+        let bootstrap = Bootstrap {
+            listeners: Self::listeners(&setting.module, between.as_ref(), START),
+            clusters,
+            workers: setting.workers,
+            cores: format!("0-{}", std::thread::available_parallelism()?.get() - 1),
+            dynamic: true,
+            arguments: quiet.into_iter().chain(special.arguments).collect(),
+            environment: special.environment,
+        };
+        let envoy = Envoy::start(&setting.envoy, &bootstrap)?;
+        Ok(Self { world, envoy, server, other, issuer, module: setting.module.clone(), between })
+    }
+
+    /// Begins the load.
+    pub(crate) fn load(&self, rates: Rates) -> Result<Load> {
+        let mix = Mix::new(&self.world, &self.issuer, rates)?;
+        // The listener is there a moment after Envoy is.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let address = loop {
+            match self.envoy.address("main") {
+                Ok(address) => break address,
+                Err(error) if Instant::now() > deadline => return Err(error),
+                Err(_) => std::thread::sleep(Duration::from_millis(50)),
+            }
+        };
+        ensure!(
+            self.envoy.counter("wasmcustom.scopegate.configurations_refused")? == 0,
+            "the configuration is refused:\n{}",
+            self.envoy.log_tail()
+        );
+        Load::start(&address, &self.world, mix, rates)
+    }
+
+    /// Hands Envoy another configuration; whether Envoy took it.
+    pub(crate) fn configure(&self, configuration: Configuration) -> Result<bool> {
+        self.envoy.replace(&Self::listeners(&self.module, self.between.as_ref(), configuration))
+    }
+
+    fn listeners(module: &std::path::Path, between: Option<&Value>, configuration: Configuration) -> Vec<Value> {
+        let reload = [("failure_policy", json!("FAIL_RELOAD"))];
+        let text = configuration.document().to_string();
+        let filter = wasm("scopegate", "scopegate", module, &text, &reload);
+        [listener("main", &[filter])].into_iter().chain(between.cloned()).collect()
+    }
+
+    /// What has to be zero when nothing is under way: what waits, what is asked.
+    pub(crate) fn leftovers(&self) -> Result<Vec<(String, u64)>> {
+        let stats = self.envoy.admin("/stats?filter=^(http\\.main\\.downstream_rq_active|cluster\\..*identity\\.upstream_rq_(pending_)?active|wasmcustom\\.scopegate\\.(requests_waiting|callouts_in_flight))$")?;
+        let parse = |line: &str| {
+            let (name, value) = line.split_once(": ").context("a stat without a value")?;
+            Ok((name.to_owned(), value.trim().parse()?))
+        };
+        stats.lines().map(parse).collect()
+    }
+
+    /// Waits until nothing is left over, and says what is after a while.
+    pub(crate) fn settled_leftovers(&self) -> Result<Vec<(String, u64)>> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let left = self.leftovers()?;
+            if Instant::now() > deadline || left.iter().all(|(_, count)| *count == 0) {
+                return Ok(left);
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// How often the VM of a worker was started again or has failed to, and how often the module has panicked.
+    pub(crate) fn restarts(&self) -> Result<u64> {
+        let stats = self.envoy.admin("/stats?filter=^wasm\\..*vm_reload")?;
+        let counted: u64 = stats.lines().filter_map(|line| line.rsplit(": ").next()?.trim().parse::<u64>().ok()).sum();
+        Ok(counted + u64::try_from(self.envoy.log().matches("panicked").count())?)
+    }
+
+    /// Waits until the connections of the configuration before are gone.
+    pub(crate) fn await_change(&self) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let draining = |what: &str| self.envoy.counter(&format!("listener_manager.{what}_draining"));
+        while draining("total_filter_chains")? + draining("total_listeners")? > 0 {
+            if Instant::now() > deadline {
+                bail!("the configuration before does not go away");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+}
+
+impl Configuration {
+    fn document(self) -> Value {
+        let server = |name: &str, prefix: Option<&str>, max_ttl: Option<Duration>| {
+            let millis = |duration: Duration| format!("{}ms", duration.as_millis());
+            let mut server = json!({
+                "name": name, "cluster": self.cluster, "issuer": issuer(prefix.unwrap_or_default()), "audience": [AUDIENCE],
+                "circuit_breaker": { "open_for": millis(OPEN_FOR) },
+                "introspection": {
+                    "path": "/introspect", "client_id": "gateway", "client_secret": self.secret,
+                    "timeout": millis(TIMEOUT),
+                },
+            });
+            if let Some(prefix) = prefix {
+                server["token_prefix"] = json!(prefix);
+            } else {
+                server["jwt"] = json!({ "jwks_path": "/keys", "refresh": "5s", "min_refetch_interval": "5s" });
+            }
+            if let Some(max_ttl) = max_ttl {
+                server["introspection"]["max_ttl"] = json!(millis(max_ttl));
+            }
+            server
+        };
+        let servers =
+            [server("main", None, None), server("lasting", Some("l-"), None), server("brief", Some("b-"), Some(BRIEF))];
+        let rule = |name: &str, path: &str, requirement: Value| {
+            let vouchers = ["main", "lasting", "brief"];
+            json!({
+                "name": name, "match": [{ "path": path }], "require": requirement, "authorization_server": vouchers,
+            })
+        };
+        json!({
+            "authorization_servers": servers,
+            "cache": { "max_ttl": format!("{}s", LASTING.as_secs()), "inactive_ttl": "5s" },
+            "rules": [
+                { "name": "Health", "match": [{ "path": "/healthz" }], "public": true },
+                rule("Bookings", "/bookings", json!({ "scope": "view" })),
+                rule("Swapped", "/swapped", json!({ "scope": self.requirement })),
+            ],
+        })
+    }
+}
+
+/// A listener that leads to the identity server, with Envoy's own fault filter, which hits nothing until it is told.
+fn between(port: u16) -> Value {
+    let none = json!({ "numerator": 0 });
+    let message = "envoy.extensions.filters.http.fault.v3.HTTPFault";
+    let faults = filter(
+        "envoy.filters.http.fault",
+        message,
+        json!({
+            "abort": { "http_status": 503, "percentage": none },
+            "delay": { "fixed_delay": "1s", "percentage": none },
+        }),
+    );
+    let route = json!({ "match": { "prefix": "/" }, "route": { "cluster": "identity_itself" } });
+    let mut listener = listener_with_routes("between", &[faults], &[route]);
+    listener["address"] = loopback(port);
+    listener
+}
+
+/// What every Envoy begins with.
+pub(crate) const START: Configuration = Configuration { cluster: "identity", secret: "secret", requirement: "old" };
+/// `gateway:secret`, as the identity server is told (RFC 7617).
+pub(crate) const CLIENT: &str = "Basic Z2F0ZXdheTpzZWNyZXQ=";
+/// `gateway:another`.
+pub(crate) const CLIENT_LATER: &str = "Basic Z2F0ZXdheTphbm90aGVy";

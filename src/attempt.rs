@@ -74,13 +74,20 @@ impl Ways {
         self.breakers.iter().all(|breaker| breaker.refuses(now))
     }
 
-    /// The next attempt for a question that must have its answer before `deadline`; `None` if nobody may be asked.
-    /// A second one avoids the way of the first, if there is another.
-    pub(crate) fn attempt(&mut self, after: Option<Attempt>, deadline: UnixTime, now: UnixTime) -> Option<Attempt> {
+    /// The next attempt for a question that must have its answer before `deadline`, and never takes longer than `timeout`;
+    /// `None` if nobody may be asked. A second one avoids the way of the first, if there is another.
+    pub(crate) fn attempt(
+        &mut self,
+        after: Option<Attempt>,
+        timeout: Duration,
+        deadline: UnixTime,
+        now: UnixTime,
+    ) -> Option<Attempt> {
         let lost = after.map(|attempt| attempt.cluster);
         let elsewhere = (0..self.breakers.len()).filter(|index| Some(*index) != lost);
         let cluster = elsewhere.chain(lost).find(|index| self.admits(*index, now))?;
-        let left = deadline.saturating_since(now);
+        // The clock may have stepped back since the deadline was set.
+        let left = deadline.saturating_since(now).min(timeout);
         let is_first = after.is_none();
         // Half of it is left for another way to answer in, if there is one.
         let has_other = self.others(cluster).any(|breaker| !breaker.refuses(now));
@@ -147,7 +154,7 @@ mod tests {
     }
 
     fn first(ways: &mut Ways) -> Attempt {
-        ways.attempt(None, at(1000), at(0)).unwrap()
+        ways.attempt(None, SECOND, at(1000), at(0)).unwrap()
     }
 
     #[test]
@@ -156,7 +163,7 @@ mod tests {
         let attempt = first(&mut ways);
         assert_eq!((attempt.cluster, attempt.timeout), (0, SECOND));
         assert!(ways.retries(attempt, true, at(1000), at(300)));
-        let second = ways.attempt(Some(attempt), at(1000), at(300)).unwrap();
+        let second = ways.attempt(Some(attempt), SECOND, at(1000), at(300)).unwrap();
         assert_eq!((second.cluster, second.timeout), (0, Duration::from_millis(700)));
         assert!(!ways.retries(second, true, at(1000), at(301)));
         assert!(!ways.retries(attempt, true, at(1000), at(991)), "no time is left");
@@ -171,7 +178,7 @@ mod tests {
             assert_eq!((attempt.cluster, attempt.timeout), (0, SECOND / 2), "{n}");
             ways.note(attempt, false, at(0));
             assert!(ways.retries(attempt, false, at(1000), at(500)));
-            let second = ways.attempt(Some(attempt), at(1000), at(500)).unwrap();
+            let second = ways.attempt(Some(attempt), SECOND, at(1000), at(500)).unwrap();
             assert_eq!((second.cluster, second.timeout), (1, SECOND / 2), "{n}");
             ways.note(second, true, at(500));
         }
@@ -182,11 +189,11 @@ mod tests {
         for _ in 0..3 {
             ways.note(attempt, false, at(0));
         }
-        assert!(ways.are_closed(at(0)) && ways.attempt(None, at(1000), at(0)).is_none());
+        assert!(ways.are_closed(at(0)) && ways.attempt(None, SECOND, at(1000), at(0)).is_none());
         // One question tries the first way again.
-        let probe = ways.attempt(None, at(6000), at(5000)).unwrap();
+        let probe = ways.attempt(None, SECOND, at(6000), at(5000)).unwrap();
         assert_eq!((probe.cluster, probe.timeout), (0, SECOND / 2));
-        assert_eq!(ways.attempt(None, at(6000), at(5000)).map(|attempt| attempt.cluster), Some(1));
+        assert_eq!(ways.attempt(None, SECOND, at(6000), at(5000)).map(|attempt| attempt.cluster), Some(1));
     }
 
     #[test]
@@ -203,6 +210,14 @@ mod tests {
             ways.note(attempt, true, at(0));
         }
         assert_eq!(retries(&mut ways), 10);
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_gives_nobody_more_time() {
+        let mut ways = Ways::new(1, CONFIG);
+        let attempt = ways.attempt(None, SECOND, at(3_601_000), at(3_600_000)).unwrap();
+        assert!(ways.retries(attempt, true, at(3_601_000), at(0)));
+        assert_eq!(ways.attempt(Some(attempt), SECOND, at(3_601_000), at(0)).unwrap().timeout, SECOND);
     }
 
     #[test]

@@ -81,7 +81,7 @@ fn status(gate: &Gate, headers: &[(&str, &[u8])], bucket: Option<&[u8]>, body: &
     loop {
         step = match step {
             Step::Forward(_) => return 200,
-            Step::Respond(reply) => return reply.status,
+            Step::Respond(reply) | Step::Report(reply) => return reply.status,
             Step::Lookup(lookup) => lookup.resume(gate, bucket, NOW),
             Step::Verify(verification) => verification.resume(gate, HostVerdict::Unable, NOW).step,
             Step::Call(call) => {

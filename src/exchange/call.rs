@@ -176,11 +176,20 @@ impl Call {
 
     /// By when there must be an answer to what is asked at `now`.
     pub fn deadline(&self, now: UnixTime) -> UnixTime {
-        now.saturating_add(match &self.stage {
+        now.saturating_add(self.timeout())
+    }
+
+    /// Whether it is too late for an answer; as it is if the clock has stepped back, and nobody knows how late it is.
+    pub fn is_overdue(&self, deadline: UnixTime, now: UnixTime) -> bool {
+        deadline <= now || deadline > self.deadline(now)
+    }
+
+    fn timeout(&self) -> Duration {
+        match &self.stage {
             Stage::Introspection { question, .. } => question.endpoint.timeout,
             Stage::OwnToken { issuer, .. } => issuer.timeout,
             Stage::Keys(fetch) => fetch.timeout(),
-        })
+        }
     }
 
     /// The attempt to make now; after a first one that was lost, if there was one. Whoever is told so must make it.
@@ -193,7 +202,7 @@ impl Call {
         }
         match &self.stage {
             Stage::Introspection { .. } | Stage::OwnToken { .. } => {
-                self.server.ways.borrow_mut().attempt(after, deadline, now).ok_or(Trouble::CircuitOpen)
+                self.server.ways.borrow_mut().attempt(after, self.timeout(), deadline, now).ok_or(Trouble::CircuitOpen)
             }
             // Keys have a rhythm of their own.
             Stage::Keys(fetch) => Ok(Attempt::only(fetch.timeout())),

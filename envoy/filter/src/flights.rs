@@ -217,10 +217,10 @@ impl Flights {
 
     /// What is ready, or left to another worker, and has not been answered in time.
     pub(crate) fn overdue(&self, now: UnixTime) -> Vec<Key> {
-        let all = self.under_way.borrow();
-        let waits = |state: State| matches!(state, State::Ready { .. } | State::Elsewhere { .. });
-        let is_overdue = |under_way: &UnderWay| waits(under_way.state) && under_way.deadline <= now;
-        all.iter().filter(|(_, under_way)| is_overdue(under_way)).map(|(key, _)| key.clone()).collect()
+        let mut waiting = self.those(|_, state| matches!(state, State::Ready { .. } | State::Elsewhere { .. }));
+        let is_overdue = |key: &Key| self.with_call(key, |_, call, deadline| call.is_overdue(deadline, now));
+        waiting.retain(|key| is_overdue(key).unwrap_or_default());
+        waiting
     }
 
     /// Whether the server of a flight may be asked one more question at the moment.

@@ -300,7 +300,7 @@ fn outcome(end: Step) -> Outcome {
             assert_eq!(reply.status, status);
             outcome
         }
-        Step::Lookup(_) | Step::Call(_) | Step::Verify(_) => panic!("no end"),
+        Step::Lookup(_) | Step::Call(_) | Step::Verify(_) | Step::Report(_) => panic!("no end"),
     }
 }
 

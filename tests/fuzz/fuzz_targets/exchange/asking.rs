@@ -34,7 +34,7 @@ impl Run {
                     lookup.resume(&self.workers[worker].gate, bucket, self.now)
                 }
                 Step::Call(call) => {
-                    self.join(worker, token, call, Some(wants_view));
+                    self.join(worker, Some(token), call, Some(wants_view));
                     return None;
                 }
                 Step::Verify(_) => panic!("no JWT"),
@@ -81,23 +81,30 @@ impl Run {
         }
     }
 
-    /// Waits for the answer to a call, and asks unless somebody has. No request waits for a renewal.
-    pub(crate) fn join(&mut self, worker: usize, token: u8, call: Call, wants_view: Option<bool>) {
+    /// Waits for the answer to a call, and asks unless somebody has. No request waits for a renewal, whose token is what
+    /// it asks about.
+    pub(crate) fn join(&mut self, worker: usize, token: Option<u8>, call: Call, wants_view: Option<bool>) {
         let Self { terms, now, server, workers, .. } = self;
         let it = &mut workers[worker];
         assert!(!it.failures.refuse(terms, *now), "the circuit of worker {worker} is open");
-        it.failures.ask(terms, *now);
         let flight = call.flight(&it.gate);
         let same = it.flights.iter().position(|under_way| under_way.flight == flight);
-        assert_eq!(same, it.flights.iter().position(|under_way| under_way.token == token), "a token has one question");
         let under_way = match same.map(|place| &mut it.flights[place]) {
             Some(under_way) => under_way,
             None => {
-                let form = call.request(&it.gate, *now).body;
-                assert!(form.split('&').any(|pair| pair == format!("token={}", name(token))), "{form}");
+                it.failures.ask(terms, *now);
+                let attempt = call.attempt(None, call.deadline(*now), *now).expect("the circuit is closed, or tried");
+                let form = call.request(&it.gate, attempt, *now).body;
+                let asked =
+                    (0..TOKENS).find(|token| form.split('&').any(|pair| pair == format!("token={}", name(*token))));
+                let asked = asked.expect("a token");
+                assert!(token.is_none_or(|token| token == asked), "{form}");
+                let token = asked;
+                assert!(it.flights.iter().all(|other| other.token != token), "a token has one question");
                 let verdict = if server.mood == 0 { server.tokens[usize::from(token)] } else { Verdict::Trouble };
                 it.flights.push(UnderWay {
                     flight,
+                    attempt,
                     token,
                     waiting: Vec::new(),
                     orphan: None,
@@ -112,6 +119,7 @@ impl Run {
                 it.flights.last_mut().expect("it is there")
             }
         };
+        assert!(token.is_none_or(|token| token == under_way.token));
         match wants_view {
             Some(wants_view) => {
                 under_way.waiting.push(Waiting { call, wants_view });
@@ -133,10 +141,8 @@ impl Run {
                 (0..TOKENS).for_each(|token| self.read_shared(worker, token));
                 continue;
             };
-            let form = call.request(&self.workers[worker].gate, self.now).body;
-            let token = (0..TOKENS).find(|token| form.split('&').any(|pair| pair == format!("token={}", name(*token))));
             assert!(call.renews());
-            self.join(worker, token.expect("a token"), call, None);
+            self.join(worker, None, call, None);
         }
     }
 

@@ -1,4 +1,4 @@
-//! A worker hears an answer: as `resolve` and `hear` of envoy/filter/src/root.rs have it, call of the host by call.
+//! A worker hears an answer: as `resolve` and `hear` of envoy/filter/src/root/callouts.rs have it, call of the host by call.
 
 use scopegate::{Answered, BreakerChange, Insert};
 use scopegate_fuzz::model::{Answer, Verdict};
@@ -38,7 +38,7 @@ impl Run {
         let it = &mut workers[worker];
         let (body, now) = (flight.body(), *now);
         let is_answered = !matches!(flight.mood, 1 | 2 | 4);
-        let change = call.note(flight.answer(&body), now).map(|change| change == BreakerChange::Opened);
+        let change = call.note(flight.attempt, flight.answer(&body), now).map(|change| change == BreakerChange::Opened);
         assert_eq!(change, it.failures.note(terms, is_answered, now));
         let answered = call.resume(&it.gate, flight.answer(&body), flight.asked_at, now);
         let Answer { verdict, token, .. } = flight.as_heard(now);

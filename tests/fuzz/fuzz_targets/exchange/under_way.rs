@@ -1,11 +1,12 @@
 //! A callout, and what the server answers.
 
-use scopegate::{Call, CalloutAnswer, Flight, MAX_ANSWER_BYTES, UnixTime};
+use scopegate::{Attempt, Call, CalloutAnswer, Flight, MAX_ANSWER_BYTES, Trouble, UnixTime};
 use scopegate_fuzz::model::{Answer, Verdict};
 
 /// A callout, and the requests that wait for it.
 pub(crate) struct UnderWay {
     pub(crate) flight: Flight,
+    pub(crate) attempt: Attempt,
     pub(crate) token: u8,
     pub(crate) waiting: Vec<Waiting>,
     /// The call of the last one to leave, or of a renewal.
@@ -48,7 +49,7 @@ impl UnderWay {
 
     pub(crate) fn answer<'a>(&self, body: &'a [u8]) -> CalloutAnswer<'a> {
         let status = match self.mood {
-            1 => return CalloutAnswer::NotSent,
+            1 => return CalloutAnswer::NotSent(Trouble::NotSent),
             2 => return CalloutAnswer::NoAnswer,
             3 => 500,
             4 => 503,

@@ -12,6 +12,8 @@
 
 #[path = "cases/format.rs"]
 mod format;
+#[path = "cases/secrets.rs"]
+mod secrets;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -19,6 +21,8 @@ use format::{Answer, Asked, Case, Expect, Suite};
 use scopegate::{
     Call, CalloutAnswer, CalloutRequest, Config, Edit, Gate, HostVerdict, Insert, RawHead, Reply, Step, UnixTime,
 };
+use secrets::Secrets;
+use serde_json::json;
 
 const NOW: u64 = 1_800_000_000;
 
@@ -38,6 +42,8 @@ struct Run<'a> {
     calls: usize,
     /// How what was asked differs from what should have been.
     wrong: Vec<String>,
+    /// How everything that came by prints.
+    printed: String,
 }
 
 impl Run<'_> {
@@ -54,6 +60,7 @@ impl Run<'_> {
         let cleaning = self.gate.cleaning(head);
         let mut step = self.gate.begin(head, now);
         loop {
+            self.print(&step);
             step = match step {
                 Step::Forward(forward) => {
                     // Who never asked the server and let the request pass must have had a public rule.
@@ -90,6 +97,11 @@ impl Run<'_> {
     fn answer(&mut self, case: &Case, call: Call, token: &str, now: UnixTime) -> Step {
         let attempt = call.attempt(None, call.deadline(now), now).expect("a way to the server");
         let request = call.request(self.gate, attempt, now);
+        self.printed.push_str(&format!(
+            "{request:?} {attempt:?} {:?} {:?}",
+            call.flight(self.gate),
+            call.flight(self.gate).lease()
+        ));
         let asked = asked(request);
         assert!(asked.is_about(token), "{}", case.name);
         self.wrong.extend(case.expect.callout.iter().flat_map(|callout| asked.differences(callout, token)));
@@ -107,11 +119,17 @@ impl Run<'_> {
                 None => CalloutAnswer::NoAnswer,
             },
         };
+        self.print(&answer);
         let answered = call.resume(self.gate, answer, now, now);
+        self.print(&answered);
         if let Some(insert) = &answered.insert {
             self.keep(insert);
         }
         answered.step
+    }
+
+    fn print(&mut self, what: &dyn std::fmt::Debug) {
+        self.printed.push_str(&format!("{what:?}"));
     }
 
     fn keep(&mut self, insert: &Insert) {
@@ -135,16 +153,24 @@ fn asked(request: CalloutRequest<'_>) -> Asked {
 #[test]
 fn every_case_ends_as_it_must_in_the_core() {
     let mut failures = Vec::new();
-    let mut count = 0;
+    let (mut count, mut searched) = (0, 0);
     for suite in format::suites() {
         let text = suite.configuration.to_string();
         let config =
             Config::parse(text.as_bytes(), &|_| None).unwrap_or_else(|problems| panic!("{}:\n{problems}", suite.name));
-        let gate = Gate::new(config, [0; 32]);
+        let mut secrets = Secrets::default();
+        secrets.add_configuration(&suite.name, &suite.configuration);
+        let leaks = |secrets: &Secrets, printed: &str| {
+            let found = secrets.found_in(printed);
+            found.into_iter().map(|secret| format!("{}: a Debug output shows {secret}", suite.name)).collect::<Vec<_>>()
+        };
+        failures.extend(leaks(&secrets, &format!("{config:?} {config:#?}")));
+        let (gate, configured) = (Gate::new(config, [0; 32]), secrets.clone());
         for (index, case) in suite.cases.iter().enumerate() {
             count += 1;
             let token = format::token(&suite, index);
-            let mut run = Run { gate: &gate, data: SharedData::default(), calls: 0, wrong: Vec::new() };
+            let mut run =
+                Run { gate: &gate, data: SharedData::default(), calls: 0, wrong: Vec::new(), printed: String::new() };
             let end = run.request(&suite, case, &token, UnixTime::from_secs(NOW));
             let mut wrong = differences(case, &token, &end, run.calls);
             // The same request again: from the cache if the first answer was one, and never to another end.
@@ -156,10 +182,50 @@ fn every_case_ends_as_it_must_in_the_core() {
                 wrong.extend(cached.into_iter().map(|wrong| format!("from the cache: {wrong}")));
             }
             wrong.append(&mut run.wrong);
+            let mut own = configured.clone();
+            own.add_request(&suite, case, &token);
+            wrong.extend(leaks(&own, &run.printed));
+            secrets.extend(own);
             failures.extend(wrong.into_iter().map(|wrong| format!("{} / {}: {wrong}", suite.name, case.name)));
         }
+        // By now it has heard of all of them.
+        failures.extend(leaks(&secrets, &format!("{gate:?} {gate:#?}")));
+        searched += secrets.count();
     }
     assert!(failures.is_empty(), "{} of {count} cases:\n{}", failures.len(), failures.join("\n"));
+    assert!(searched > count, "only {searched} secrets");
+}
+
+/// What is wrong with a secret is said without it.
+#[test]
+fn problems_of_a_configuration_show_no_secret() {
+    const SECRET: &str = "s3cret-that-is-shown-nowhere";
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----\n");
+    for (client, environment) in [
+        (json!({ "client_secret": [SECRET] }), ""),
+        (json!({ "client_secret": { SECRET: SECRET } }), ""),
+        (json!({ "client_secret": SECRET, "client_secret_env": "SECRET" }), SECRET),
+        (json!({ "client_secret": SECRET, "client_authentication": "none" }), ""),
+        (json!({ "client_secret": SECRET, "client_authentication": "bearer" }), ""),
+        (json!({ "client_authentication": "private_key_jwt", "private_key": SECRET }), ""),
+        (json!({ "client_authentication": "private_key_jwt", "private_key": pem }), ""),
+        (json!({ "client_authentication": "private_key_jwt", "private_key_env": "KEY" }), pem.as_str()),
+        (json!({ "client_authentication": "private_key_jwt", "private_key": SECRET, "client_secret": SECRET }), ""),
+    ] {
+        let mut introspection = json!({ "path": "/i", "client_id": "g" });
+        introspection.as_object_mut().unwrap().extend(client.as_object().unwrap().clone());
+        let configuration = json!({
+            "authorization_servers": [
+                { "name": "main", "cluster": "as", "audience": "any", "introspection": introspection },
+            ],
+            "rules": [{ "name": "r", "match": [{ "path": "/" }], "require": { "authenticated": true } }],
+        });
+        let problems = Config::parse(configuration.to_string().as_bytes(), &|_| Some(environment.to_owned()))
+            .err()
+            .unwrap_or_else(|| panic!("{client} is taken"));
+        let shown = format!("{problems} {problems:?}");
+        assert!(!shown.contains(SECRET), "{client}: {shown}");
+    }
 }
 
 /// A preset whose cases nobody wrote is a guess at a server. Its cases ask for the path that is called like it.

@@ -32,5 +32,7 @@ mod presets;
 mod protocols;
 mod report_only;
 mod revocation;
+#[path = "../cases/secrets.rs"]
+mod secrets;
 mod signatures;
 mod support;

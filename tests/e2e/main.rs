@@ -26,6 +26,7 @@ mod harness;
 mod hostile;
 mod identity_servers;
 mod jwt;
+mod leaks;
 mod operation;
 mod outage;
 mod presets;

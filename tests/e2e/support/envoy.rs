@@ -154,6 +154,7 @@ pub struct EnvoyBuilder {
     clusters: Vec<Value>,
     extra_listeners: Vec<Value>,
     env: BTreeMap<String, String>,
+    host_env: BTreeMap<String, String>,
     vm_id: String,
     wasm_fields: Vec<(String, Value)>,
     concurrency: usize,
@@ -249,6 +250,12 @@ impl EnvoyBuilder {
         self
     }
 
+    /// An environment variable of Envoy itself, which the module may see: its value is in no configuration.
+    pub fn host_env(mut self, key: &str, value: &str) -> Self {
+        self.host_env.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
     pub fn vm_id(mut self, vm_id: &str) -> Self {
         vm_id.clone_into(&mut self.vm_id);
         self
@@ -320,6 +327,7 @@ impl EnvoyBuilder {
         }
         let log = std::fs::File::create(file("log")).expect("the log");
         let child = Command::new(binary)
+            .envs(&self.host_env)
             .arg("--config-path")
             .arg(file(bootstrap))
             .arg("--admin-address-path")
@@ -436,7 +444,10 @@ impl EnvoyBuilder {
                 "vm_id": self.vm_id,
                 "runtime": "envoy.wasm.runtime.v8",
                 "code": { "local": { "filename": self.module.to_string_lossy() } },
-                "environment_variables": { "key_values": self.env },
+                "environment_variables": {
+                    "key_values": self.env,
+                    "host_env_keys": self.host_env.keys().collect::<Vec<_>>(),
+                },
             },
         });
         if let Some(configuration) = &spec.configuration {
@@ -481,6 +492,7 @@ impl Envoy {
             clusters: Vec::new(),
             extra_listeners: Vec::new(),
             env: BTreeMap::new(),
+            host_env: BTreeMap::new(),
             vm_id: "scopegate".to_owned(),
             wasm_fields: Vec::new(),
             concurrency: 2,

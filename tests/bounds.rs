@@ -11,7 +11,7 @@
 )]
 
 use std::alloc::System;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -36,12 +36,15 @@ const DEEP: usize = 100_000;
 
 const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 
+/// Held by each test from its beginning: allocations are counted for the whole process, those of other tests among them.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Reads something of `length` bytes as it must, within the bounds. `bound` is what keeps it so.
 #[track_caller]
 fn within_bounds(bound: &str, length: usize, read: impl FnOnce(&Gate) + Send) {
-    // Allocations are counted for the whole process.
-    static ALONE: Mutex<()> = Mutex::new(());
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let allocated = std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, || {
             let gate = gate();
@@ -119,6 +122,7 @@ fn deep(levels: usize) -> [String; 3] {
 
 #[test]
 fn configurations_are_read_within_bounds() {
+    let _alone = alone();
     let refused = |bound: &str, text: &[u8]| {
         within_bounds(bound, text.len(), |_| assert!(Config::parse(text, &|_| None).is_err(), "{bound}"));
     };
@@ -173,6 +177,7 @@ fn nested_struct(levels: usize) -> Vec<u8> {
 
 #[test]
 fn introspection_answers_are_read_within_bounds() {
+    let _alone = alone();
     for text in deep(DEEP) {
         within_bounds("MAX_ANSWER_BYTES", text.len(), |gate| assert_eq!(opaque(gate, None, text.as_bytes()), 503));
     }
@@ -206,6 +211,7 @@ fn introspection_answers_are_read_within_bounds() {
 
 #[test]
 fn keys_are_read_within_bounds() {
+    let _alone = alone();
     let taken = |gate: &Gate, text: &str| {
         let fetch = gate.fetch_keys(1, NOW).expect("keys are asked for");
         fetch.resume(answer(text.as_bytes()), NOW, NOW).trouble.is_none()
@@ -235,6 +241,7 @@ fn keys_are_read_within_bounds() {
 
 #[test]
 fn tokens_are_read_within_bounds() {
+    let _alone = alone();
     let key = SigningKey::from_slice(&[7; 32]).unwrap();
     let point = key.verifying_key().to_encoded_point(false);
     let [x, y] = [point.x(), point.y()].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part.unwrap()));
@@ -275,6 +282,7 @@ fn tokens_are_read_within_bounds() {
 
 #[test]
 fn requests_are_read_within_bounds() {
+    let _alone = alone();
     const LONG: usize = 1 << 20;
     let long = "a".repeat(LONG);
     let refused = |bound: &str, path: &str, headers: &[(&str, &[u8])], expected: u16| {
@@ -308,6 +316,7 @@ fn requests_are_read_within_bounds() {
 
 #[test]
 fn buffers_of_headers_are_read_within_bounds() {
+    let _alone = alone();
     let numbers = |numbers: &[u32]| numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>();
     // More of them, or longer ones, than there are bytes.
     for start in [&[u32::MAX][..], &[1, u32::MAX, 0], &[1, 0, u32::MAX], &[1, u32::MAX, u32::MAX], &[1 << 20, 1, 1]] {
@@ -324,6 +333,7 @@ fn buffers_of_headers_are_read_within_bounds() {
 
 #[test]
 fn shared_data_are_read_within_bounds() {
+    let _alone = alone();
     const LONG: usize = 1 << 20;
     let entry = [&[0; 40][..], &[0xff, 0xff], &[0; 65_535]].concat();
     for bucket in

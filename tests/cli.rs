@@ -109,7 +109,7 @@ fn every_problem_of_an_envoy_file_is_printed_in_one_go() {
             "{plugin}.failure_policy: lets every request by when the module fails; write FAIL_RELOAD or FAIL_CLOSED"
         ),
         format!(
-            "{value}.reallm: unknown key; known here: authorization_servers, cache, upstream, realm, errors, bearer, paths, log, require, apis, scope_mappings, applications, rules"
+            "{value}.reallm: unknown key; known here: authorization_servers, cache, upstream, realm, errors, bearer, paths, log, require, apis, scope_mappings, applications, rules, mode, unknown_tokens"
         ),
         format!("{value}.authorization_servers[0].audience: `everyone` stands alone; write any, or a list: [everyone]"),
         format!(
@@ -339,6 +339,36 @@ fn clusters_are_looked_for_only_where_all_of_them_are_known() {
         check_text(&(with_clusters("[{ name: bookings }]") + &dynamic)).says(0, &well);
     }
     check_text(&format!("filter:\n  {good}\nstatic_resources: {{ listeners: [] }}\n")).says(0, &well);
+}
+
+#[test]
+fn clusters_to_fall_back_to_are_looked_for_like_the_first() {
+    let servers = with(SERVERS, r#""audience""#, r#""fallback_clusters": ["second", "third"], "audience""#);
+    let filter = filter(&format!("{{ \"@type\": {STRUCT}, value: {{ {servers}, {RULES} }} }}"));
+    let clusters = "[{ name: identity_server }, { name: third }]";
+    check_text(&format!("{filter}static_resources: {{ clusters: {clusters} }}\n")).says(
+        1,
+        &[
+            "-: typed_config.config.configuration.value.authorization_servers[0].fallback_clusters[0]: there is no cluster `second`; define it in static_resources.clusters, or name one that is there",
+        ],
+    );
+}
+
+#[test]
+fn what_is_not_enforced_is_refused_by_a_strict_check_only() {
+    let reporting = with(RULES, r#""name""#, r#""mode": "report_only", "name""#);
+    for (text, path) in [
+        (format!("{{ {SERVERS}, {RULES} }}"), None),
+        (format!(r#"{{ "mode": "enforce", {SERVERS}, {RULES} }}"#), None),
+        (format!(r#"{{ "mode": "report_only", {SERVERS}, {RULES} }}"#), Some("mode")),
+        (format!("{{ {SERVERS}, {reporting} }}"), Some("rules[0].mode")),
+    ] {
+        let ok = "-: ok: 1 configuration, 1 rule".to_owned();
+        check_text(&text).says(0, &[&ok]);
+        let said =
+            path.map(|path| format!("-: {path}: nothing is refused: report_only; write enforce, or leave it out"));
+        scopegate(&["check", "--strict", "-"], text.as_bytes()).says(i32::from(path.is_some()), &[&said.unwrap_or(ok)]);
+    }
 }
 
 #[test]

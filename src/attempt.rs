@@ -64,13 +64,13 @@ impl Ways {
         Self { breakers: (0..clusters).map(|_| Breaker::new(breaker)).collect(), budget: MAX_BUDGET }
     }
 
-    /// How many of them are not gone at the moment.
+    /// How many of them refuse at the moment.
     pub(crate) fn open_circuits(&self, now: UnixTime) -> usize {
         self.breakers.iter().filter(|breaker| breaker.refuses(now)).count()
     }
 
-    /// Whether none of them is gone at the moment.
-    pub(crate) fn are_closed(&self, now: UnixTime) -> bool {
+    /// Whether all of them refuse at the moment.
+    pub(crate) fn all_refuse(&self, now: UnixTime) -> bool {
         self.breakers.iter().all(|breaker| breaker.refuses(now))
     }
 
@@ -87,7 +87,7 @@ impl Ways {
         let elsewhere = (0..self.breakers.len()).filter(|index| Some(*index) != lost);
         let cluster = elsewhere.chain(lost).find(|index| self.admits(*index, now))?;
         // The clock may have stepped back since the deadline was set.
-        let left = deadline.saturating_since(now).min(timeout);
+        let left = deadline.saturating_since(now).clamp(MIN_TIME.min(timeout), timeout);
         let is_first = after.is_none();
         // Half of it is left for another way to answer in, if there is one.
         let has_other = self.others(cluster).any(|breaker| !breaker.refuses(now));
@@ -98,7 +98,7 @@ impl Ways {
     /// Whether a question that is lost is to be asked again. Whoever is told so must ask. `was_sent`: whether it left
     /// the proxy; it will not leave by the same way if it did not before.
     pub(crate) fn retries(&mut self, lost: Attempt, was_sent: bool, deadline: UnixTime, now: UnixTime) -> bool {
-        if !lost.is_first || !has_time(deadline, now) {
+        if !lost.is_first || deadline.saturating_since(now) < MIN_TIME {
             return false;
         }
         // Whoever is asked instead would be asked anyway, were the lost way known to be closed.
@@ -128,12 +128,14 @@ impl Ways {
     }
 }
 
-/// Whether enough time is left until then for a question to be answered in.
-pub(crate) fn has_time(deadline: UnixTime, now: UnixTime) -> bool {
-    deadline.saturating_since(now) >= MIN_TIME
+/// Whether so much of its time is left that a question may be asked for the first time. With little left a server that
+/// is well would seem lost, and whoever has many questions wait could bring that about.
+pub(crate) fn is_timely(timeout: Duration, deadline: UnixTime, now: UnixTime) -> bool {
+    let waited = timeout.saturating_sub(deadline.saturating_since(now));
+    waited <= timeout.checked_div(4).unwrap_or_default().max(MIN_TIME)
 }
 
-/// With less time left nobody is asked.
+/// With less time left nobody is asked a second time.
 const MIN_TIME: Duration = Duration::from_millis(10);
 
 /// What a second attempt by the same way costs, where an answer earns 1.
@@ -182,14 +184,14 @@ mod tests {
             assert_eq!((second.cluster, second.timeout), (1, SECOND / 2), "{n}");
             ways.note(second, true, at(500));
         }
-        assert_eq!((ways.open_circuits(at(0)), ways.are_closed(at(0))), (1, false));
+        assert_eq!((ways.open_circuits(at(0)), ways.all_refuse(at(0))), (1, false));
         let attempt = first(&mut ways);
         // The whole time: there is nobody else to ask.
         assert_eq!((attempt.cluster, attempt.timeout), (1, SECOND));
         for _ in 0..3 {
             ways.note(attempt, false, at(0));
         }
-        assert!(ways.are_closed(at(0)) && ways.attempt(None, SECOND, at(1000), at(0)).is_none());
+        assert!(ways.all_refuse(at(0)) && ways.attempt(None, SECOND, at(1000), at(0)).is_none());
         // One question tries the first way again.
         let probe = ways.attempt(None, SECOND, at(6000), at(5000)).unwrap();
         assert_eq!((probe.cluster, probe.timeout), (0, SECOND / 2));
@@ -210,6 +212,16 @@ mod tests {
             ways.note(attempt, true, at(0));
         }
         assert_eq!(retries(&mut ways), 10);
+    }
+
+    #[test]
+    fn what_has_waited_for_long_is_not_asked_any_more() {
+        for (timeout, waited, is_due) in [(1000, 250, true), (1000, 251, false), (1000, 0, true), (10, 10, true)] {
+            let timeout = Duration::from_millis(timeout);
+            let deadline = at(0).saturating_add(timeout);
+            assert_eq!(is_timely(timeout, deadline, at(waited)), is_due, "{timeout:?} {waited}");
+        }
+        assert_eq!(Ways::new(1, CONFIG).attempt(None, MIN_TIME, at(10), at(10)).unwrap().timeout, MIN_TIME);
     }
 
     #[test]

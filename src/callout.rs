@@ -167,11 +167,6 @@ impl Trouble {
         }
     }
 
-    /// Whether nobody was asked.
-    pub const fn is_unasked(self) -> bool {
-        matches!(self, Self::Crowded | Self::CircuitOpen)
-    }
-
     /// One sentence for the operator: what happened and where to look.
     pub fn explain(self) -> String {
         match self {

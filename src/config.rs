@@ -206,7 +206,7 @@ fn read(root: &Node<'_>, document: &Json, environment: &dyn Fn(&str) -> Option<S
     let applications = apis::read_applications(&object, names.as_deref(), common.apis, known_rules);
     let (policy, applications) = (policy?, applications?);
     if let (Some(upstream), Some(locations)) = (&upstream, &locations) {
-        note_rerouting(&object, &policy, upstream, locations);
+        note_rerouting(&object, &policy, mode.unwrap_or_default(), upstream, locations);
     }
 
     let (servers, mut upstream, cache) = (servers?, upstream?, cache?);
@@ -257,12 +257,20 @@ fn note_same_issuers(root: &Object<'_>, policy: &Policy, servers: &[Authorizatio
 
 /// Notes what would have Envoy route anew after the decision: credentials that are taken out of where Envoy may
 /// have looked for its route. The route that was judged would not be the one that serves.
-fn note_rerouting(root: &Object<'_>, policy: &Policy, upstream: &UpstreamConfig, locations: &Locations) {
+fn note_rerouting(root: &Object<'_>, policy: &Policy, mode: Mode, upstream: &UpstreamConfig, locations: &Locations) {
     let elsewhere = locations.header.is_some() || locations.query.is_some() || locations.cookie.is_some();
     if policy.uses_routes() && elsewhere && !upstream.keep_authorization {
         root.note(
             "rules follow Envoy's routes, and tokens are taken out of headers, queries or cookies that these may depend on",
             "match on paths instead of `route`, or leave bearer.header, query and cookie out",
+        );
+    }
+    let reports = policy.rules.iter().filter(|rule| rule.mode == Mode::ReportOnly).count();
+    let in_part = (reports > 0 || mode == Mode::ReportOnly) && (reports < policy.rules.len() || mode == Mode::Enforce);
+    if policy.uses_routes() && in_part && !upstream.keep_authorization {
+        root.note(
+            "rules follow Envoy's routes, only some of them are enforced, and Envoy would route anew when the token is taken out",
+            "have all of them report, match on paths instead of `route`, or write upstream.authorization: keep",
         );
     }
     let own = |name: &HeaderName| upstream.headers.iter().any(|(ours, _)| ours.is_alias_of(name.as_str()));

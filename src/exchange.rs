@@ -24,6 +24,7 @@ use crate::forward::forward;
 use crate::gate::{Gate, Server};
 use crate::introspection::Introspection;
 use crate::jose::Header;
+use crate::quota::Charge;
 use crate::step::Step;
 use crate::time::UnixTime;
 use crate::token::{AccessToken, TokenDigest};
@@ -43,8 +44,8 @@ pub(crate) struct Exchange {
     is_counted: bool,
     /// Whether other facts about the token still count, and are to give way to what is learned now.
     renews: bool,
-    /// Whether the client has been charged for an unknown token.
-    is_charged: bool,
+    /// What the client has been charged for an unknown token, if it has.
+    charge: Option<Charge>,
 }
 
 #[derive(Debug)]
@@ -80,7 +81,7 @@ impl Exchange {
             refusal: None,
             is_counted: false,
             renews: false,
-            is_charged: false,
+            charge: None,
         })
     }
 
@@ -177,11 +178,9 @@ impl Exchange {
         gate.local.borrow_mut().keep(server.index, &self.token, fresh, &server.cache(&gate.cache));
     }
 
-    /// What takes an entry out that says otherwise than what was just learned: one that still counts, or that would
-    /// while nobody can be asked.
-    fn removal(&self, candidate: usize, facts: &Introspection, gate: &Gate, now: UnixTime) -> Option<Insert> {
-        let contradicts = (self.renews || !gate.cache.stale_if_error.is_zero()) && facts.is_over(now);
-        self.digest(candidate).filter(|_| contradicts).map(|digest| Insert::removal(digest, now, &gate.cache))
+    /// What takes out the entry that calls the token active.
+    fn removal(&self, candidate: usize, gate: &Gate, now: UnixTime) -> Option<Insert> {
+        self.digest(candidate).map(|digest| Insert::removal(digest, now, &gate.cache))
     }
 
     /// The same for every worker: the entry that is to be put into shared data.
@@ -250,7 +249,10 @@ impl Exchange {
     }
 
     /// The decision, from facts that are current.
-    fn decide(self, candidate: usize, gate: &Gate, facts: Introspection, now: UnixTime) -> Step {
+    fn decide(mut self, candidate: usize, gate: &Gate, facts: Introspection, now: UnixTime) -> Step {
+        if let (Introspection::Active(_), Some(charge)) = (&facts, self.charge.take()) {
+            gate.refund(&charge);
+        }
         let (claims, server) = match (facts, self.candidates.get(candidate)) {
             (Introspection::Active(claims), Some(candidate)) => (claims, &candidate.server),
             (Introspection::Active(_) | Introspection::Inactive, _) => return self.try_next(candidate, gate, now),

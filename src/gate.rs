@@ -20,7 +20,7 @@ use crate::introspection::{Chance, OwnToken};
 use crate::keys::Keys;
 use crate::policy::{Access, Found, Mode, Policy, Rule};
 use crate::preflight;
-use crate::quota::Quota;
+use crate::quota::{Charge, Quota};
 use crate::reply::Reply;
 use crate::request::{PathError, PathOptions, RawHead, Target, TargetError};
 use crate::requirement::Requirement;
@@ -135,7 +135,7 @@ impl Gate {
         self.tally.take()
     }
 
-    /// How many ways to authorization servers are not gone at the moment.
+    /// How many ways to authorization servers refuse at the moment.
     pub fn open_circuits(&self, now: UnixTime) -> usize {
         self.servers.iter().map(|server| server.ways.borrow().open_circuits(now)).sum()
     }
@@ -241,9 +241,19 @@ impl Gate {
         (!parts.is_empty()).then(|| parts.join(", and "))
     }
 
-    /// Whether the client at this address may have one more unknown token looked up.
-    pub(crate) fn admits_unknown(&self, client: &[u8], now: UnixTime) -> bool {
-        self.unknown_tokens.as_ref().is_none_or(|quota| quota.borrow_mut().admits(client, now))
+    /// Charges the client at this address for an unknown token; `None` if it has had too many.
+    pub(crate) fn charge(&self, client: &[u8], now: UnixTime) -> Option<Charge> {
+        match &self.unknown_tokens {
+            Some(quota) => quota.borrow_mut().charge(client, now),
+            None => Some(Charge::NOTHING),
+        }
+    }
+
+    /// Gives back what a client was charged for a token that was unknown and is good.
+    pub(crate) fn refund(&self, charge: &Charge) {
+        if let Some(quota) = &self.unknown_tokens {
+            quota.borrow_mut().refund(charge);
+        }
     }
 
     /// Refuses a request with a token; `server` is the index of the one that vouches for it, if one does.

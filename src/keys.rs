@@ -152,7 +152,7 @@ impl KeyFetch {
             }
             // Where they were they may still be.
             Err(trouble) => {
-                server.keys.borrow_mut().fail();
+                server.keys.borrow_mut().fail(asked_at);
                 let location = server.keys.borrow().location(&jwt.keys, now).cloned();
                 (trouble.outcome(), Some(trouble), location)
             }
@@ -176,7 +176,7 @@ impl KeyFetch {
                 (KEYS, None, self.server.publication(answer, asked_at))
             }
             Err(trouble) => {
-                self.server.keys.borrow_mut().fail();
+                self.server.keys.borrow_mut().fail(asked_at);
                 (trouble.outcome(), Some(trouble), None)
             }
         };

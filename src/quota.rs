@@ -27,6 +27,14 @@ impl Default for QuotaConfig {
     }
 }
 
+/// What a client was charged: the bucket that it came out of, if it came out of one.
+#[derive(Debug)]
+pub(crate) struct Charge(Option<usize>);
+
+impl Charge {
+    pub(crate) const NOTHING: Self = Self(None);
+}
+
 /// The buckets of a worker.
 #[derive(Debug)]
 pub(crate) struct Quota {
@@ -44,14 +52,15 @@ impl Quota {
     pub(crate) fn new(key: (u64, u64), config: QuotaConfig) -> Self {
         let interval = MICROS.checked_div(u64::from(config.per_second)).unwrap_or(MICROS).max(1);
         let capacity = interval.saturating_mul(u64::from(config.burst));
-        Self { key, full_at: vec![0; BUCKETS], interval, capacity }
+        Self { key, full_at: vec![0; usize::try_from(BUCKETS).unwrap_or_default()], interval, capacity }
     }
 
-    /// Whether the client may have one more. `address` is as the host writes it, with a port perhaps.
-    pub(crate) fn admits(&mut self, address: &[u8], now: UnixTime) -> bool {
+    /// Takes one out of the client's bucket; `None` if there is none in it. `address` is as the host writes it, with a
+    /// port perhaps.
+    pub(crate) fn charge(&mut self, address: &[u8], now: UnixTime) -> Option<Charge> {
         let now = now.as_millis().saturating_mul(1000);
-        let bucket = usize::try_from(self.hash(address)).unwrap_or_default().checked_rem(self.full_at.len());
-        let Some(full_at) = bucket.and_then(|bucket| self.full_at.get_mut(bucket)) else { return true };
+        let hash = usize::try_from(self.hash(address) % BUCKETS).unwrap_or_default();
+        let full_at = self.full_at.get_mut(hash)?;
         // One that would take longer to fill than it can was emptied before the clock stepped back.
         let empty_at = now.saturating_add(self.capacity);
         *full_at = (*full_at).clamp(now, empty_at.max(now));
@@ -60,7 +69,14 @@ impl Quota {
         if is_admitted {
             *full_at = next;
         }
-        is_admitted
+        is_admitted.then_some(Charge(Some(hash)))
+    }
+
+    /// Puts one back.
+    pub(crate) fn refund(&mut self, charge: &Charge) {
+        if let Some(full_at) = charge.0.and_then(|bucket| self.full_at.get_mut(bucket)) {
+            *full_at = full_at.saturating_sub(self.interval);
+        }
     }
 
     fn hash(&self, address: &[u8]) -> u64 {
@@ -81,7 +97,7 @@ fn ip(address: &[u8]) -> Option<IpAddr> {
 }
 
 /// 32 KiB in each worker.
-const BUCKETS: usize = 4096;
+const BUCKETS: u64 = 4096;
 
 const MICROS: u64 = 1_000_000;
 
@@ -98,7 +114,7 @@ mod tests {
     }
 
     fn admitted(quota: &mut Quota, address: &str, count: usize, millis: u64) -> usize {
-        (0..count).filter(|_| quota.admits(address.as_bytes(), at(millis))).count()
+        (0..count).filter(|_| quota.charge(address.as_bytes(), at(millis)).is_some()).count()
     }
 
     #[test]
@@ -109,6 +125,18 @@ mod tests {
         assert_eq!(of("192.0.2.2:1234", 3, 99), 3);
         assert_eq!((of("192.0.2.1:1", 20, 100), of("192.0.2.1:1", 20, 350)), (1, 2));
         assert_eq!(of("192.0.2.1:1", 20, 60_000), 5);
+    }
+
+    #[test]
+    fn what_turns_out_to_be_good_costs_nothing() {
+        let mut quota = Quota::new((7, 7), CONFIG);
+        for _ in 0..100 {
+            let charge = quota.charge(b"192.0.2.1:1234", at(0)).unwrap();
+            quota.refund(&charge);
+        }
+        assert_eq!(admitted(&mut quota, "192.0.2.1:1234", 20, 0), 5);
+        quota.refund(&Charge::NOTHING);
+        assert_eq!(admitted(&mut quota, "192.0.2.1:1234", 20, 0), 0);
     }
 
     #[test]

@@ -129,9 +129,19 @@ impl Insert {
 
     /// What takes the entry of an active token out again.
     pub(crate) fn undo(&self) -> Option<Self> {
-        // That a token is inactive takes no facts to say.
-        let (_, facts) = self.entry.as_ref()?;
-        (!facts.is_empty()).then(|| Self { entry: None, ..self.clone() })
+        self.is_active().then(|| Self { entry: None, ..self.clone() })
+    }
+
+    /// Whether it says that a token is active.
+    pub(crate) fn is_active(&self) -> bool {
+        // That it is inactive takes no facts to say.
+        self.entry.as_ref().is_some_and(|(_, facts)| !facts.is_empty())
+    }
+
+    /// Whether it would change the bucket: there may be nothing to take out.
+    pub fn changes(&self, bucket: Option<&[u8]>) -> bool {
+        let holds = || Entries::of(bucket.unwrap_or_default()).any(|entry| entry.digest == self.digest.as_bytes());
+        self.entry.is_some() || holds()
     }
 
     /// Whether it takes an entry out, which must not fail.
@@ -154,7 +164,8 @@ impl Insert {
             .filter(|entry| entry.digest != self.digest.as_bytes() && is_kept(entry))
             .collect();
         kept.sort_by_key(is_fresh);
-        let room = usize::try_from(self.ways.saturating_sub(1)).unwrap_or_default();
+        let room = self.ways.saturating_sub(u32::from(self.entry.is_some()));
+        let room = usize::try_from(room).unwrap_or_default();
         let leaving = kept.len().saturating_sub(room);
         let evicted = kept.drain(..leaving).filter(is_fresh).count();
         let mut bucket = vec![VERSION];

@@ -84,6 +84,7 @@ impl ClientReader<'_, '_> {
         let known = self.object.optional("authority").and_then(Node::text).or(self.place.authority);
         Some(TokenEndpoint {
             clusters: clusters??,
+            is_elsewhere: object.optional("cluster").is_some(),
             authority: authority?.or_else(|| known.map(str::to_owned))?,
             path: path?,
             authentication: authentication?,

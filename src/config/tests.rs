@@ -148,7 +148,7 @@ fn every_way_to_be_wrong_is_refused_with_path_problem_and_hint() {
   "upstream": { "authorization": "remove", "headers": { "x-auth-subject": "sub""#,
             r#""stale_if_error": "5m" },
   "upstream": { "authorization": "remove", "headers": { "x-auth-stale": "sub""#,
-            "cache.stale_if_error marks requests by x-auth-stale, which upstream.headers has for something else; name another header for it there, such as x-auth-age: stale",
+            "configuration: cache.stale_if_error marks requests by x-auth-stale, which upstream.headers has for something else; name another header for it there, such as x-auth-age: stale",
         ),
         // Servers.
         (

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::{Exchange, verification};
-use crate::attempt::{Attempt, has_time};
+use crate::attempt::{Attempt, is_timely};
 use crate::breaker::BreakerChange;
 use crate::cache::Insert;
 use crate::callout::{CalloutAnswer, CalloutRequest, Trouble};
@@ -116,7 +116,7 @@ pub(super) fn introspect(
     gate: &Gate,
     now: UnixTime,
 ) -> Step {
-    if server.ways.borrow().are_closed(now) {
+    if server.ways.borrow().all_refuse(now) {
         return exchange.give_up(candidate, Trouble::CircuitOpen, gate, now);
     }
     let ClientAuthentication::Bearer(issuer) = &question.endpoint.authentication else {
@@ -179,6 +179,21 @@ impl Call {
         now.saturating_add(self.timeout())
     }
 
+    /// Whether it may still be asked for the first time.
+    pub fn is_timely(&self, deadline: UnixTime, now: UnixTime) -> bool {
+        is_timely(self.timeout(), deadline, now)
+    }
+
+    /// Whether it is asked by the clusters of its server. Keys have a rhythm of their own, and our own token may come
+    /// from elsewhere.
+    fn goes_the_ways(&self) -> bool {
+        match &self.stage {
+            Stage::Introspection { .. } => true,
+            Stage::OwnToken { issuer, .. } => !issuer.is_elsewhere,
+            Stage::Keys(_) => false,
+        }
+    }
+
     /// Whether it is too late for an answer; as it is if the clock has stepped back, and nobody knows how late it is.
     pub fn is_overdue(&self, deadline: UnixTime, now: UnixTime) -> bool {
         deadline <= now || deadline > self.deadline(now)
@@ -197,16 +212,13 @@ impl Call {
     /// # Errors
     /// Nobody may be asked, or no time is left.
     pub fn attempt(&self, after: Option<Attempt>, deadline: UnixTime, now: UnixTime) -> Result<Attempt, Trouble> {
-        if !has_time(deadline, now) {
+        if after.is_none() && !self.is_timely(deadline, now) {
             return Err(Trouble::Crowded);
         }
-        match &self.stage {
-            Stage::Introspection { .. } | Stage::OwnToken { .. } => {
-                self.server.ways.borrow_mut().attempt(after, self.timeout(), deadline, now).ok_or(Trouble::CircuitOpen)
-            }
-            // Keys have a rhythm of their own.
-            Stage::Keys(fetch) => Ok(Attempt::only(fetch.timeout())),
+        if !self.goes_the_ways() {
+            return Ok(Attempt::only(self.timeout()));
         }
+        self.server.ways.borrow_mut().attempt(after, self.timeout(), deadline, now).ok_or(Trouble::CircuitOpen)
     }
 
     /// The request to send now.
@@ -258,14 +270,14 @@ impl Call {
         self.exchange.known(&self.server, gate, now).is_some()
     }
 
-    /// Whether the client that it comes from may have it asked. Each request is charged once, and only for a question
-    /// about its token. `client` is the client's address.
+    /// Whether the client that it comes from may have it asked. Each request is charged once, only for a question about
+    /// its token, and not in the end if that turns out to be active. `client` is the client's address.
     pub fn is_admitted(&mut self, gate: &Gate, client: impl FnOnce() -> Vec<u8>, now: UnixTime) -> bool {
-        if self.exchange.is_charged || !matches!(self.stage, Stage::Introspection { .. }) {
+        if self.exchange.charge.is_some() || !matches!(self.stage, Stage::Introspection { .. }) {
             return true;
         }
-        self.exchange.is_charged = true;
-        gate.admits_unknown(&client(), now)
+        self.exchange.charge = gate.charge(&client(), now);
+        self.exchange.charge.is_some()
     }
 
     /// Refuses the request: its client has sent too many unknown tokens.
@@ -280,7 +292,7 @@ impl Call {
 
     /// Notes for its server what became of an attempt, once for each callout; what that changes for all, if anything.
     pub fn note(&self, attempt: Attempt, answer: CalloutAnswer<'_>, now: UnixTime) -> Option<BreakerChange> {
-        if matches!(self.stage, Stage::Keys(_)) {
+        if !self.goes_the_ways() {
             return None;
         }
         self.server.ways.borrow_mut().note(attempt, answer.loss().is_none(), now)
@@ -354,14 +366,18 @@ impl Asked {
                 let facts = question.settle(facts);
                 let overturns = self.exchange.renews && facts.is_over(self.now);
                 let fresh = self.exchange.remember(self.candidate, &facts, gate, self.asked_at, self.now);
+                let insert = fresh.and_then(|fresh| self.exchange.insert(self.candidate, &fresh, gate, self.now));
+                // What is in the place of this one, or beside it, says otherwise.
+                let leaves_older = !insert.as_ref().is_some_and(Insert::is_active);
+                let removal = overturns || leaves_older && !gate.cache.stale_if_error.is_zero();
                 Answered {
                     outcome: match facts {
                         Introspection::Active(_) => "active",
                         Introspection::Inactive => "inactive",
                     },
                     trouble: None,
-                    insert: fresh.and_then(|fresh| self.exchange.insert(self.candidate, &fresh, gate, self.now)),
-                    removal: self.exchange.removal(self.candidate, &facts, gate, self.now),
+                    insert,
+                    removal: self.exchange.removal(self.candidate, gate, self.now).filter(|_| removal),
                     publish: None,
                     step: self.exchange.decide(self.candidate, gate, facts, self.now),
                     overturns,

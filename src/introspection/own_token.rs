@@ -17,6 +17,8 @@ use crate::token::Secret;
 #[derive(Debug)]
 pub(crate) struct TokenEndpoint {
     pub(crate) clusters: Clusters,
+    /// Whether it has a cluster of its own.
+    pub(crate) is_elsewhere: bool,
     pub(crate) authority: String,
     pub(crate) path: String,
     pub(crate) authentication: ClientAuthentication,

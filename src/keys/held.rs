@@ -17,8 +17,9 @@ pub(crate) struct Keys {
     asked_at: Option<UnixTime>,
     /// Whether a request has them fetched at the moment: others can wait for the same answer.
     requested: bool,
-    /// How often they could not be had.
+    /// How often they could not be had, and when they were asked for the last time that was so.
     failures: usize,
+    failed_at: Option<UnixTime>,
 }
 
 #[derive(Debug)]
@@ -67,9 +68,11 @@ impl Keys {
         self.failures.checked_rem(source.clusters.len()).unwrap_or_default()
     }
 
-    /// Notes that they could not be had.
-    pub(super) fn fail(&mut self) {
-        self.failures = self.failures.wrapping_add(1);
+    /// Notes that they could not be had when they were asked for at `asked_at`, once for all who have waited for them.
+    pub(super) fn fail(&mut self, asked_at: UnixTime) {
+        if self.failed_at.replace(asked_at) != Some(asked_at) {
+            self.failures = self.failures.wrapping_add(1);
+        }
     }
 
     /// Whether a request has them fetched at the moment.

@@ -215,12 +215,21 @@ impl Flights {
         all.iter().filter(|(key, under_way)| is(key, under_way.state)).map(|(key, _)| key.clone()).collect()
     }
 
-    /// What is ready, or left to another worker, and has not been answered in time.
-    pub(crate) fn overdue(&self, now: UnixTime) -> Vec<Key> {
-        let mut waiting = self.those(|_, state| matches!(state, State::Ready { .. } | State::Elsewhere { .. }));
-        let is_overdue = |key: &Key| self.with_call(key, |_, call, deadline| call.is_overdue(deadline, now));
-        waiting.retain(|key| is_overdue(key).unwrap_or_default());
-        waiting
+    /// What has waited for its turn for too long, and what another worker was to ask and has not answered in time; and
+    /// what to say of it.
+    pub(crate) fn overdue(&self, now: UnixTime) -> Vec<(Key, Trouble)> {
+        let waiting = self.those(|_, state| matches!(state, State::Ready { .. } | State::Elsewhere { .. }));
+        let overdue = |key: Key| {
+            let state = self.state(&key)?;
+            let trouble = self.with_call(&key, |_, call, deadline| match state {
+                State::Ready { .. } => (!call.is_timely(deadline, now)).then_some(Trouble::Crowded),
+                State::Elsewhere { .. } | State::Sent { .. } => {
+                    call.is_overdue(deadline, now).then_some(Trouble::NoAnswer)
+                }
+            })?;
+            Some((key, trouble?))
+        };
+        waiting.into_iter().filter_map(overdue).collect()
     }
 
     /// Whether the server of a flight may be asked one more question at the moment.
@@ -233,22 +242,23 @@ impl Flights {
     /// Has a flight wait for room; `false` if too many do.
     pub(crate) fn park(&self, key: &Key) -> bool {
         let (mut parked, all) = (self.parked.borrow_mut(), self.under_way.borrow());
-        if parked.len() >= MAX_PARKED {
+        let competing = |parked: &VecDeque<Key>| parked.iter().filter(|parked| parked.competes_with(key)).count();
+        if competing(&parked) >= MAX_PARKED {
             parked.retain(|key| all.get(key).is_some_and(UnderWay::is_ready));
         }
-        let has_place = parked.len() < MAX_PARKED;
+        let has_place = competing(&parked) < MAX_PARKED;
         if has_place {
             parked.push_back(key.clone());
         }
         has_place
     }
 
-    /// Has the next flight take the room that this one leaves.
-    fn unpark(&self, left: &Key) {
+    /// Has the next flight take the room that this one leaves, or does not take.
+    pub(crate) fn unpark(&self, left: &Key) {
         let (mut parked, all) = (self.parked.borrow_mut(), self.under_way.borrow());
         while let Some(index) = parked.iter().position(|key| key.competes_with(left)) {
             if let Some(key) = parked.remove(index).filter(|key| all.get(key).is_some_and(UnderWay::is_ready)) {
-                return self.ready.borrow_mut().push_back(key);
+                return self.ready.borrow_mut().push_front(key);
             }
         }
     }
@@ -304,9 +314,7 @@ impl Flights {
 
     /// The flight of a callout that has been answered.
     pub(crate) fn answered(&self, callout: u32) -> Option<Key> {
-        let key = self.sent.borrow_mut().remove(&callout)?;
-        self.unpark(&key);
-        Some(key)
+        self.sent.borrow_mut().remove(&callout)
     }
 
     /// How many requests wait.
@@ -356,5 +364,5 @@ const MAX_WAITING: usize = 4096;
 /// Requests that may wait for any.
 const MAX_WAITING_IN_ALL: usize = 16_384;
 
-/// Questions that may wait for room at their servers.
+/// Questions that may wait for room at one server.
 const MAX_PARKED: usize = 1024;

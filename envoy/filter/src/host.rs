@@ -132,6 +132,9 @@ pub(crate) fn shared_data(key: &str) -> Option<Vec<u8>> {
 /// kept writing the same bucket. Then it is not kept, which costs one callout and nothing else.
 pub(crate) fn insert(insert: &Insert) -> Option<u32> {
     let mut evicted = 0;
+    if insert.is_removal() && !insert.changes(shared_data(insert.key()).as_deref()) {
+        return Some(evicted);
+    }
     let is_written = change(insert.key(), |bucket| {
         let applied = insert.apply(bucket);
         evicted = applied.evicted;

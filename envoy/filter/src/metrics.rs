@@ -22,7 +22,7 @@ pub(crate) struct Metrics {
     evicted: Counter,
     refused_configurations: Counter,
     retried: Counter,
-    /// Ways to authorization servers that are not gone.
+    /// Ways to authorization servers that refuse.
     pub(crate) circuits_open: Gauge,
     pub(crate) callouts_in_flight: Gauge,
     pub(crate) requests_waiting: Gauge,

@@ -146,7 +146,8 @@ impl Root {
         let now = host::now();
         let server = fetch.server().to_owned();
         let answered = fetch.resume(answer, since, now);
-        self.note(&server, answered.outcome, answered.trouble, answered.publish.as_ref(), since, now);
+        self.count(answered.outcome, since, now);
+        self.note(&server, answered.trouble, answered.publish.as_ref(), now);
         if let Some(next) = answered.next {
             self.fetch(next, now);
         }

@@ -1,6 +1,7 @@
 //! A real Envoy in front of the servers of a test.
 
 use std::collections::BTreeMap;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -623,6 +624,19 @@ impl Envoy {
     pub fn log(&self) -> String {
         let log = std::fs::read(self.dir.path().join("log")).expect("the log");
         String::from_utf8_lossy(&log).into_owned()
+    }
+
+    /// How much that is, in bytes.
+    pub fn log_size(&self) -> u64 {
+        std::fs::metadata(self.dir.path().join("log")).expect("the log").len()
+    }
+
+    /// What it wrote since then.
+    pub fn log_since(&self, size: u64) -> String {
+        let mut log = std::fs::File::open(self.dir.path().join("log")).expect("the log");
+        let mut bytes = Vec::new();
+        log.seek(SeekFrom::Start(size)).and_then(|_| log.read_to_end(&mut bytes)).expect("the log");
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     fn log_tail(&self) -> String {

@@ -28,7 +28,10 @@ impl Root {
         let lease = key.flight.lease().filter(|_| !alone).zip(self.shared.queue.get());
         let leased = match lease.map(|(lease, queue)| host::claim_lease(lease, queue, now)) {
             Some(Claim::Mine(_)) => true,
-            Some(Claim::Elsewhere(_, until)) => return flights.set_state(key, State::Elsewhere { until }),
+            Some(Claim::Elsewhere(_, until)) => {
+                flights.set_state(key, State::Elsewhere { until });
+                return flights.unpark(key);
+            }
             Some(Claim::Free) | None => false,
         };
         self.send(key, None, leased);
@@ -68,16 +71,17 @@ impl Root {
             return self.send(key, Some(attempt), leased);
         }
         let Some(Landed { waiting, orphan }) = flights.land(key) else { return };
-        let outcome = Rc::new(outcome);
+        flights.unpark(key);
+        let (outcome, was_asked) = (Rc::new(outcome), attempt.is_some());
         let mut waiting = waiting.into_iter();
         let shared = match (waiting.next(), orphan) {
             (Some(Waiting { request, call, .. }), _) => {
-                let (step, shared) = self.hear(request.gate(), call, &outcome, since);
+                let (step, shared) = self.hear(request.gate(), call, &outcome, since, was_asked);
                 flights.let_go_on(request, How::Step(step));
                 shared
             }
             (None, Some((gate, call))) => {
-                let (step, shared) = self.hear(&gate, call, &outcome, since);
+                let (step, shared) = self.hear(&gate, call, &outcome, since, was_asked);
                 if let Step::Call(next) = step {
                     flights.go_on_alone(&gate, key.generation, next);
                 }
@@ -111,14 +115,15 @@ impl Root {
         }
         if let Some(trouble) = lost {
             self.shared.metrics.count_retry();
-            self.note(&server, trouble.outcome(), Some(trouble), None, since, now);
+            self.count(trouble.outcome(), since, now);
+            self.note(&server, Some(trouble), None, now);
         }
         lost.is_some()
     }
 
     /// What comes next for the first that hears an answer; and whether other workers find in shared data what they
     /// wait for.
-    fn hear(&self, gate: &Gate, call: Call, outcome: &Outcome, since: UnixTime) -> (Step, bool) {
+    fn hear(&self, gate: &Gate, call: Call, outcome: &Outcome, since: UnixTime, was_asked: bool) -> (Step, bool) {
         let (server, now) = (call.server().to_owned(), host::now());
         let epoch = host::epoch();
         gate.enter_epoch(epoch, now);
@@ -128,7 +133,10 @@ impl Root {
         if answered.ends_epoch() {
             host::begin_epoch();
         }
-        let shared = answered.inserts().map(|insert| self.shared.keep(insert)).last().unwrap_or_default();
+        let mut shared = false;
+        for insert in answered.inserts() {
+            shared = self.shared.keep(insert) && !insert.is_removal();
+        }
         if answered.ends_epoch() {
             host::begin_epoch();
         } else if host::epoch() != epoch {
@@ -137,24 +145,21 @@ impl Root {
                 host::begin_epoch();
             });
         }
-        self.note(&server, answered.outcome, answered.trouble, answered.publish.as_ref(), since, now);
+        if was_asked {
+            self.count(answered.outcome, since, now);
+        }
+        self.note(&server, answered.trouble, answered.publish.as_ref(), now);
         (answered.step, shared)
     }
 
-    /// Counts a callout that has ended, publishes what it brought for other workers, and tells of trouble with it.
-    pub(super) fn note(
-        &self,
-        server: &str,
-        outcome: &str,
-        trouble: Option<Trouble>,
-        publish: Option<&Publish>,
-        since: UnixTime,
-        now: UnixTime,
-    ) {
-        if !trouble.is_some_and(Trouble::is_unasked) {
-            let millis = u64::try_from(now.saturating_since(since).as_millis()).unwrap_or(u64::MAX);
-            self.shared.metrics.count_callout(outcome, millis);
-        }
+    /// Counts a callout that has ended.
+    pub(super) fn count(&self, outcome: &str, since: UnixTime, now: UnixTime) {
+        let millis = u64::try_from(now.saturating_since(since).as_millis()).unwrap_or(u64::MAX);
+        self.shared.metrics.count_callout(outcome, millis);
+    }
+
+    /// Publishes what there is for other workers, and tells of trouble.
+    pub(super) fn note(&self, server: &str, trouble: Option<Trouble>, publish: Option<&Publish>, now: UnixTime) {
         publish.into_iter().for_each(host::publish);
         if let Some(trouble) = trouble {
             self.shared.warn_of_trouble(server, trouble, now);
@@ -177,16 +182,21 @@ impl Root {
                 self.look_again(&key);
             } else {
                 // With its trouble, or an answer too long to be shared, it is not alone; ours is not to wait for one
-                // worker after another.
-                flights.set_state(&key, State::Ready { alone: true });
+                // worker after another, nor to ask when there is no time left for an answer.
+                let is_timely = |_: &Gate, call: &Call, deadline| call.is_timely(deadline, host::now());
+                if flights.with_call(&key, is_timely).unwrap_or_default() {
+                    flights.set_state(&key, State::Ready { alone: true });
+                } else {
+                    self.end(&key, Trouble::NoAnswer);
+                }
             }
         }
     }
 
     /// Has nobody wait any longer for what could not be asked in time.
     pub(super) fn end_overdue(&self) {
-        for key in self.shared.flights.overdue(host::now()) {
-            self.end(&key, Trouble::Crowded);
+        for (key, trouble) in self.shared.flights.overdue(host::now()) {
+            self.end(&key, trouble);
         }
     }
 

@@ -219,7 +219,7 @@ fn every_way_to_be_wrong_is_refused_with_path_problem_and_hint() {
         (
             r#""realm""#,
             r#""re\nalm": "", "realm""#,
-            "re\\nalm: unknown key; known here: authorization_servers, cache, upstream, realm, errors, bearer, paths, log, require, apis, scope_mappings, applications, rules",
+            "re\\nalm: unknown key; known here: authorization_servers, cache, upstream, realm, errors, bearer, paths, log, require, apis, scope_mappings, applications, rules, mode, unknown_tokens",
         ),
         (
             r#""client_secret_env": "GATEWAY_SECRET","#,

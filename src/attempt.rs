@@ -128,8 +128,8 @@ impl Ways {
     }
 }
 
-/// Whether so much of its time is left that a question may be asked for the first time. With little left a server that
-/// is well would seem lost, and whoever has many questions wait could bring that about.
+/// Whether so much of its time is left that a question may be asked for the first time which has had to wait for others.
+/// With little left a server that is well would seem lost, and whoever has many questions wait could bring that about.
 pub(crate) fn is_timely(timeout: Duration, deadline: UnixTime, now: UnixTime) -> bool {
     let waited = timeout.saturating_sub(deadline.saturating_since(now));
     waited <= timeout.checked_div(4).unwrap_or_default().max(MIN_TIME)

@@ -179,7 +179,7 @@ impl Call {
         now.saturating_add(self.timeout())
     }
 
-    /// Whether it may still be asked for the first time.
+    /// Whether it may still be asked for the first time, if it has had to wait for others.
     pub fn is_timely(&self, deadline: UnixTime, now: UnixTime) -> bool {
         is_timely(self.timeout(), deadline, now)
     }
@@ -212,7 +212,7 @@ impl Call {
     /// # Errors
     /// Nobody may be asked, or no time is left.
     pub fn attempt(&self, after: Option<Attempt>, deadline: UnixTime, now: UnixTime) -> Result<Attempt, Trouble> {
-        if after.is_none() && !self.is_timely(deadline, now) {
+        if after.is_none() && self.is_overdue(deadline, now) {
             return Err(Trouble::Crowded);
         }
         if !self.goes_the_ways() {

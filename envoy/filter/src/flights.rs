@@ -89,6 +89,8 @@ struct UnderWay {
     renews: bool,
     /// By when there must be an answer.
     deadline: UnixTime,
+    /// Whether there was no room for it at its server.
+    was_parked: bool,
     state: State,
 }
 
@@ -141,7 +143,7 @@ impl Flights {
             return Joined::Waits;
         }
         let (streams, left, orphan, renews, state) = (vec![stream], 1, None, false, READY);
-        all.insert(key.clone(), UnderWay { streams, left, orphan, renews, deadline, state });
+        all.insert(key.clone(), UnderWay { streams, left, orphan, renews, deadline, was_parked: false, state });
         self.ready.borrow_mut().push_back(key);
         Joined::First
     }
@@ -157,7 +159,7 @@ impl Flights {
         if let Entry::Vacant(place) = self.under_way.borrow_mut().entry(key.clone()) {
             let (renews, deadline) = (call.renews(), call.deadline(host::now()));
             let (streams, left, orphan, state) = (Vec::new(), 0, Some((Rc::clone(gate), call)), READY);
-            place.insert(UnderWay { streams, left, orphan, renews, deadline, state });
+            place.insert(UnderWay { streams, left, orphan, renews, deadline, was_parked: false, state });
             self.ready.borrow_mut().push_back(key);
         }
     }
@@ -221,13 +223,12 @@ impl Flights {
         let waiting = self.those(|_, state| matches!(state, State::Ready { .. } | State::Elsewhere { .. }));
         let overdue = |key: Key| {
             let state = self.state(&key)?;
-            let trouble = self.with_call(&key, |_, call, deadline| match state {
-                State::Ready { .. } => (!call.is_timely(deadline, now)).then_some(Trouble::Crowded),
-                State::Elsewhere { .. } | State::Sent { .. } => {
-                    call.is_overdue(deadline, now).then_some(Trouble::NoAnswer)
-                }
-            })?;
-            Some((key, trouble?))
+            let is_overdue = self.with_call(&key, |_, call, deadline| call.is_overdue(deadline, now))?;
+            if state.is_ready() {
+                (is_overdue || self.has_waited_too_long(&key, now)).then_some((key, Trouble::Crowded))
+            } else {
+                is_overdue.then_some((key, Trouble::NoAnswer))
+            }
         };
         waiting.into_iter().filter_map(overdue).collect()
     }
@@ -239,15 +240,22 @@ impl Flights {
             || !key.flight.competes_with(&key.flight)
     }
 
+    /// Whether there was no room for a flight for so long that it is not to be sent any more.
+    pub(crate) fn has_waited_too_long(&self, key: &Key, now: UnixTime) -> bool {
+        let was_parked = self.under_way.borrow().get(key).is_some_and(|under_way| under_way.was_parked);
+        was_parked && !self.with_call(key, |_, call, deadline| call.is_timely(deadline, now)).unwrap_or_default()
+    }
+
     /// Has a flight wait for room; `false` if too many do.
     pub(crate) fn park(&self, key: &Key) -> bool {
-        let (mut parked, all) = (self.parked.borrow_mut(), self.under_way.borrow());
+        let (mut parked, mut all) = (self.parked.borrow_mut(), self.under_way.borrow_mut());
         let competing = |parked: &VecDeque<Key>| parked.iter().filter(|parked| parked.competes_with(key)).count();
         if competing(&parked) >= MAX_PARKED {
             parked.retain(|key| all.get(key).is_some_and(UnderWay::is_ready));
         }
         let has_place = competing(&parked) < MAX_PARKED;
-        if has_place {
+        if let (true, Some(under_way)) = (has_place, all.get_mut(key)) {
+            under_way.was_parked = true;
             parked.push_back(key.clone());
         }
         has_place
@@ -351,7 +359,13 @@ impl Key {
 
 impl UnderWay {
     fn is_ready(&self) -> bool {
-        matches!(self.state, State::Ready { .. })
+        self.state.is_ready()
+    }
+}
+
+impl State {
+    fn is_ready(self) -> bool {
+        matches!(self, Self::Ready { .. })
     }
 }
 

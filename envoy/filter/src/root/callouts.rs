@@ -25,6 +25,9 @@ impl Root {
             }
             return;
         }
+        if flights.has_waited_too_long(key, now) {
+            return self.end(key, Trouble::Crowded);
+        }
         let lease = key.flight.lease().filter(|_| !alone).zip(self.shared.queue.get());
         let leased = match lease.map(|(lease, queue)| host::claim_lease(lease, queue, now)) {
             Some(Claim::Mine(_)) => true,

@@ -66,19 +66,16 @@ build: ## build the module: dist/scopegate.wasm
 	@printf '%s %s bytes\n' $(MODULE) "$$(wc -c < $(MODULE))"
 
 # Filters for the tests alone. Each by itself: what the features of one bring must not reach the others.
-.PHONY: vectors
-vectors:
+.PHONY: vectors crash
+vectors crash:
 	$(call need,$(RUST))
-	cargo build --release --locked --target-dir target --target $(TARGET) --package scopegate-vectors-filter
+	cargo build --release --locked --target-dir target --target $(TARGET) --package scopegate-$@-filter
 	@mkdir -p dist
-	@cp target/$(TARGET)/release/scopegate_vectors_filter.wasm $(VECTORS)
+	@cp target/$(TARGET)/release/scopegate_$@_filter.wasm dist/scopegate-$@.wasm
 
-.PHONY: crash
-crash:
-	$(call need,$(RUST))
-	cargo build --release --locked --target-dir target --target $(TARGET) --package scopegate-crash-filter
-	@mkdir -p dist
-	@cp target/$(TARGET)/release/scopegate_crash_filter.wasm $(CRASH)
+# What the end-to-end tests run, but for Envoy.
+TEST_MODULES = SCOPEGATE_MODULE="$(abspath $(MODULE))" SCOPEGATE_VECTORS="$(abspath $(VECTORS))" \
+	SCOPEGATE_CRASH="$(abspath $(CRASH))"
 
 .PHONY: cli
 cli: ## build the command line tool: target/release/scopegate
@@ -92,8 +89,7 @@ demo: prerequisites build envoy $(NODE_MODULES) ## start the Time Travels demo: 
 .PHONY: test
 test: prerequisites build vectors crash envoy $(NODE_MODULES) $(PYTHON_SERVERS) ## run every test: unit, property, decision cases, end to end
 	@mkdir -p $(dir $(TEST_LOG))
-	ENVOY="$(abspath $(ENVOY_BINARY))" SCOPEGATE_MODULE="$(abspath $(MODULE))" SCOPEGATE_VECTORS="$(abspath $(VECTORS))" \
-		SCOPEGATE_CRASH="$(abspath $(CRASH))" cargo test --locked --features cli,vectors | tee $(TEST_LOG)
+	ENVOY="$(abspath $(ENVOY_BINARY))" $(TEST_MODULES) cargo test --locked --features cli,vectors | tee $(TEST_LOG)
 	$(CAPABILITIES) check $(TEST_LOG)
 
 .PHONY: capabilities
@@ -110,8 +106,7 @@ test-envoys: prerequisites build vectors crash $(NODE_MODULES) $(PYTHON_SERVERS)
 	@printf '| Envoy | passed | failed |\n|---|--:|--:|\n' >target/envoys/table.md
 	@failed=0; for version in $(ENVOY_VERSIONS); do \
 	  $(MAKE) --no-print-directory envoy ENVOY_VERSION=$$version ENVOY=; \
-	  ENVOY="$(abspath $(TOOLS))/envoy-$$version/envoy/_bin/envoy" SCOPEGATE_MODULE="$(abspath $(MODULE))" \
-	    SCOPEGATE_VECTORS="$(abspath $(VECTORS))" SCOPEGATE_CRASH="$(abspath $(CRASH))" \
+	  ENVOY="$(abspath $(TOOLS))/envoy-$$version/envoy/_bin/envoy" $(TEST_MODULES) \
 	    cargo test --locked --features cli,vectors --test e2e >target/envoys/$$version.log 2>&1 || failed=1; \
 	  sed -nE "s/^test result: .* ([0-9]+) passed; ([0-9]+) failed.*/| $$version | \1 | \2 |/p" target/envoys/$$version.log \
 	    | tee -a target/envoys/table.md; \

@@ -275,12 +275,12 @@ impl Lookup {
     /// Goes on with what stands under the key.
     pub fn resume(self, gate: &Gate, bucket: Option<&[u8]>, now: UnixTime) -> Step {
         let Self { mut exchange, candidate, region, is_stale, .. } = self;
-        let (Some(server), Some(digest)) = (exchange.server(candidate), exchange.digest(candidate)) else {
-            return exchange.refuse(gate);
-        };
         if is_stale {
             return exchange.resume_while_stale(candidate, gate, bucket, now);
         }
+        let (Some(server), Some(digest)) = (exchange.server(candidate), exchange.digest(candidate)) else {
+            return exchange.refuse(gate);
+        };
         let found = bucket.and_then(|bucket| region.find(bucket, &digest, now, &server.cache(&gate.cache)));
         match (found.filter(|fresh| server.vouches(&fresh.facts, now)), region) {
             (Some(fresh), _) => {

@@ -134,16 +134,16 @@ impl Flights {
         if under_way.as_deref().is_some_and(is_full) || self.waiting.borrow().len() >= MAX_WAITING_IN_ALL {
             return Joined::Crowded(waiting);
         }
-        let deadline = waiting.call.deadline(host::now());
-        self.waiting.borrow_mut().insert(stream, waiting);
         if let Some(under_way) = under_way {
+            self.waiting.borrow_mut().insert(stream, waiting);
             under_way.streams.push(stream);
             under_way.left = under_way.left.saturating_add(1);
             under_way.orphan = None;
             return Joined::Waits;
         }
-        let (streams, left, orphan, renews, state) = (vec![stream], 1, None, false, READY);
-        all.insert(key.clone(), UnderWay { streams, left, orphan, renews, deadline, was_parked: false, state });
+        let under_way = UnderWay { streams: vec![stream], left: 1, ..UnderWay::new(&waiting.call) };
+        self.waiting.borrow_mut().insert(stream, waiting);
+        all.insert(key.clone(), under_way);
         self.ready.borrow_mut().push_back(key);
         Joined::First
     }
@@ -157,9 +157,8 @@ impl Flights {
     pub(crate) fn ask(&self, gate: &Rc<Gate>, generation: u64, call: Call) {
         let key = Key { generation, flight: call.flight(gate) };
         if let Entry::Vacant(place) = self.under_way.borrow_mut().entry(key.clone()) {
-            let (renews, deadline) = (call.renews(), call.deadline(host::now()));
-            let (streams, left, orphan, state) = (Vec::new(), 0, Some((Rc::clone(gate), call)), READY);
-            place.insert(UnderWay { streams, left, orphan, renews, deadline, was_parked: false, state });
+            let (renews, under_way) = (call.renews(), UnderWay::new(&call));
+            place.insert(UnderWay { orphan: Some((Rc::clone(gate), call)), renews, ..under_way });
             self.ready.borrow_mut().push_back(key);
         }
     }
@@ -235,9 +234,8 @@ impl Flights {
 
     /// Whether the server of a flight may be asked one more question at the moment.
     pub(crate) fn has_room(&self, key: &Key) -> bool {
-        let max = self.with_call(key, |_, call, _| call.max_callouts()).unwrap_or_default();
+        let max = self.with_call(key, |_, call, _| call.max_callouts()).unwrap_or(usize::MAX);
         self.sent.borrow().values().filter(|sent| sent.competes_with(key)).count() < max
-            || !key.flight.competes_with(&key.flight)
     }
 
     /// Whether there was no room for a flight for so long that it is not to be sent any more.
@@ -358,6 +356,19 @@ impl Key {
 }
 
 impl UnderWay {
+    /// One that nobody waits for yet, to be sent by whichever worker is first.
+    fn new(call: &Call) -> Self {
+        Self {
+            streams: Vec::new(),
+            left: 0,
+            orphan: None,
+            renews: false,
+            deadline: call.deadline(host::now()),
+            was_parked: false,
+            state: State::Ready { alone: false },
+        }
+    }
+
     fn is_ready(&self) -> bool {
         self.state.is_ready()
     }
@@ -368,9 +379,6 @@ impl State {
         matches!(self, Self::Ready { .. })
     }
 }
-
-/// To be sent by whichever worker is first.
-const READY: State = State::Ready { alone: false };
 
 /// Requests that may wait for one answer.
 const MAX_WAITING: usize = 4096;

@@ -115,10 +115,10 @@ pub(crate) fn publish(publish: &Publish) {
 }
 
 /// Whether this worker is the one to do something about `key` in the next `period`; of several only one is.
-pub(crate) fn claims_lease(key: &str, now: UnixTime, period: Duration) -> bool {
-    let mine = now.saturating_add(period).as_millis();
+pub(crate) fn claims_lease(key: &str, period: Duration) -> bool {
     change(&format!("{key}.lease"), |held| {
-        let until = number(held);
+        let (until, now) = (number(held), now());
+        let mine = now.saturating_add(period).as_millis();
         (until <= now.as_millis() || until > mine).then(|| mine.to_le_bytes().to_vec())
     })
 }
@@ -251,10 +251,10 @@ pub(crate) fn prepare_leases() {
 }
 
 /// Whether this worker may ask, or has to wait.
-pub(crate) fn claim_lease(lease: Lease, queue: u32, now: UnixTime) -> Claim {
+pub(crate) fn claim_lease(lease: Lease, queue: u32) -> Claim {
     let mut claim = Claim::Free;
     let written = change(&lease.key(), |found| {
-        claim = lease.claim(found, queue, now);
+        claim = lease.claim(found, queue, now());
         match &claim {
             Claim::Mine(value) | Claim::Elsewhere(value, _) => Some(value.clone()),
             Claim::Free => None,
@@ -264,20 +264,21 @@ pub(crate) fn claim_lease(lease: Lease, queue: u32, now: UnixTime) -> Claim {
 }
 
 /// How long a lease is held, if it is.
-pub(crate) fn lease_held_until(lease: Lease, now: UnixTime) -> Option<UnixTime> {
-    lease.held_until(shared_data(&lease.key()).as_deref(), now)
+pub(crate) fn lease_held_until(lease: Lease) -> Option<UnixTime> {
+    let found = shared_data(&lease.key());
+    lease.held_until(found.as_deref(), now())
 }
 
 /// Keeps a lease for some more time.
-pub(crate) fn renew_lease(lease: Lease, now: UnixTime) {
-    change(&lease.key(), |found| lease.renew(found, now));
+pub(crate) fn renew_lease(lease: Lease) {
+    change(&lease.key(), |found| lease.renew(found, now()));
 }
 
 /// Gives a lease back, and wakes the workers that wait for it.
-pub(crate) fn release_lease(lease: Lease, answered: bool, now: UnixTime) {
+pub(crate) fn release_lease(lease: Lease, answered: bool) {
     let mut queues = Vec::new();
     let released = change(&lease.key(), |found| {
-        let (woken, left) = lease.release(found, now)?;
+        let (woken, left) = lease.release(found, now())?;
         queues = woken;
         Some(left)
     });
@@ -292,6 +293,9 @@ fn number(value: Option<&[u8]>) -> u64 {
 }
 
 /// Writes what `change` makes of a value, if nobody else has written it meanwhile; tries a few times.
+///
+/// A time to compare with one in the value is to be read by `change`: one that was read earlier may lie before what
+/// another worker has just written, which then looks as if the clock had stepped back.
 fn change(key: &str, mut change: impl FnMut(Option<&[u8]>) -> Option<Vec<u8>>) -> bool {
     for _ in 0..CHANGE_ATTEMPTS {
         let Ok((found, version)) = hostcalls::get_shared_data(key) else {

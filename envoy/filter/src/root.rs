@@ -121,12 +121,14 @@ impl Root {
     /// about to.
     fn care_for_keys(&mut self) {
         let Some(gate) = self.gate.clone() else { return };
-        let now = host::now();
         for (server, key) in gate.key_servers() {
-            if let Some(published) = host::shared_data(&key) {
+            let published = host::shared_data(&key);
+            // After that: what another worker has published in the meantime is not from the future.
+            let now = host::now();
+            if let Some(published) = published {
                 gate.take_over_keys(server, &published, now);
             }
-            if !gate.keys_are_due(server, now) || !host::claims_lease(&key, now, LEASE_OF_KEYS) {
+            if !gate.keys_are_due(server, now) || !host::claims_lease(&key, LEASE_OF_KEYS) {
                 continue;
             }
             if let Some(fetch) = gate.fetch_keys(server, now) {
@@ -164,9 +166,8 @@ impl Root {
             log::warn!("mode report_only: NOTHING IS REFUSED by {what}; what would be is logged and counted");
         }
         // What other workers or an earlier configuration know is there at once.
-        let now = host::now();
         for (server, key) in gate.key_servers() {
-            host::shared_data(&key).iter().for_each(|keys| gate.take_over_keys(server, keys, now));
+            host::shared_data(&key).iter().for_each(|keys| gate.take_over_keys(server, keys, host::now()));
         }
         host::prepare_leases();
         if self.shared.queue.get().is_none() {

@@ -29,7 +29,7 @@ impl Root {
             return self.end(key, Trouble::Crowded);
         }
         let lease = key.flight.lease().filter(|_| !alone).zip(self.shared.queue.get());
-        let leased = match lease.map(|(lease, queue)| host::claim_lease(lease, queue, now)) {
+        let leased = match lease.map(|(lease, queue)| host::claim_lease(lease, queue)) {
             Some(Claim::Mine(_)) => true,
             Some(Claim::Elsewhere(_, until)) => {
                 flights.set_state(key, State::Elsewhere { until });
@@ -93,7 +93,7 @@ impl Root {
             (None, None) => false,
         };
         if let Some(lease) = key.flight.lease().filter(|_| leased) {
-            host::release_lease(lease, shared, host::now());
+            host::release_lease(lease, shared);
         }
         for Waiting { request, call, .. } in waiting {
             flights.let_go_on(request, How::Answer { call, outcome: Rc::clone(&outcome), since });
@@ -205,13 +205,14 @@ impl Root {
 
     /// Keeps the leases of this worker, and does without those of workers that have not kept theirs.
     pub(super) fn care_for_leases(&self) {
-        let (flights, now) = (&self.shared.flights, host::now());
+        let flights = &self.shared.flights;
         for key in flights.those(|_, state| matches!(state, State::Sent { leased: true, .. })) {
-            key.flight.lease().into_iter().for_each(|lease| host::renew_lease(lease, now));
+            key.flight.lease().into_iter().for_each(host::renew_lease);
         }
+        let now = host::now();
         let is_over = |state| matches!(state, State::Elsewhere { until } if Lease::may_be_over(until, now));
         for key in flights.those(|_, state| is_over(state)) {
-            match key.flight.lease().and_then(|lease| host::lease_held_until(lease, now)) {
+            match key.flight.lease().and_then(host::lease_held_until) {
                 Some(until) => flights.set_state(&key, State::Elsewhere { until }),
                 None => self.look_again(&key),
             }

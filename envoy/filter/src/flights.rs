@@ -333,6 +333,12 @@ impl Flights {
         self.sent.borrow().len()
     }
 
+    /// How many leases this worker holds.
+    pub(crate) fn leases(&self) -> usize {
+        let all = self.under_way.borrow();
+        all.values().filter(|under_way| matches!(under_way.state, State::Sent { leased: true, .. })).count()
+    }
+
     /// Ends a flight, and returns everyone who waits for it.
     pub(crate) fn land(&self, key: &Key) -> Option<Landed> {
         let UnderWay { streams, orphan, renews, .. } = self.under_way.borrow_mut().remove(key)?;

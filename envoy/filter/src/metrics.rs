@@ -26,6 +26,8 @@ pub(crate) struct Metrics {
     pub(crate) circuits_open: Gauge,
     pub(crate) callouts_in_flight: Gauge,
     pub(crate) requests_waiting: Gauge,
+    /// On questions that other workers leave to this one.
+    pub(crate) leases_held: Gauge,
 }
 
 #[derive(Debug)]
@@ -52,6 +54,7 @@ impl Metrics {
             circuits_open: Gauge::define("scopegate.circuits_open"),
             callouts_in_flight: Gauge::define("scopegate.callouts_in_flight"),
             requests_waiting: Gauge::define("scopegate.requests_waiting"),
+            leases_held: Gauge::define("scopegate.leases_held"),
         }
     }
 
@@ -105,7 +108,8 @@ impl Metrics {
 impl Drop for Metrics {
     fn drop(&mut self) {
         self.publish();
-        [&self.circuits_open, &self.callouts_in_flight, &self.requests_waiting].iter().for_each(|gauge| gauge.show(0));
+        let Self { circuits_open, callouts_in_flight, requests_waiting, leases_held, .. } = self;
+        [circuits_open, callouts_in_flight, requests_waiting, leases_held].iter().for_each(|gauge| gauge.show(0));
     }
 }
 

@@ -115,6 +115,7 @@ impl Root {
         metrics.circuits_open.show(self.gate.as_ref().map_or(0, |gate| gate.open_circuits(host::now())));
         metrics.callouts_in_flight.show(flights.in_flight());
         metrics.requests_waiting.show(flights.waiting());
+        metrics.leases_held.show(flights.leases());
     }
 
     /// Takes over keys that other workers have fetched, and fetches those that are due, unless another worker is

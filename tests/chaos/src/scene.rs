@@ -124,7 +124,7 @@ impl Scene {
 
     /// What has to be zero when nothing is under way: what waits, what is asked.
     pub(crate) fn leftovers(&self) -> Result<Vec<(String, u64)>> {
-        let stats = self.envoy.admin("/stats?filter=^(http\\.main\\.downstream_rq_active|cluster\\..*identity\\.upstream_rq_(pending_)?active|wasmcustom\\.scopegate\\.(requests_waiting|callouts_in_flight))$")?;
+        let stats = self.envoy.admin("/stats?filter=^(http\\.main\\.downstream_rq_active|cluster\\..*identity\\.upstream_rq_(pending_)?active|wasmcustom\\.scopegate\\.(requests_waiting|callouts_in_flight|leases_held))$")?;
         let parse = |line: &str| {
             let (name, value) = line.split_once(": ").context("a stat without a value")?;
             Ok((name.to_owned(), value.trim().parse()?))

@@ -33,7 +33,7 @@ pub struct RequestCase {
     #[serde(default)]
     pub entitled: Option<String>,
     pub expect: Outcome,
-    /// What must happen elsewhere: under some settings of Envoy, over one protocol, or both (`hardened/http2`).
+    /// What must happen in other [`Place`]s.
     #[serde(default)]
     pub instead: BTreeMap<String, Outcome>,
 }
@@ -206,22 +206,68 @@ impl Default for Answer {
     }
 }
 
+/// Where something is expected: under these settings, over this protocol, by older Envoys; or by a part of it, as in
+/// `before 1.39/hardened`.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'p> {
+    /// The first minor version that does not count.
+    before: Option<(u32, u32)>,
+    pub settings: Option<&'p str>,
+    pub protocol: Option<&'p str>,
+}
+
+impl<'p> Place<'p> {
+    fn read(text: &'p str) -> Self {
+        let mut place = Self { before: None, settings: None, protocol: None };
+        for part in text.split('/') {
+            if let Some(version) = part.strip_prefix("before ") {
+                place.before = Some(minor_version(version));
+            } else if part.starts_with("http") {
+                place.protocol = Some(part);
+            } else {
+                place.settings = Some(part);
+            }
+        }
+        place
+    }
+
+    fn holds(&self, settings: &str, protocol: &str, envoy: (u32, u32)) -> bool {
+        self.before.is_none_or(|before| envoy < before)
+            && self.settings.is_none_or(|of| of == settings)
+            && self.protocol.is_none_or(|of| of == protocol)
+    }
+
+    /// Of two that hold, the one that says more is closer: by the version first, the protocol last.
+    fn closeness(&self) -> (bool, bool, bool) {
+        (self.before.is_some(), self.settings.is_some(), self.protocol.is_some())
+    }
+}
+
+/// `(1, 40)` of `1.40` and of `1.40.0`.
+pub fn minor_version(version: &str) -> (u32, u32) {
+    let mut numbers = version.split('.').map(|number| number.parse().expect("a number in a version"));
+    (numbers.next().expect("a major version"), numbers.next().expect("a minor version"))
+}
+
 impl RequestCase {
-    /// What must happen under these settings over this protocol: the closest that is said of it.
-    pub fn expected(&self, settings: &str, protocol: &str) -> &Outcome {
-        let said = |place: &str| {
-            let mut said = self.instead.iter().filter(|(places, _)| places.split(", ").any(|other| other == place));
-            let found = said.next().map(|(_, outcome)| outcome);
-            assert!(said.next().is_none(), "{}: {place} stands twice", self.name);
-            found
-        };
-        let both = format!("{settings}/{protocol}");
-        said(&both).or_else(|| said(settings)).or_else(|| said(protocol)).unwrap_or(&self.expect)
+    /// What must happen under these settings over this protocol in this Envoy: the closest that is said of it.
+    pub fn expected(&self, settings: &str, protocol: &str, envoy: (u32, u32)) -> &Outcome {
+        let mut said: Vec<_> = self.said().filter(|(place, _)| place.holds(settings, protocol, envoy)).collect();
+        said.sort_by_key(|(place, _)| place.closeness());
+        let Some((closest, outcome)) = said.pop() else { return &self.expect };
+        let is_other = said.last().is_none_or(|(place, _)| place.closeness() != closest.closeness());
+        assert!(is_other, "{}: {settings}/{protocol} stands twice", self.name);
+        outcome
     }
 
     /// The places that `instead` speaks of.
-    pub fn places(&self) -> impl Iterator<Item = &str> {
-        self.instead.keys().flat_map(|places| places.split(", "))
+    pub fn places(&self) -> impl Iterator<Item = Place<'_>> {
+        self.said().map(|(place, _)| place)
+    }
+
+    fn said(&self) -> impl Iterator<Item = (Place<'_>, &Outcome)> {
+        let said = self.instead.iter();
+        said.flat_map(|(places, outcome)| places.split(", ").map(move |place| (Place::read(place), outcome)))
     }
 }
 

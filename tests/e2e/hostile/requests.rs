@@ -44,6 +44,7 @@ fn run(file: &str) {
     let builder =
         SETTINGS.iter().fold(builder, |builder, settings| builder.listener(settings.name, settings.listener()));
     let mut envoy = builder.start();
+    let version = corpus::minor_version(&envoy.version());
     let mut failures = Vec::new();
     let mut runs = 0;
     let mut logged = envoy.log().len();
@@ -53,7 +54,7 @@ fn run(file: &str) {
             for protocol in PROTOCOLS {
                 let Some(end) = send_case(case, protocol, addr) else { continue };
                 runs += 1;
-                let expected = case.expected(settings.name, protocol);
+                let expected = case.expected(settings.name, protocol, version);
                 let mut wrong = wrong_end(expected, &end);
                 if wrong.is_empty() {
                     wrong.extend(wrong_reason(expected, &envoy, &mut logged));
@@ -105,14 +106,9 @@ fn assert_well_formed(case: &RequestCase) {
     let raw = case.http1.is_some() || case.http2.is_some();
     assert!(case.request.is_some() != raw, "{name}: either a `request`, or `http1` and `http2`");
     for place in case.places() {
-        let (settings, protocol) = place.split_once('/').unwrap_or((place, place));
-        let known = |name: &str| SETTINGS.iter().any(|settings| settings.name == name);
-        let named = if place.contains('/') {
-            known(settings) && PROTOCOLS.contains(&protocol)
-        } else {
-            known(place) || PROTOCOLS.contains(&place)
-        };
-        assert!(named, "{name}: there is no {place}");
+        let is_known = |name: &str| SETTINGS.iter().any(|settings| settings.name == name);
+        let is_named = place.settings.is_none_or(is_known) && place.protocol.is_none_or(|of| PROTOCOLS.contains(&of));
+        assert!(is_named, "{name}: there is no {place:?}");
     }
 }
 

@@ -588,6 +588,14 @@ impl Envoy {
         send(self.admin, &Request::get(path)).text()
     }
 
+    /// As in `1.40.0`.
+    #[track_caller]
+    pub fn version(&self) -> String {
+        let info = self.admin_json("/server_info");
+        let version = info["version"].as_str().expect("a version").split('/').nth(1);
+        version.expect("a commit, a version, and more").to_owned()
+    }
+
     /// What the admin interface answers to a POST, which is how it changes something.
     #[track_caller]
     pub fn admin_post(&self, path: &str) -> String {

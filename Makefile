@@ -128,7 +128,7 @@ bench: build envoy ## measure it beside its competitors, into docs/bench/ (Linux
 CHAOS_RUN = ENVOY="$(abspath $(ENVOY_BINARY))" SCOPEGATE_MODULE="$(abspath $(MODULE))" \
 	cargo run --profile bench --locked --target-dir target --package scopegate-chaos --
 .PHONY: chaos
-chaos: build envoy ## hold a load while everything fails, and check every answer (Linux, half an hour; CHAOS=--help)
+chaos: build envoy ## hold a load while everything fails, and check every answer (Linux, 20 minutes; CHAOS=--help)
 	$(call need,$(RUST) taskset)
 	$(CHAOS_RUN) chaos $(CHAOS)
 

@@ -227,7 +227,7 @@ fn a_refused_configuration_stays_shut_beside_one_that_was_accepted() {
     let healed = [("bad", good()), ("good", good())];
     envoy.replace_listeners(&healed).unwrap();
     wait_until("the mended configuration", LIMIT, || {
-        (0..8).all(|_| send(envoy.addr("bad"), &Request::get("/bookings").bearer("good")).status == 200)
+        everywhere(|| send(envoy.addr("bad"), &Request::get("/bookings").bearer("good")).status == 200)
     });
     assert_eq!(upstream.requests().iter().filter(|request| request.path == b"/other").count(), 0);
 }
@@ -276,7 +276,7 @@ fn a_bad_update_is_turned_down_and_the_old_configuration_stays() {
     let good = bookings_with("/rules/0/match/0/path", json!("/new"));
     envoy.replace_listeners(&[("main", ListenerSpec::new().plugin(good))]).unwrap();
     wait_until("every worker to take the new one", LIMIT, || {
-        (0..8).all(|_| [get(&envoy, "/bookings"), get(&envoy, "/new")] == [403, 200])
+        everywhere(|| [get(&envoy, "/bookings"), get(&envoy, "/new")] == [403, 200])
     });
 }
 

@@ -46,7 +46,7 @@ enum Command {
     /// One fault after the other
     Chaos {
         /// Seconds of each fault
-        #[arg(long, default_value_t = 60)]
+        #[arg(long, default_value_t = 30)]
         seconds_per_fault: u64,
         /// Requests a second
         #[arg(long, default_value_t = 5000)]

@@ -163,7 +163,10 @@ impl World {
             (Kind::Anonymous | Kind::ExpiredJwt | Kind::ForgedJwt | Kind::Bad | Kind::Expired | Kind::Random, 401)
             | (Kind::Narrow, 403) => true,
             (Kind::Jwt(until), 401) => self.clock() >= until || self.is_at_jump(answer),
-            (Kind::Bad | Kind::Expired | Kind::Random | Kind::Brief | Kind::New | Kind::Revoked, 503) => trouble,
+            // A question that is under way when the clock jumps has been given up, or may have been answered at any time.
+            (Kind::Bad | Kind::Expired | Kind::Random | Kind::Brief | Kind::New | Kind::Revoked, 503) => {
+                trouble || self.is_at_jump(answer)
+            }
             // Nobody who is known is to feel an outage.
             (Kind::Lasting | Kind::Narrow | Kind::OldScope | Kind::NewScope, 503) => {
                 let is_known = |worth: Worth| self.is_known(&worth, answer) && self.is_past(&worth);

@@ -83,8 +83,8 @@ fn tokens_of_two_real_issuers_are_good_for_their_own_issuer_and_audience_only() 
     let rs256 = identity.jwt("view", OidcProvider::JWT_RESOURCE);
     let es256 = identity.jwt("view", &es256);
     for (way, token) in [("oidc", &rs256), ("oidc-other-audience", &rs256), ("glewlwyd", &token)] {
-        let has_keys = |_| show(envoy.addr("main"), way, token) != 503;
-        wait_until("the keys to be there", LIMIT, || (0..8).all(has_keys));
+        let has_keys = || show(envoy.addr("main"), way, token) != 503;
+        wait_until("the keys to be there", LIMIT, || everywhere(has_keys));
     }
     let book = glewlwyd.client_credentials("book");
     judge(

@@ -49,6 +49,12 @@ pub fn wait_until(what: &str, limit: Duration, mut done: impl FnMut() -> bool) {
     }
 }
 
+/// Whether it holds wherever one asks: connections are spread over the workers by chance, so it takes many of them for
+/// one to be left out never.
+pub fn everywhere(mut holds: impl FnMut() -> bool) -> bool {
+    (0..32).all(|_| holds())
+}
+
 /// A file of this repository.
 pub fn in_repository(path: impl AsRef<Path>) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)

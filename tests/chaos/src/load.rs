@@ -62,8 +62,7 @@ impl Load {
             &mut *self.shared.tally.lock().unwrap_or_else(PoisonError::into_inner),
             Arc::clone(&tally),
         );
-        let mut before = before.counts();
-        before.lasted = before.begun.elapsed();
+        before.counts().end()?;
         Ok(tally)
     }
 

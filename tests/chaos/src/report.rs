@@ -76,9 +76,10 @@ pub(crate) fn soak(soak: &Soak, rate: u64) -> String {
     let _ = write!(
         text,
         "\nMemory is {verdict}: a line fitted to {} samples of ten seconds by least squares may rise by {} % of what \
-         there was after the warm-up.\n\n",
+         there was after the warm-up. Of the CPU time of ten seconds, the host gave {} % to others at most.\n\n",
         measured.len(),
         MOST_GROWTH * 100.0,
+        shown(soak.most_stolen() * 100.0, 1),
     );
     text.push_str("| under way, on the average | first third | last third |\n|---|--:|--:|\n");
     for (name, [first, last]) in soak.under_way() {
@@ -105,6 +106,7 @@ fn row(counts: &Counts, felt: Option<Duration>, rate: u64) -> String {
         .chain(reopened)
         .chain(bad)
         .chain([micros(counts.latencies.value_at_quantile(0.99)), micros(counts.latencies.max()), felt])
+        .chain([format!("{:.1}", counts.stolen * 100.0)])
         .collect();
     format!("| {} |\n", cells.join(" | "))
 }
@@ -120,5 +122,5 @@ fn whole(count: u64) -> String {
 }
 
 const HEAD: &str = "| phase | requests | a second | 200 | 401 | 403 | 503 | other | sent again | refused | \
-    wrongly allowed | hung | unexpected | VM restarts | p99, ms | max, ms | felt for, s |\n\
-    |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n";
+    wrongly allowed | hung | unexpected | VM restarts | p99, ms | max, ms | felt for, s | stolen, % |\n\
+    |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n";

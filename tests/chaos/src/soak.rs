@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, ensure};
 use plotters::prelude::*;
+use scopegate_stage::cpu::CpuTime;
 
 use crate::acts::Act;
 use crate::scene::{Scene, Setting, Special};
@@ -14,6 +15,8 @@ use crate::scene::{Scene, Setting, Special};
 pub(crate) struct Sample {
     pub(crate) minutes: f64,
     pub(crate) kibibytes: f64,
+    /// The share of the CPU time since the one before that the machine did not get.
+    stolen: f64,
     /// What was waiting, being asked or being answered.
     under_way: Vec<(String, u64)>,
 }
@@ -36,6 +39,7 @@ impl Soak {
         let warm_up = time / WARM_UP_SHARE;
         let phases = [("warm-up", warm_up), ("soak", time)];
         let (mut tallies, mut samples, mut warm) = (Vec::new(), Vec::new(), 0);
+        let mut looked_at = CpuTime::now()?;
         for (name, until) in phases {
             eprintln!("{name}, until {:.1} min", until.as_secs_f64() / 60.0);
             warm = samples.len();
@@ -43,9 +47,11 @@ impl Soak {
             while start.elapsed() < until {
                 let due = start + EVERY * u32::try_from(samples.len())?;
                 std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                let before = std::mem::replace(&mut looked_at, CpuTime::now()?);
                 samples.push(Sample {
                     minutes: start.elapsed().as_secs_f64() / 60.0,
                     kibibytes: f64::from(u32::try_from(scene.envoy.rss_bytes()? / 1024)?),
+                    stolen: looked_at.stolen_since(&before),
                     under_way: scene.leftovers()?,
                 });
             }
@@ -95,6 +101,11 @@ impl Soak {
         };
         let thirds = |name| [mean(&samples[..third], name), mean(&samples[samples.len() - third..], name)];
         samples[0].under_way.iter().map(|(name, _)| (name.as_str(), thirds(name))).collect()
+    }
+
+    /// The largest share of the CPU time between two samples that the machine did not get.
+    pub(crate) fn most_stolen(&self) -> f64 {
+        self.measured().iter().map(|sample| sample.stolen).fold(0.0, f64::max)
     }
 
     pub(crate) fn is_flat(&self) -> bool {

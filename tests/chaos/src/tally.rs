@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use hdrhistogram::Histogram;
+use scopegate_stage::cpu::CpuTime;
 
 use crate::truth::Kind;
 
@@ -31,6 +32,9 @@ pub(crate) struct Counts {
     pub(crate) last_unavailable: Option<Instant>,
     pub(crate) begun: Instant,
     pub(crate) lasted: Duration,
+    begun_at: CpuTime,
+    /// The share of the CPU time that the machine did not get, from 0 to 1.
+    pub(crate) stolen: f64,
     /// Whether the rate was to be held.
     pub(crate) is_held: bool,
     /// The first few of what must not be.
@@ -53,6 +57,8 @@ impl Tally {
             last_unavailable: None,
             begun: Instant::now(),
             lasted: Duration::ZERO,
+            begun_at: CpuTime::now()?,
+            stolen: 0.0,
             is_held: true,
             examples: Vec::new(),
         })))
@@ -64,6 +70,13 @@ impl Tally {
 }
 
 impl Counts {
+    /// Notes that the phase is over.
+    pub(crate) fn end(&mut self) -> Result<()> {
+        self.lasted = self.begun.elapsed();
+        self.stolen = CpuTime::now()?.stolen_since(&self.begun_at);
+        Ok(())
+    }
+
     pub(crate) fn answered(&mut self, status: u16, took: Duration) {
         *self.statuses.entry(status).or_default() += 1;
         self.latencies.saturating_record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));

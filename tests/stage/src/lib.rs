@@ -7,6 +7,7 @@
     reason = "nobody but the developer depends on a measurement, and one that fails says so"
 )]
 
+pub mod cpu;
 pub mod envoy;
 pub mod page;
 pub mod tokens;

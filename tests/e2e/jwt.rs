@@ -199,7 +199,7 @@ fn refusals(envoy: &Envoy, reason: &str) -> usize {
 /// Waits until every worker has the keys, for which this token is good.
 #[track_caller]
 fn wait_for_keys(envoy: &Envoy, way: &str, token: &str) {
-    wait_until("the keys to be there", LIMIT, || everywhere(|| show(envoy.addr("main"), way, token) == 200));
+    wait_until_everywhere("the keys to be there", LIMIT, || show(envoy.addr("main"), way, token) == 200);
 }
 
 /// The status that a token gets.

@@ -226,8 +226,8 @@ fn a_refused_configuration_stays_shut_beside_one_that_was_accepted() {
     shut(&envoy);
     let healed = [("bad", good()), ("good", good())];
     envoy.replace_listeners(&healed).unwrap();
-    wait_until("the mended configuration", LIMIT, || {
-        everywhere(|| send(envoy.addr("bad"), &Request::get("/bookings").bearer("good")).status == 200)
+    wait_until_everywhere("the mended configuration", LIMIT, || {
+        send(envoy.addr("bad"), &Request::get("/bookings").bearer("good")).status == 200
     });
     assert_eq!(upstream.requests().iter().filter(|request| request.path == b"/other").count(), 0);
 }
@@ -275,8 +275,8 @@ fn a_bad_update_is_turned_down_and_the_old_configuration_stays() {
 
     let good = bookings_with("/rules/0/match/0/path", json!("/new"));
     envoy.replace_listeners(&[("main", ListenerSpec::new().plugin(good))]).unwrap();
-    wait_until("every worker to take the new one", LIMIT, || {
-        everywhere(|| [get(&envoy, "/bookings"), get(&envoy, "/new")] == [403, 200])
+    wait_until_everywhere("every worker to take the new one", LIMIT, || {
+        [get(&envoy, "/bookings"), get(&envoy, "/new")] == [403, 200]
     });
 }
 

@@ -45,7 +45,7 @@ fn a_killed_identity_server_costs_503_and_its_return_heals() {
     wait_until("the gateway to heal", LIMIT, || get(&token).status == 200);
     // The outage was not kept as a verdict: a token that met it is judged anew. This server does not know it.
     // The other worker may not ask again before a while is over.
-    wait_until("every worker to heal", LIMIT, || everywhere(|| get(&fresh).status == 401));
+    wait_until_everywhere("every worker to heal", LIMIT, || get(&fresh).status == 401);
     assert!(envoy.is_running());
 }
 

@@ -8,7 +8,7 @@ use anyhow::{Result, bail, ensure};
 
 use crate::clock::Clock;
 use crate::fault::Fault;
-use crate::load::Load;
+use crate::load::{Connections, Load};
 use crate::scene::{CLIENT, Configuration, START, Scene, Setting, Special};
 use crate::tally::{Counts, Tally};
 use crate::truth::{HEALING, RULES_EITHER, RULES_NEW, TIMEOUT};
@@ -38,7 +38,7 @@ impl<'s> Stage<'s> {
     fn open(setting: &'s Setting, title: &'static str, special: Special) -> Result<Self> {
         eprintln!("{title}");
         let scene = Scene::set(setting, special)?;
-        let load = scene.load(setting.rates)?;
+        let load = scene.load(setting.rates, Connections::AsNeeded)?;
         let mut stage = Self { setting, scene, load, title, phases: Vec::new(), findings: Vec::new() };
         // Envoy compiles the module a second time, for speed, while the first requests come.
         stage.hold("warm-up", WARM_UP)?.counts().is_held = false;
@@ -59,13 +59,28 @@ impl<'s> Stage<'s> {
         Ok(tally)
     }
 
-    /// The identity server is in trouble, then it is well again.
-    fn trouble(&mut self, name: &str, meanwhile: impl FnOnce(&Scene, Duration) -> Result<()>) -> Result<()> {
+    /// The identity server has a fault for a while, then it is well again.
+    fn fault(&mut self, name: &str, fault: Fault) -> Result<()> {
+        self.trouble(name, fault.is_lost(), |scene, time| {
+            scene.server.set(fault);
+            std::thread::sleep(time);
+            scene.server.set(Fault::Nothing);
+            Ok(())
+        })
+    }
+
+    /// The identity server is in trouble, then it is well again; `is_lost`: nobody is there at all meanwhile.
+    fn trouble(
+        &mut self,
+        name: &str,
+        is_lost: bool,
+        meanwhile: impl FnOnce(&Scene, Duration) -> Result<()>,
+    ) -> Result<()> {
         if self.setting.only_fault.as_ref().is_some_and(|only| !name.contains(only.as_str())) {
             return Ok(());
         }
         self.begin(name)?;
-        self.scene.world.begin_trouble();
+        self.scene.world.begin_trouble(is_lost);
         meanwhile(&self.scene, self.setting.fault)?;
         self.recover(name)
     }
@@ -75,6 +90,11 @@ impl<'s> Stage<'s> {
         self.scene.world.end_trouble();
         self.hold(&format!("{name}: after it"), self.recovery())?;
         Ok(())
+    }
+
+    /// How many requests have passed by what was last known.
+    fn stale_passed(&self) -> Result<u64> {
+        self.scene.envoy.counter("wasmcustom.scopegate.cache.result.stale")
     }
 
     fn recovery(&self) -> Duration {
@@ -117,14 +137,9 @@ pub(crate) fn identity_server(setting: &Setting) -> Result<Act> {
         ("answering garbage", Fault::Garbage),
     ];
     for (name, fault) in faults {
-        stage.trouble(name, |scene, time| {
-            scene.server.set(fault);
-            std::thread::sleep(time);
-            scene.server.set(Fault::Nothing);
-            Ok(())
-        })?;
+        stage.fault(name, fault)?;
     }
-    stage.trouble("flapping, every 500 ms", |scene, time| {
+    stage.trouble("flapping, every 500 ms", false, |scene, time| {
         let end = Instant::now() + time;
         while Instant::now() < end {
             for fault in [Fault::Killed, Fault::Nothing] {
@@ -134,6 +149,29 @@ pub(crate) fn identity_server(setting: &Setting) -> Result<Act> {
         }
         Ok(())
     })?;
+    stage.close()
+}
+
+/// What was last known may do while the identity server is lost, but not when it says something.
+pub(crate) fn stale(setting: &Setting) -> Result<Act> {
+    // A part of each fault, so that its end is seen, too.
+    let special = Special { stale_if_error: setting.fault / 3, ..Special::default() };
+    let mut stage = Stage::open(setting, "What was last known may do for a while", special)?;
+    stage.hold("nothing is wrong", setting.fault / 2)?;
+    for (name, fault) in [
+        ("killed, stale answers do", Fault::Killed),
+        ("hanging, stale answers do", Fault::Hanging),
+        ("resetting within the body, stale answers do", Fault::Resetting),
+        ("answering 503, stale answers do", Fault::Status(503)),
+        ("answering 401, stale answers do not", Fault::Status(401)),
+        ("answering garbage, stale answers do", Fault::Garbage),
+    ] {
+        let before = stage.stale_passed()?;
+        stage.fault(name, fault)?;
+        if (stage.stale_passed()? > before) != fault.is_lost() {
+            stage.findings.push(format!("{name}: whether they do is not as it must be"));
+        }
+    }
     stage.close()
 }
 
@@ -151,7 +189,7 @@ pub(crate) fn fault_filter(setting: &Setting) -> Result<Act> {
     let runtime = |scene: &Scene, keys: &str| scene.envoy.change(&format!("/runtime_modify?fault.http.{keys}"));
     let none = "abort.abort_percent=0&fault.http.delay.fixed_delay_percent=0";
     for (name, keys) in faults {
-        stage.trouble(name, |scene, time| {
+        stage.trouble(name, false, |scene, time| {
             runtime(scene, keys)?;
             std::thread::sleep(time);
             runtime(scene, none)
@@ -170,7 +208,7 @@ pub(crate) fn an_hour(setting: &Setting) -> Result<Act> {
     let mut stage = Stage::open(setting, "An hour passes", special)?;
     stage.hold("nothing is wrong", setting.fault / 2)?;
     stage.begin("killed")?;
-    stage.scene.world.begin_trouble();
+    stage.scene.world.begin_trouble(false);
     stage.scene.server.set(Fault::Killed);
     std::thread::sleep(setting.fault / 2);
     let jump = |stage: &mut Stage<'_>, name: &str, ahead: i64, time: Duration| -> Result<()> {
@@ -190,7 +228,7 @@ pub(crate) fn an_hour(setting: &Setting) -> Result<Act> {
         stage.findings.push("the clock goes back by an hour: the keys are not fetched any more".to_owned());
     }
     stage.begin("killed again")?;
-    stage.scene.world.begin_trouble();
+    stage.scene.world.begin_trouble(false);
     stage.scene.server.set(Fault::Killed);
     std::thread::sleep(setting.fault / 2);
     // Whatever waits for a point in time must not wait for an hour then.
@@ -200,7 +238,7 @@ pub(crate) fn an_hour(setting: &Setting) -> Result<Act> {
     stage.recover("killed, the clock goes back")?;
     jump(&mut stage, "an hour later", HOUR, setting.fault / 2)?;
     stage.begin("hanging")?;
-    stage.scene.world.begin_trouble();
+    stage.scene.world.begin_trouble(false);
     stage.scene.server.set(Fault::Hanging);
     // Callouts are under way when the clock goes back, and their time must not be an hour then.
     std::thread::sleep(TIMEOUT / 2);

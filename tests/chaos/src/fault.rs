@@ -39,6 +39,17 @@ pub(crate) enum Fault {
     Garbage,
 }
 
+impl Fault {
+    /// Whether nobody is there, rather than somebody who says something of no use.
+    pub(crate) fn is_lost(self) -> bool {
+        match self {
+            Self::Killed | Self::Hanging | Self::Dripping | Self::Resetting | Self::Closing | Self::Garbage => true,
+            Self::Status(status) => status >= 500,
+            Self::Nothing | Self::Redirecting | Self::Html => false,
+        }
+    }
+}
+
 /// A running server; it ends with the process.
 #[derive(Debug)]
 pub(crate) struct IdentityServer {
@@ -224,7 +235,11 @@ impl State {
         let mut tokens = self.world.tokens();
         let worth = tokens.get_mut(token);
         let is_over = |at: &Option<Instant>| at.is_some_and(|at| at <= now);
-        let Some(worth) = worth.filter(|worth| !is_over(&worth.revoked_at)) else { return json!({ "active": false }) };
+        let Some(worth) = worth else { return json!({ "active": false }) };
+        if is_over(&worth.revoked_at) {
+            worth.denied_at.get_or_insert(now);
+            return json!({ "active": false });
+        }
         if worth.expires_at > clock {
             worth.vouched_at = Some((now, clock));
         } else if !worth.is_always_active {

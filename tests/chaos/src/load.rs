@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -26,6 +26,31 @@ pub(crate) struct Load {
     thread: Option<JoinHandle<Result<()>>>,
 }
 
+/// How many connections the load has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Connections {
+    /// As many as it takes: after a stall there are more than before, and they stay.
+    AsNeeded,
+    /// So many from the start: what they cost does not grow.
+    Fixed(usize),
+}
+
+impl Connections {
+    fn at_the_start(self) -> usize {
+        match self {
+            Self::AsNeeded => 0,
+            Self::Fixed(count) => count,
+        }
+    }
+
+    fn most(self) -> usize {
+        match self {
+            Self::AsNeeded => MOST_CONNECTIONS,
+            Self::Fixed(count) => count,
+        }
+    }
+}
+
 struct Shared {
     world: Arc<World>,
     address: SocketAddr,
@@ -35,7 +60,13 @@ struct Shared {
 
 impl Load {
     /// Sends every token that comes again and again once, then goes on at the rate.
-    pub(crate) fn start(address: &str, world: &Arc<World>, mix: Mix, rates: Rates) -> Result<Self> {
+    pub(crate) fn start(
+        address: &str,
+        world: &Arc<World>,
+        mix: Mix,
+        rates: Rates,
+        connections: Connections,
+    ) -> Result<Self> {
         let shared = Arc::new(Shared {
             world: Arc::clone(world),
             address: address.parse()?,
@@ -45,10 +76,9 @@ impl Load {
         let (for_thread, (sender, receiver)) = (Arc::clone(&shared), std::sync::mpsc::channel());
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let connections = Semaphore::new(MOST_CONNECTIONS);
-            let client =
-                Rc::new(Client { shared: for_thread, idle: RefCell::default(), open: Cell::new(0), connections });
-            LocalSet::new().block_on(&runtime, client.run(mix, rates, sender))
+            let permits = Semaphore::new(connections.most());
+            let client = Client { shared: for_thread, idle: RefCell::default(), open: Cell::new(0), permits };
+            LocalSet::new().block_on(&runtime, Rc::new(client).run(mix, rates, connections, sender))
         });
         receiver.recv().context("the load did not start")?;
         Ok(Self { shared, thread: Some(thread) })
@@ -72,7 +102,7 @@ impl Load {
         self.begin("end")?;
         self.shared.ends.store(true, Ordering::Relaxed);
         let thread = self.thread.take().context("the load ends once")?;
-        thread.join().map_err(|_| anyhow::anyhow!("the load panicked"))?
+        thread.join().map_err(|_| anyhow!("the load panicked"))?
     }
 }
 
@@ -87,11 +117,22 @@ struct Client {
     idle: RefCell<VecDeque<Connection>>,
     /// Requests under way, and those that wait for a connection.
     open: Cell<usize>,
-    connections: Semaphore,
+    permits: Semaphore,
 }
 
 impl Client {
-    async fn run(self: Rc<Self>, mut mix: Mix, rates: Rates, ready: std::sync::mpsc::Sender<()>) -> Result<()> {
+    async fn run(
+        self: Rc<Self>,
+        mut mix: Mix,
+        rates: Rates,
+        connections: Connections,
+        ready: std::sync::mpsc::Sender<()>,
+    ) -> Result<()> {
+        for _ in 0..connections.at_the_start() {
+            let connection = Connection::open(self.shared.address).await;
+            let connection = connection.map_err(|broken| anyhow!("the load cannot connect: {broken:?}"))?;
+            self.idle.borrow_mut().push_back(connection);
+        }
         for shot in mix.all() {
             self.clone().send(shot, Instant::now(), self.tally()).await;
         }
@@ -132,7 +173,7 @@ impl Client {
     }
 
     async fn send(self: Rc<Self>, shot: Shot, due: Instant, tally: Arc<Tally>) {
-        let Ok(_permit) = self.connections.acquire().await else { return };
+        let Ok(_permit) = self.permits.acquire().await else { return };
         let outcome = tokio::time::timeout(HUNG, self.exchange(&shot, &tally)).await;
         let mut counts = tally.counts();
         match outcome {
@@ -165,7 +206,7 @@ impl Client {
     }
 
     async fn exchange(&self, shot: &Shot, tally: &Tally) -> Result<Answer, Broken> {
-        let request = shot.request();
+        let request = shot.request(!self.shared.world.stale_if_error.is_zero());
         let kept = self.idle.borrow_mut().pop_front();
         let (mut connection, is_new) = match kept {
             Some(connection) => (connection, false),
@@ -196,7 +237,8 @@ impl Client {
 }
 
 impl Shot {
-    fn request(&self) -> Vec<u8> {
+    /// What is sent. `claims_stale`: it claims to be known to be stale, which is not for callers to say.
+    fn request(&self, claims_stale: bool) -> Vec<u8> {
         let mut request = Vec::with_capacity(1500);
         for part in ["GET ", self.path, " HTTP/1.1\r\nhost: chaos.test\r\n"] {
             request.extend_from_slice(part.as_bytes());
@@ -205,6 +247,9 @@ impl Shot {
             for part in ["authorization: Bearer ", token, "\r\n"] {
                 request.extend_from_slice(part.as_bytes());
             }
+        }
+        if claims_stale {
+            request.extend_from_slice(b"x-auth-stale: 0\r\n");
         }
         request.extend_from_slice(b"\r\n");
         request
@@ -279,12 +324,15 @@ fn parse(held: &[u8], sent: Instant) -> Result<Option<(Answer, bool)>> {
     let answer = Answer {
         status: response.code.context("no status")?,
         has_retry_after: header("retry-after").is_some(),
+        stale: header(STALE_ECHO).and_then(|header| std::str::from_utf8(header.value).ok()?.parse().ok()),
         sent,
         answered: Instant::now(),
     };
     Ok(Some((answer, !header("connection").is_some_and(|header| header.value.eq_ignore_ascii_case(b"close")))))
 }
 
+/// In which the application tells what it was told in `x-auth-stale`.
+pub(crate) const STALE_ECHO: &str = "x-told-stale";
 /// After this time nobody waits any more.
 const HUNG: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_millis(1);

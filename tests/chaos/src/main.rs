@@ -96,6 +96,8 @@ struct Common {
 enum Which {
     /// The identity server fails
     Identity,
+    /// What was last known may do while it is lost
+    Stale,
     /// Envoy's fault filter in front of it
     Filter,
     /// An hour passes, and comes back
@@ -110,6 +112,7 @@ impl Which {
     fn run(self, setting: &Setting) -> Result<Act> {
         match self {
             Self::Identity => acts::identity_server(setting),
+            Self::Stale => acts::stale(setting),
             Self::Filter => acts::fault_filter(setting),
             Self::Hour => acts::an_hour(setting),
             Self::Swap => acts::swap(setting),

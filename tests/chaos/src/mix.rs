@@ -145,7 +145,15 @@ impl Mix {
             let expires_at = wall_clock() + if kind == Kind::Expired { -60 } else { DAY };
             let life = if prefix == "b-" { BRIEF } else { LASTING };
             let is_always_active = self.unknown % 6 == 3;
-            let worth = Worth { scope: GOOD, expires_at, revoked_at, life, is_always_active, vouched_at: None };
+            let worth = Worth {
+                scope: GOOD,
+                expires_at,
+                revoked_at,
+                life,
+                is_always_active,
+                vouched_at: None,
+                denied_at: None,
+            };
             self.world.tokens().insert(Arc::clone(&token), worth);
         }
         let shot = Shot { kind, token: Some(token), path: "/bookings" };
@@ -173,7 +181,8 @@ fn mix_pool(
     let expires_at = wall_clock() + DAY;
     let shot = |token: String| {
         let token: Arc<str> = token.into();
-        let worth = Worth { scope, expires_at, revoked_at, life, is_always_active: false, vouched_at: None };
+        let worth =
+            Worth { scope, expires_at, revoked_at, life, is_always_active: false, vouched_at: None, denied_at: None };
         world.tokens().insert(Arc::clone(&token), worth);
         Shot { kind, token: Some(token), path: "/bookings" }
     };

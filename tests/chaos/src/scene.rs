@@ -1,17 +1,19 @@
 //! What the load runs through: an Envoy with Scopegate, and the identity servers behind it.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use scopegate_stage::envoy::{Bootstrap, Envoy, cluster, filter, listener, listener_with_routes, loopback, wasm};
+use scopegate_stage::envoy::{
+    Bootstrap, Envoy, answering_route, cluster, filter, listener_with_routes, loopback, wasm,
+};
 use scopegate_stage::tokens::{AUDIENCE, Issuer};
 use serde_json::{Value, json};
 
 use crate::fault::{IdentityServer, issuer};
-use crate::load::Load;
+use crate::load::{Connections, Load, STALE_ECHO};
 use crate::mix::{BRIEF, LASTING, Mix, Rates};
 use crate::truth::{OPEN_FOR, TIMEOUT, World};
 
@@ -33,6 +35,8 @@ pub(crate) struct Setting {
 pub(crate) struct Special {
     /// The callouts pass a listener with Envoy's own fault filter.
     pub(crate) is_faulty_between: bool,
+    /// `cache.stale_if_error`.
+    pub(crate) stale_if_error: Duration,
     pub(crate) arguments: Vec<String>,
     pub(crate) environment: Vec<(String, String)>,
 }
@@ -61,7 +65,7 @@ pub(crate) struct Configuration {
 
 impl Scene {
     pub(crate) fn set(setting: &Setting, special: Special) -> Result<Self> {
-        let world = Arc::new(World::new());
+        let world = Arc::new(World::new(special.stale_if_error));
         let issuer = Issuer::new()?;
         let keys = issuer.keys()?;
         let server = IdentityServer::start(&world, &keys, &[CLIENT, CLIENT_LATER])?;
@@ -78,7 +82,7 @@ impl Scene {
         ];
         let quiet = ["--log-level", "warning", "--component-log-level", "wasm:warning"].map(str::to_owned);
         let bootstrap = Bootstrap {
-            listeners: Self::listeners(&setting.module, between.as_ref(), START),
+            listeners: Self::listeners(&setting.module, between.as_ref(), &START.document(special.stale_if_error)),
             clusters,
             workers: setting.workers,
             cores: format!("0-{}", std::thread::available_parallelism()?.get() - 1),
@@ -91,7 +95,7 @@ impl Scene {
     }
 
     /// Begins the load.
-    pub(crate) fn load(&self, rates: Rates) -> Result<Load> {
+    pub(crate) fn load(&self, rates: Rates, connections: Connections) -> Result<Load> {
         let mix = Mix::new(&self.world, &self.issuer, rates)?;
         // The listener is there a moment after Envoy is.
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -107,24 +111,38 @@ impl Scene {
             "the configuration is refused:\n{}",
             self.envoy.log_tail()
         );
-        Load::start(&address, &self.world, mix, rates)
+        Load::start(&address, &self.world, mix, rates, connections)
     }
 
     /// Hands Envoy another configuration; whether Envoy took it.
     pub(crate) fn configure(&self, configuration: Configuration) -> Result<bool> {
-        self.envoy.replace(&Self::listeners(&self.module, self.between.as_ref(), configuration))
+        let document = configuration.document(self.world.stale_if_error);
+        self.envoy.replace(&Self::listeners(&self.module, self.between.as_ref(), &document))
     }
 
-    fn listeners(module: &std::path::Path, between: Option<&Value>, configuration: Configuration) -> Vec<Value> {
+    fn listeners(module: &Path, between: Option<&Value>, document: &Value) -> Vec<Value> {
         let reload = [("failure_policy", json!("FAIL_RELOAD"))];
-        let text = configuration.document().to_string();
-        let filter = wasm("scopegate", "scopegate", module, &text, &reload);
-        [listener("main", &[filter])].into_iter().chain(between.cloned()).collect()
+        let filter = wasm("scopegate", "scopegate", module, &document.to_string(), &reload);
+        // An application that says by which mark it was told that what is known of the token has ended.
+        let echo = json!({ "header": { "key": STALE_ECHO, "value": "%REQ(x-auth-stale)%" } });
+        let mut route = answering_route();
+        route["response_headers_to_add"] = json!([echo]);
+        [listener_with_routes("main", &[filter], &[route])].into_iter().chain(between.cloned()).collect()
     }
 
     /// What has to be zero when nothing is under way: what waits, what is asked.
     pub(crate) fn leftovers(&self) -> Result<Vec<(String, u64)>> {
-        let stats = self.envoy.admin("/stats?filter=^(http\\.main\\.downstream_rq_active|cluster\\..*identity\\.upstream_rq_(pending_)?active|wasmcustom\\.scopegate\\.(requests_waiting|callouts_in_flight|leases_held))$")?;
+        self.gauges(r"http\.main\.downstream_rq_active|cluster\..*identity\.upstream_rq_(pending_)?active|wasmcustom\.scopegate\.(requests_waiting|callouts_in_flight|leases_held)")
+    }
+
+    /// The connections with the clients and with the identity server: what Envoy needs for them grows with their number.
+    pub(crate) fn connections(&self) -> Result<Vec<(String, u64)>> {
+        self.gauges(r"http\.main\.downstream_cx_active|cluster\.identity\.upstream_cx_active")
+    }
+
+    /// The gauges of these names.
+    fn gauges(&self, names: &str) -> Result<Vec<(String, u64)>> {
+        let stats = self.envoy.admin(&format!("/stats?filter=^({names})$"))?;
         let parse = |line: &str| {
             let (name, value) = line.split_once(": ").context("a stat without a value")?;
             Ok((name.to_owned(), value.trim().parse()?))
@@ -166,9 +184,9 @@ impl Scene {
 }
 
 impl Configuration {
-    fn document(self) -> Value {
+    fn document(self, stale_if_error: Duration) -> Value {
+        let millis = |duration: Duration| format!("{}ms", duration.as_millis());
         let server = |name: &str, prefix: Option<&str>, max_ttl: Option<Duration>| {
-            let millis = |duration: Duration| format!("{}ms", duration.as_millis());
             let mut server = json!({
                 "name": name, "cluster": self.cluster, "issuer": issuer(prefix.unwrap_or_default()), "audience": [AUDIENCE],
                 "circuit_breaker": { "open_for": millis(OPEN_FOR) },
@@ -199,7 +217,9 @@ impl Configuration {
             "authorization_servers": servers,
             // The whole load comes from one address.
             "unknown_tokens": "unlimited",
-            "cache": { "max_ttl": format!("{}s", LASTING.as_secs()), "inactive_ttl": "5s" },
+            "cache": {
+                "max_ttl": millis(LASTING), "inactive_ttl": "5s", "stale_if_error": millis(stale_if_error),
+            },
             "rules": [
                 { "name": "Health", "match": [{ "path": "/healthz" }], "public": true },
                 rule("Bookings", "/bookings", json!({ "scope": "view" })),

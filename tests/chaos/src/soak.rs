@@ -8,6 +8,7 @@ use plotters::prelude::*;
 use scopegate_stage::cpu::CpuTime;
 
 use crate::acts::Act;
+use crate::load::Connections;
 use crate::scene::{Scene, Setting, Special};
 
 /// How Envoy was, so many minutes after the start.
@@ -17,7 +18,7 @@ pub(crate) struct Sample {
     pub(crate) kibibytes: f64,
     /// The share of the CPU time since the one before that the machine did not get.
     stolen: f64,
-    /// What was waiting, being asked or being answered.
+    /// What was waiting, being asked or being answered, and the connections.
     under_way: Vec<(String, u64)>,
 }
 
@@ -34,7 +35,7 @@ impl Soak {
     /// Runs it for so long.
     pub(crate) fn run(setting: &Setting, time: Duration) -> Result<Self> {
         let scene = Scene::set(setting, Special::default())?;
-        let load = scene.load(setting.rates)?;
+        let load = scene.load(setting.rates, Connections::Fixed(CONNECTIONS))?;
         let (start, restarts) = (Instant::now(), scene.restarts()?);
         let warm_up = time / WARM_UP_SHARE;
         let phases = [("warm-up", warm_up), ("soak", time)];
@@ -52,7 +53,7 @@ impl Soak {
                     minutes: start.elapsed().as_secs_f64() / 60.0,
                     kibibytes: f64::from(u32::try_from(scene.envoy.rss_bytes()? / 1024)?),
                     stolen: looked_at.stolen_since(&before),
-                    under_way: scene.leftovers()?,
+                    under_way: [scene.leftovers()?, scene.connections()?].concat(),
                 });
             }
         }
@@ -143,6 +144,8 @@ impl Soak {
 }
 
 const EVERY: Duration = Duration::from_secs(10);
+/// Far more than are in use at a time.
+const CONNECTIONS: usize = 64;
 /// Of the whole time.
 pub(crate) const WARM_UP_SHARE: u32 = 5;
 /// Of the memory after the warm-up.

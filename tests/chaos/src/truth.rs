@@ -54,6 +54,8 @@ pub(crate) struct Worth {
     pub(crate) is_always_active: bool,
     /// When the server said last that it is good, on both clocks.
     pub(crate) vouched_at: Option<(Instant, i64)>,
+    /// When the server first said that it is good no more.
+    pub(crate) denied_at: Option<Instant>,
 }
 
 /// Everything that the load, the identity servers and the checker share.
@@ -63,7 +65,9 @@ pub(crate) struct World {
     /// Seconds by which Envoy's clock is ahead.
     ahead: AtomicI64,
     jumped_at: Mutex<Option<Instant>>,
-    trouble: Mutex<Option<(Instant, Option<Instant>)>>,
+    trouble: Mutex<Option<Trouble>>,
+    /// For how long after its end an answer may do while the identity server is lost (`cache.stale_if_error`).
+    pub(crate) stale_if_error: Duration,
     /// [`RULES_OLD`], [`RULES_EITHER`] or [`RULES_NEW`].
     pub(crate) rules: AtomicU8,
     /// Whether Envoy may close connections that are idle.
@@ -72,11 +76,22 @@ pub(crate) struct World {
     pub(crate) may_refuse: AtomicBool,
 }
 
+/// A time in which the identity server may be unable to answer.
+#[derive(Clone, Copy, Debug)]
+struct Trouble {
+    begin: Instant,
+    end: Option<Instant>,
+    /// Whether nobody is there; else it says something, though nothing of use.
+    is_lost: bool,
+}
+
 /// What became of a request that was answered.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) has_retry_after: bool,
+    /// What the application was told in `x-auth-stale`: the seconds since what is known of the token has ended.
+    pub(crate) stale: Option<u64>,
     pub(crate) sent: Instant,
     pub(crate) answered: Instant,
 }
@@ -90,8 +105,9 @@ pub(crate) enum Verdict {
 }
 
 impl World {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(stale_if_error: Duration) -> Self {
         Self {
+            stale_if_error,
             tokens: Mutex::default(),
             ahead: AtomicI64::new(0),
             jumped_at: Mutex::default(),
@@ -117,22 +133,37 @@ impl World {
         self.ahead.store(ahead, Ordering::Relaxed);
     }
 
-    /// From now on the identity server may be unable to answer.
-    pub(crate) fn begin_trouble(&self) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), None));
+    /// From now on the identity server may be unable to answer; `is_lost`: nobody is there at all.
+    pub(crate) fn begin_trouble(&self, is_lost: bool) {
+        *self.trouble() = Some(Trouble { begin: Instant::now(), end: None, is_lost });
     }
 
     /// From now on it answers again.
     pub(crate) fn end_trouble(&self) {
-        if let Some((_, end)) = &mut *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) {
-            *end = Some(Instant::now());
+        if let Some(trouble) = &mut *self.trouble() {
+            trouble.end = Some(Instant::now());
         }
     }
 
+    fn trouble(&self) -> MutexGuard<'_, Option<Trouble>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn is_in_trouble(&self, answer: &Answer) -> bool {
-        let trouble = *self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        trouble
-            .is_some_and(|(begin, end)| answer.answered >= begin && end.is_none_or(|end| answer.sent < end + HEALING))
+        self.trouble().is_some_and(|Trouble { begin, end, .. }| {
+            answer.answered >= begin && end.is_none_or(|end| answer.sent < end + HEALING)
+        })
+    }
+
+    /// Whether what was last known may do: the server is lost, or was until a moment ago.
+    fn may_be_stale(&self, answer: &Answer) -> bool {
+        self.is_in_trouble(answer) && self.trouble().is_some_and(|trouble| trouble.is_lost)
+    }
+
+    /// Whether what was last known has to do: the server is lost, and every worker has had the time to notice.
+    fn must_be_stale(&self, answer: &Answer) -> bool {
+        let notices = |trouble: &Trouble| answer.sent > trouble.begin + TIMEOUT + TOLERANCE && trouble.end.is_none();
+        self.may_be_stale(answer) && self.trouble().as_ref().is_some_and(notices)
     }
 
     /// Whether the clock was set while the request was under way, or nearly so.
@@ -164,12 +195,18 @@ impl World {
             | (Kind::Narrow, 403) => true,
             (Kind::Jwt(until), 401) => self.clock() >= until || self.is_at_jump(answer),
             // A question that is under way when the clock jumps has been given up, or may have been answered at any time.
+            (Kind::Brief | Kind::New | Kind::Revoked, 503)
+                if self.must_be_stale(answer)
+                    && worth.as_ref().is_some_and(|worth| self.is_surely_stale(worth, answer)) =>
+            {
+                false
+            }
             (Kind::Bad | Kind::Expired | Kind::Random | Kind::Brief | Kind::New | Kind::Revoked, 503) => {
                 trouble || self.is_at_jump(answer)
             }
             // Nobody who is known is to feel an outage.
             (Kind::Lasting | Kind::Narrow | Kind::OldScope | Kind::NewScope, 503) => {
-                let is_known = |worth: Worth| self.is_known(&worth, answer) && self.is_past(&worth);
+                let is_known = |worth: Worth| self.is_known(&worth, answer, worth.life) && self.is_past(&worth);
                 trouble && (self.is_at_jump(answer) || !worth.is_some_and(is_known))
             }
             (Kind::Revoked, 401) => worth.and_then(|worth| worth.revoked_at).is_some_and(|at| answer.answered >= at),
@@ -205,11 +242,35 @@ impl World {
         let Some(worth) = token.and_then(|token| self.tokens().get(token).cloned()) else {
             return Some("a token that nobody issued");
         };
-        if worth.revoked_at.is_some_and(|at| answer.sent > at + worth.life + TOLERANCE) {
+        let life = worth.life + answer.stale.map_or(Duration::ZERO, |_| self.stale_if_error);
+        if worth.revoked_at.is_some_and(|at| answer.sent > at + life + TOLERANCE) {
             return Some("a token that was revoked too long ago");
         }
-        let is_known = self.is_at_jump(answer) || self.is_known(&worth, answer);
-        (!is_known).then_some("a token that the server has not vouched for in time")
+        let is_known = self.is_at_jump(answer) || self.is_known(&worth, answer, life);
+        if !is_known {
+            return Some("a token that the server has not vouched for in time");
+        }
+        answer.stale.and_then(|age| self.wrongly_stale(&worth, Duration::from_secs(age), answer))
+    }
+
+    /// What is wrong with a request that passes by what has ended, and that says so.
+    fn wrongly_stale(&self, worth: &Worth, age: Duration, answer: &Answer) -> Option<&'static str> {
+        if !self.may_be_stale(answer) {
+            return Some("a stale answer while the server was there");
+        }
+        if worth.denied_at.is_some_and(|at| answer.sent > at + TOLERANCE) {
+            return Some("a token that the server has called inactive");
+        }
+        let is_older = |(at, _): (Instant, i64)| answer.answered > at + worth.life + age + TOLERANCE;
+        let says_too_little = age > self.stale_if_error || worth.vouched_at.is_none_or(is_older);
+        says_too_little.then_some("a stale answer that is older than it says")
+    }
+
+    /// Whether what is known of it has ended, and does for some time yet.
+    fn is_surely_stale(&self, worth: &Worth, answer: &Answer) -> bool {
+        let ends = worth.life + self.stale_if_error;
+        let counts = |(at, _): (Instant, i64)| answer.answered + TOLERANCE < at + ends && answer.sent > at + TOLERANCE;
+        worth.denied_at.is_none() && worth.vouched_at.is_some_and(counts)
     }
 
     /// Whether the server has vouched for it at a time that has come: what was learned before the clock went back is
@@ -219,11 +280,11 @@ impl World {
     }
 
     /// Whether the server has vouched for it recently enough, by either clock.
-    fn is_known(&self, worth: &Worth, answer: &Answer) -> bool {
+    fn is_known(&self, worth: &Worth, answer: &Answer, life: Duration) -> bool {
         worth.vouched_at.is_some_and(|(at, clock)| {
             let age = seconds(answer.sent.saturating_duration_since(at));
             let age_by_clock = self.clock() - seconds(answer.sent.elapsed()) - clock;
-            age.max(age_by_clock) <= seconds(worth.life + TOLERANCE)
+            age.max(age_by_clock) <= seconds(life + TOLERANCE)
         })
     }
 }

@@ -27,7 +27,7 @@ fn s2_21_a_jwt_is_honoured_without_asking_and_only_for_its_scope() {
     let envoy = gateway(&identity, &upstream).plugin(jwt_bookings(&identity)).start();
     wait_until("the keys to be fetched before anyone needs them", LIMIT, || identity.keys_fetched() > 0);
     let token = identity.jwt("view", JWT_AUDIENCE);
-    wait_until("every worker to have them", LIMIT, || everywhere(|| status(&envoy, list(), &token) == 200));
+    wait_until_everywhere("every worker to have them", LIMIT, || status(&envoy, list(), &token) == 200);
     upstream.clear();
 
     for _ in 0..3 {
@@ -58,7 +58,7 @@ fn s2_21_whatever_is_wrong_with_a_jwt_it_is_refused() {
         .start();
     let good = identity.jwt("view", JWT_AUDIENCE);
     let answer = |token: &str| send(envoy.addr("main"), &list().bearer(token));
-    wait_until("the keys to be there", LIMIT, || everywhere(|| answer(&good).status == 200));
+    wait_until_everywhere("the keys to be there", LIMIT, || answer(&good).status == 200);
     upstream.clear();
 
     let (header, claims) = jwt_parts(&good);
@@ -104,7 +104,7 @@ fn s2_21_after_a_key_rotation_the_next_token_is_good_and_the_old_key_vouches_for
     let envoy = gateway(&first, &upstream).plugin(configuration).start();
     let old = first.jwt("view", JWT_AUDIENCE);
     // A worker whose keys are on their way says 503.
-    wait_until("the keys to be there", LIMIT, || everywhere(|| status(&envoy, list(), &old) == 200));
+    wait_until_everywhere("the keys to be there", LIMIT, || status(&envoy, list(), &old) == 200);
 
     // The same server with another key.
     let port = first.addr().port();
@@ -113,8 +113,8 @@ fn s2_21_after_a_key_rotation_the_next_token_is_good_and_the_old_key_vouches_for
     let new = second.jwt("view", JWT_AUDIENCE);
     wait_until("a token of the new key to be good", LIMIT, || status(&envoy, list(), &new) == 200);
     // Cached or not, by every worker.
-    let refused = || everywhere(|| status(&envoy, list(), &old) == 401);
-    wait_until("the token of the old key to be refused", LIMIT, refused);
+    let refused = || status(&envoy, list(), &old) == 401;
+    wait_until_everywhere("the token of the old key to be refused", LIMIT, refused);
     assert_refused(&send(envoy.addr("main"), &list().bearer(&old)), Refusal::BadToken);
     assert_reason(&envoy, "unknown_key");
     assert_eq!(second.introspections(), 0);
@@ -165,7 +165,7 @@ fn s2_21_tokens_with_unknown_keys_do_not_become_a_flood_of_fetches() {
     let (header, claims) = jwt_parts(&good);
     for (listener, interval) in [("main", Duration::from_secs(3600)), ("often", Duration::from_secs(1))] {
         let answer = |token: &str| send(envoy.addr(listener), &list().bearer(token)).status;
-        wait_until("the keys to be there", LIMIT, || everywhere(|| answer(&good) == 200));
+        wait_until_everywhere("the keys to be there", LIMIT, || answer(&good) == 200);
         upstream.clear();
         let (before, start) = (identity.keys_fetched(), Instant::now());
         let found = load(envoy.addr(listener), 8, TOKENS, |number| {

@@ -520,8 +520,8 @@ fn s0_5_a_token_whose_refresh_token_is_revoked_after_use_is_refused_within_max_t
     identity.revoke(tokens.refresh_token.as_deref().expect("a refresh token"));
     let limit = Duration::from_secs(4);
     // The workers may hear of it at different times, each within max_ttl.
-    let refused = || everywhere(|| status(&envoy, list(), &tokens.access_token) == 401);
-    wait_until("the token to be refused", limit, refused);
+    let refused = || status(&envoy, list(), &tokens.access_token) == 401;
+    wait_until_everywhere("the token to be refused", limit, refused);
     upstream.clear();
     assert_refused(&send(envoy.addr("main"), &list().bearer(&tokens.access_token)), Refusal::BadToken);
     assert_eq!(upstream.request_count(), 0);
@@ -553,8 +553,8 @@ fn s0_6_a_valid_token_is_asked_about_once_in_max_ttl() {
 
     identity.revoke(&token);
     // The workers may hear of it at different times, each within max_ttl.
-    let refused = || everywhere(|| status(&envoy, list(), &token) == 401);
-    wait_until("the token to be refused", MAX_TTL * 2, refused);
+    let refused = || status(&envoy, list(), &token) == 401;
+    wait_until_everywhere("the token to be refused", MAX_TTL * 2, refused);
     assert_refused(&send(envoy.addr("main"), &list().bearer(&token)), Refusal::BadToken);
 }
 

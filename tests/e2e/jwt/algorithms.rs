@@ -84,7 +84,7 @@ fn tokens_of_two_real_issuers_are_good_for_their_own_issuer_and_audience_only() 
     let es256 = identity.jwt("view", &es256);
     for (way, token) in [("oidc", &rs256), ("oidc-other-audience", &rs256), ("glewlwyd", &token)] {
         let has_keys = || show(envoy.addr("main"), way, token) != 503;
-        wait_until("the keys to be there", LIMIT, || everywhere(has_keys));
+        wait_until_everywhere("the keys to be there", LIMIT, has_keys);
     }
     let book = glewlwyd.client_credentials("book");
     judge(

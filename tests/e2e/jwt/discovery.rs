@@ -38,7 +38,7 @@ fn keys_are_found_by_the_metadata_before_anyone_needs_them() {
     let token = identity.jwt("view", OidcProvider::JWT_RESOURCE);
     let status = |listener: &str| send(envoy.addr(listener), &Request::get("/").bearer(&token)).status;
     for listener in ["main", "oauth"] {
-        wait_until("the keys to be there", LIMIT, || everywhere(|| status(listener) == 200));
+        wait_until_everywhere("the keys to be there", LIMIT, || status(listener) == 200);
     }
     assert_eq!(identity.introspections(), 0);
     // Metadata of another issuer say nothing, if but a slash makes the difference.

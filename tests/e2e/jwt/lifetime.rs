@@ -46,7 +46,7 @@ fn a_token_ends_when_it_says_cached_or_not() {
         for way in ["oidc", "glewlwyd"] {
             let token = issue(way, "book");
             let has_keys = || show(envoy.addr(listener), way, &token) != 503;
-            wait_until("the keys to be there", LIMIT, || everywhere(has_keys));
+            wait_until_everywhere("the keys to be there", LIMIT, has_keys);
         }
     }
 

@@ -49,10 +49,11 @@ pub fn wait_until(what: &str, limit: Duration, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// Whether it holds wherever one asks: connections are spread over the workers by chance, so it takes many of them for
-/// one to be left out never.
-pub fn everywhere(mut holds: impl FnMut() -> bool) -> bool {
-    (0..32).all(|_| holds())
+/// Waits until it holds wherever one asks: connections are spread over the workers by chance, so it takes many of them
+/// for one to be left out never.
+#[track_caller]
+pub fn wait_until_everywhere(what: &str, limit: Duration, mut holds: impl FnMut() -> bool) {
+    wait_until(what, limit, || (0..32).all(|_| holds()));
 }
 
 /// A file of this repository.

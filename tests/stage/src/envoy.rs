@@ -198,8 +198,13 @@ impl Drop for Envoy {
 
 /// A listener whose filters stand before a route that answers by itself.
 pub fn listener(name: &str, filters: &[Value]) -> Value {
-    let route = json!({ "match": { "prefix": "/" }, "direct_response": answer(200, "ok\n") });
-    listener_with_routes(name, filters, &[route])
+    listener_with_routes(name, filters, &[answering_route()])
+}
+
+/// A route that answers everything by itself.
+#[must_use]
+pub fn answering_route() -> Value {
+    json!({ "match": { "prefix": "/" }, "direct_response": answer(200, "ok\n") })
 }
 
 /// A listener that says this JSON, whatever it is asked.

@@ -59,6 +59,10 @@ impl<'s> Stage<'s> {
         Ok(tally)
     }
 
+    fn is_wanted(&self, fault: &str) -> bool {
+        self.setting.only_fault.as_ref().is_none_or(|only| fault.contains(only.as_str()))
+    }
+
     /// The identity server has a fault for a while, then it is well again.
     fn fault(&mut self, name: &str, fault: Fault) -> Result<()> {
         self.trouble(name, fault.is_lost(), |scene, time| {
@@ -76,7 +80,7 @@ impl<'s> Stage<'s> {
         is_lost: bool,
         meanwhile: impl FnOnce(&Scene, Duration) -> Result<()>,
     ) -> Result<()> {
-        if self.setting.only_fault.as_ref().is_some_and(|only| !name.contains(only.as_str())) {
+        if !self.is_wanted(name) {
             return Ok(());
         }
         self.begin(name)?;
@@ -168,8 +172,9 @@ pub(crate) fn stale(setting: &Setting) -> Result<Act> {
     ] {
         let before = stage.stale_passed()?;
         stage.fault(name, fault)?;
-        if (stage.stale_passed()? > before) != fault.is_lost() {
-            stage.findings.push(format!("{name}: whether they do is not as it must be"));
+        let passed = stage.stale_passed()? - before;
+        if stage.is_wanted(name) && (passed > 0) != fault.is_lost() {
+            stage.findings.push(format!("{name}: {passed} requests have passed by them"));
         }
     }
     stage.close()

@@ -132,8 +132,8 @@ impl Mix {
         // Its kind, how it begins, after how many milliseconds it is revoked, and when it comes again.
         let (kind, prefix, revoked, again): (_, _, _, &[u64]) = match self.unknown % 6 {
             0 => (Kind::New, "b-", None, &[100, 300, 1_500]),
-            // While it is good, while it may still be believed, and when it may not any more.
-            1 => (Kind::Revoked, "b-", Some(1_000), &[500, 1_500, 4_100, 5_000]),
+            1 if self.world.stale_if_error.is_zero() => (Kind::Revoked, "b-", Some(1_000), REVOKED_AGAIN),
+            1 => (Kind::Revoked, "b-", Some(1_000), REVOKED_LATE_AGAIN),
             2 => (Kind::Bad, "l-", Some(0), &[500]),
             3 | 4 => (Kind::Expired, "l-", None, &[500]),
             _ => (Kind::Random, "", None, &[]),
@@ -193,6 +193,12 @@ fn mix_pool(
 pub(crate) const LASTING: Duration = Duration::from_secs(50 * 60);
 /// `introspection.max_ttl` of the server whose tokens begin with `b-`: shorter than any phase.
 pub(crate) const BRIEF: Duration = Duration::from_secs(2);
+/// When a token that is revoked after a second comes again, in milliseconds: while it is good, while it may still be
+/// believed, and when it may not any more.
+const REVOKED_AGAIN: &[u64] = &[500, 1_500, 4_100, 5_000];
+/// And when the answer that it is inactive has ended (`inactive_ttl`), but not the time in which one that it is active
+/// would do if nobody is there.
+const REVOKED_LATE_AGAIN: &[u64] = &[500, 1_500, 4_100, 5_000, 10_500];
 const GOOD: &str = "openid view";
 const DAY: i64 = 24 * 3600;
 /// Shorter than the hour by which the clock jumps.

@@ -261,7 +261,7 @@ impl World {
         if worth.denied_at.is_some_and(|at| answer.sent > at + TOLERANCE) {
             return Some("a token that the server has called inactive");
         }
-        let is_older = |(at, _): (Instant, i64)| answer.answered > at + worth.life + age + TOLERANCE;
+        let is_older = |(at, _): (Instant, i64)| answer.answered > at + worth.life + age + ROUNDED_OFF + TOLERANCE;
         let says_too_little = age > self.stale_if_error || worth.vouched_at.is_none_or(is_older);
         says_too_little.then_some("a stale answer that is older than it says")
     }
@@ -307,6 +307,8 @@ pub(crate) const RULES_NEW: u8 = 2;
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(1);
 /// `circuit_breaker.open_for`.
 pub(crate) const OPEN_FOR: Duration = Duration::from_secs(2);
+/// The age of a stale answer is told in whole seconds.
+const ROUNDED_OFF: Duration = Duration::from_secs(1);
 /// What measuring may cost.
 const TOLERANCE: Duration = Duration::from_secs(1);
 /// After this time nothing may be left of a trouble.

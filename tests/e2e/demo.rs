@@ -18,7 +18,9 @@ struct Demo {
 
 impl Demo {
     fn start() -> Self {
-        let mut process = Command::new("envoy/demo/run.sh")
+        // Who runs the tests in the background of a script has them ignore Ctrl-C, and a shell cannot undo that.
+        let mut process = Command::new("env")
+            .args(["--default-signal=INT", "envoy/demo/run.sh"])
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .env("ENVOY", envoy_binary())
             .stdout(Stdio::piped())

@@ -20,62 +20,29 @@
 //! - `cache`, `token`: what is kept, and under which name; `attempt`, `breaker`: by which way a server is asked, and
 //!   whether at all; `quota`: for how many unknown tokens of a client
 
-mod application;
-mod attempt;
-mod authorize;
-mod breaker;
+mod base;
 mod cache;
-mod callout;
 mod claims;
 mod config;
-mod credentials;
-mod denial;
-mod errors;
-mod exchange;
-mod flight;
-mod forward;
-mod gate;
-mod introspection;
+mod decision;
+mod flow;
+mod host;
 mod jose;
-mod json;
-mod jwt;
-mod keys;
 mod policy;
-mod preflight;
-mod property;
-mod quota;
-mod reply;
 mod request;
-mod requirement;
-mod scope;
-mod selection;
-mod step;
-mod time;
+mod response;
+mod server;
 mod token;
 
-pub use attempt::Attempt;
-pub use authorize::Permit;
-pub use breaker::BreakerChange;
-pub use cache::{Applied, CacheResult, Insert};
-pub use callout::{CalloutAnswer, CalloutRequest, MAX_ANSWER_BYTES, Trouble};
+pub use base::{Json, UnixTime};
+pub use cache::{Applied, CacheResult, Claim, Insert, Lease};
 pub use config::{Config, Problem, Problems};
-pub use credentials::CredentialsError;
-pub use denial::Denial;
-pub use exchange::{Answered, Call, HostVerdict, Lookup, Publish, Renewal, Verification, Verified};
-pub use flight::{Claim, Flight, Lease};
-pub use forward::{Edit, Forward};
-pub use gate::Gate;
-pub use introspection::PRESETS;
+pub use decision::{Denial, Lack};
+pub use flow::{Answered, Call, Flight, Gate, HostVerdict, Lookup, Renewal, Step, Verification, Verified};
+pub use host::{CalloutAnswer, CalloutRequest, MAX_ANSWER_BYTES, Publish, Trouble, header_pairs};
 #[cfg(feature = "vectors")]
 pub use jose::vectors;
-pub use json::Json;
-pub use keys::{KeyFetch, KeysAnswered};
-pub use reply::Reply;
-pub use request::{PathError, RawHead, TargetError, header_pairs};
-pub use requirement::Lack;
-pub use step::Step;
-pub use time::UnixTime;
-
-/// How far `nbf` may lie ahead: the authorization server has just called the token active, so only a clock
-/// that runs late can disagree. `exp` has no such tolerance.
-pub(crate) const NOT_BEFORE_LEEWAY: std::time::Duration = std::time::Duration::from_secs(5);
+pub use policy::{Forward, Permit};
+pub use request::{CredentialsError, Edit, PathError, RawHead, TargetError};
+pub use response::Reply;
+pub use server::{Attempt, BreakerChange, KeyFetch, KeysAnswered, PRESETS};

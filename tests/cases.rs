@@ -232,7 +232,7 @@ fn problems_of_a_configuration_show_no_secret() {
 #[test]
 fn every_preset_has_a_case_of_a_good_token_a_bad_one_and_a_server_that_refuses_our_client() {
     let presets: BTreeMap<String, serde_json::Value> =
-        serde_json::from_str(include_str!("../src/introspection/presets.json")).expect("the presets");
+        serde_json::from_str(include_str!("../src/server/presets.json")).expect("the presets");
     let suites = format::suites();
     let cases: Vec<&Case> = suites.iter().flat_map(|suite| &suite.cases).collect();
     for name in presets.keys() {

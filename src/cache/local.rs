@@ -5,16 +5,15 @@
 //! the young one is full it becomes the old one, and what was old and unused since is forgotten. Inactive tokens,
 //! which anybody can make up, have their own generations and never push an active one out.
 
+use hashbrown::HashTable;
+use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 use std::time::Duration;
 
-use hashbrown::HashTable;
-use siphasher::sip::SipHasher13;
-
-use super::Fresh;
-use crate::config::CacheConfig;
-use crate::introspection::Introspection;
-use crate::time::UnixTime;
+use super::entry::Fresh;
+use super::settings::CacheConfig;
+use crate::base::UnixTime;
+use crate::claims::Introspection;
 use crate::token::AccessToken;
 
 /// What one worker remembers of tokens.

@@ -10,11 +10,10 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::Fresh;
-use crate::claims::Claims;
-use crate::config::CacheConfig;
-use crate::introspection::Introspection;
-use crate::time::UnixTime;
+use super::entry::Fresh;
+use super::settings::CacheConfig;
+use crate::base::UnixTime;
+use crate::claims::{Claims, Introspection};
 use crate::token::TokenDigest;
 
 /// Which of the two kinds of buckets.

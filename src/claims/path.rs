@@ -1,6 +1,6 @@
 //! Where a claim stands in an answer: `realm_access.roles`, member names from the outside in.
 
-use crate::json::Json;
+use crate::base::Json;
 
 /// A path of member names, separated by `.`; `\.` is a dot inside a name, `\\` a backslash.
 #[derive(Clone, Debug, PartialEq, Eq)]

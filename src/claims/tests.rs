@@ -1,15 +1,18 @@
+use super::claim_set::*;
 use super::*;
+use crate::base::{Json, UnixTime};
 use crate::config::Config;
+use crate::token::Scope;
 
 const ASKED_AT: UnixTime = UnixTime::from_secs(1_000);
 
 /// The dialect of RFC 7662 in which every access token has a client id.
-fn dialect() -> AnswerDialect {
+fn dialect() -> ClaimMapping {
     let text = r#"{"authorization_servers":[{"name":"a","cluster":"c","audience":"any","introspection":
         {"path":"/","client_id":"g","client_secret":"s","answer":{"required_members":["client_id"]}}}],
         "rules":[{"name":"r","match":[{"path":"/"}],"require":{"scope":"x"}}]}"#;
     let config = Config::parse(text.as_bytes(), &|_| None).unwrap();
-    config.servers.into_iter().next().unwrap().introspection.unwrap().answer.clone()
+    config.servers.into_iter().next().unwrap().introspection.unwrap().answer.claims.clone()
 }
 
 fn claims(text: &str) -> Result<Claims, &'static str> {

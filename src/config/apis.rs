@@ -3,15 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::common::read_name;
 use super::document::{Node, Object, shown};
-use super::requirement::{Scene, read_scope_token, read_server_name};
-use super::rules::{read_match, read_servers};
-use super::{errors, read_name, requirement};
-use crate::application::{Application, Applications, Identification, UNKNOWN};
-use crate::errors::ErrorProfile;
-use crate::policy::{RequestMatch, Rule};
+use super::request_match::read_match;
+use super::requirement::{Scene, read_scope_token};
+use super::server_names::{read_one_server, read_servers};
+use super::{errors, requirement};
+use crate::policy::{
+    Application, Applications, Identification, RequestMatch, Requirement, Rule, ScopeMapping, UNKNOWN,
+};
 use crate::request::PathOptions;
-use crate::requirement::{Requirement, ScopeMapping};
+use crate::response::ErrorProfile;
 
 /// The APIs by their names: each rule asks for its own.
 pub(super) type Apis = BTreeMap<Arc<str>, Api>;
@@ -150,21 +152,6 @@ fn read_opened(
         (Some(_), Some(_)) => {
             let problem = format!("`{}` names more than one API or API scope", shown(name));
             node.note(problem, "give each of them a name of its own");
-            None
-        }
-    }
-}
-
-/// The authorization server that an entry is about: the one it names, or the only one.
-fn read_one_server(object: &Object<'_>, servers: Option<&[&str]>) -> Option<usize> {
-    match (object.optional("authorization_server"), servers?) {
-        (Some(node), servers) => read_server_name(node, servers),
-        (None, [_]) => Some(0),
-        (None, servers) => {
-            object.note(
-                "`authorization_server` is missing, and there are several",
-                format!("name one: {}", servers.join(", ")),
-            );
             None
         }
     }

@@ -3,13 +3,15 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::common::Environment;
 use super::dialect::read_parameters;
 use super::document::{Node, Object};
-use super::introspection::Environment;
-use super::servers::{Place, read_authority, read_endpoint_path, read_own_cluster};
-use crate::introspection::{ClientAssertion, ClientAuthentication, TokenEndpoint, basic_authorization};
+use super::endpoint::{Place, read_authority, read_endpoint_path, read_own_cluster};
+use crate::base::Secret;
 use crate::jose::SigningKey;
-use crate::token::Secret;
+use crate::server::{
+    ClientAssertion, ClientAuthentication, EndpointAuthentication, TokenEndpoint, basic_authorization,
+};
 
 const TOKEN_KEYS: &[&str] = &["path", "cluster", "authority", "client_authentication", "scope", "parameters"];
 
@@ -23,37 +25,49 @@ pub(super) struct ClientReader<'r, 'o> {
     pub(super) timeout: Duration,
 }
 
-/// The methods there are, and what each of them needs.
-#[derive(Clone, Copy, PartialEq)]
+/// The methods by which a client authenticates with credentials of its own.
+#[derive(Clone, Copy)]
 enum Method {
-    None,
     Basic,
     BasicRaw,
     Post,
     PrivateKeyJwt,
-    Bearer,
 }
 
-const METHODS: [(&str, Method); 6] = [
-    ("client_secret_basic", Method::Basic),
-    ("client_secret_basic_raw", Method::BasicRaw),
-    ("client_secret_post", Method::Post),
-    ("private_key_jwt", Method::PrivateKeyJwt),
-    ("bearer", Method::Bearer),
-    ("none", Method::None),
+/// The methods that an introspection endpoint may take.
+#[derive(Clone, Copy)]
+enum EndpointMethod {
+    None,
+    Client(Method),
+    ClientToken,
+}
+
+const METHODS: [(&str, EndpointMethod); 6] = [
+    ("client_secret_basic", EndpointMethod::Client(Method::Basic)),
+    ("client_secret_basic_raw", EndpointMethod::Client(Method::BasicRaw)),
+    ("client_secret_post", EndpointMethod::Client(Method::Post)),
+    ("private_key_jwt", EndpointMethod::Client(Method::PrivateKeyJwt)),
+    ("bearer", EndpointMethod::ClientToken),
+    ("none", EndpointMethod::None),
 ];
 
 impl ClientReader<'_, '_> {
-    pub(super) fn read_authentication(&self, node: &Node<'_>) -> Option<ClientAuthentication> {
+    pub(super) fn read_authentication(&self, node: &Node<'_>) -> Option<EndpointAuthentication> {
         let method = node.one_of(&METHODS)?;
-        if method == Method::Bearer {
-            let endpoint = self.read_token_endpoint()?;
-            return Some(ClientAuthentication::Bearer(Rc::new(endpoint)));
-        }
-        if let Some(token) = self.object.optional("token") {
+        if let (Some(token), EndpointMethod::None | EndpointMethod::Client(_)) = (self.object.optional("token"), method)
+        {
             token.note("has no use here", "remove it, or write client_authentication: bearer");
         }
-        self.read_client(method, true)
+        match method {
+            EndpointMethod::ClientToken => {
+                self.read_token_endpoint().map(|endpoint| EndpointAuthentication::ClientToken(Rc::new(endpoint)))
+            }
+            EndpointMethod::Client(method) => self.read_client(method, true).map(EndpointAuthentication::Client),
+            EndpointMethod::None => {
+                self.note_unused_credentials(false, false);
+                Some(EndpointAuthentication::None)
+            }
+        }
     }
 
     /// The token endpoint that issues our own token.
@@ -65,17 +79,12 @@ impl ClientReader<'_, '_> {
         let authority = object.or_default("authority", None, |node| read_authority(node).map(Some));
         let scope = object.or_default("scope", None, |node| node.string().map(Some));
         let more = object.or_default("parameters", Vec::new(), read_parameters);
-        let method = object.or_default("client_authentication", Method::Basic, |node| {
-            node.one_of(&METHODS).filter(|method| {
-                let usable = !matches!(method, Method::None | Method::Bearer);
-                if !usable {
-                    node.note(
-                        "cannot obtain a token",
-                        "write client_secret_basic, client_secret_post or private_key_jwt",
-                    );
-                }
-                usable
-            })
+        let method = object.or_default("client_authentication", Method::Basic, |node| match node.one_of(&METHODS)? {
+            EndpointMethod::Client(method) => Some(method),
+            EndpointMethod::None | EndpointMethod::ClientToken => {
+                node.note("cannot obtain a token", "write client_secret_basic, client_secret_post or private_key_jwt");
+                None
+            }
         });
         let authentication = self.read_client(method?, false);
         let mut parameters = vec![("grant_type".to_owned(), "client_credentials".to_owned())];
@@ -94,30 +103,9 @@ impl ClientReader<'_, '_> {
     }
 
     fn read_client(&self, method: Method, for_each_token: bool) -> Option<ClientAuthentication> {
-        let (needs_secret, needs_key) = match method {
-            Method::None => (false, false),
-            Method::Basic | Method::BasicRaw | Method::Post => (true, false),
-            Method::PrivateKeyJwt => (false, true),
-            Method::Bearer => return None,
-        };
-        for (key, needed) in [
-            ("client_secret", needs_secret),
-            ("client_secret_env", needs_secret),
-            ("private_key", needs_key),
-            ("private_key_env", needs_key),
-            ("key_id", needs_key),
-            ("assertion_audience", needs_key),
-        ] {
-            if let (Some(node), false) = (self.object.optional(key), needed) {
-                node.note(
-                    "has no use with this client_authentication",
-                    "remove it, or choose the method that takes it",
-                );
-            }
-        }
-        if method == Method::None {
-            return Some(ClientAuthentication::None);
-        }
+        let needs_key = matches!(method, Method::PrivateKeyJwt);
+        let needs_secret = !needs_key;
+        self.note_unused_credentials(needs_secret, needs_key);
         if self.client_id == Some(None) {
             self.object.note("`client_id` is missing", "the client that this gateway is registered as at the server");
         }
@@ -149,8 +137,25 @@ impl ClientReader<'_, '_> {
                 }
                 ClientAuthentication::PrivateKeyJwt(Box::new(assertion))
             }
-            Method::None | Method::Bearer => return None,
         })
+    }
+
+    fn note_unused_credentials(&self, needs_secret: bool, needs_key: bool) {
+        for (key, needed) in [
+            ("client_secret", needs_secret),
+            ("client_secret_env", needs_secret),
+            ("private_key", needs_key),
+            ("private_key_env", needs_key),
+            ("key_id", needs_key),
+            ("assertion_audience", needs_key),
+        ] {
+            if let (Some(node), false) = (self.object.optional(key), needed) {
+                node.note(
+                    "has no use with this client_authentication",
+                    "remove it, or choose the method that takes it",
+                );
+            }
+        }
     }
 
     fn read_assertion(&self) -> Option<ClientAssertion> {

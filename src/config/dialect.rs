@@ -2,9 +2,9 @@
 //! field.
 
 use super::document::{Node, Notes, Object, shown};
-use crate::claims::ClaimPath;
-use crate::introspection::{Activity, AnswerDialect, PRESETS, RequestDialect, TokenIn};
-use crate::json::Json;
+use crate::base::Json;
+use crate::claims::{ClaimMapping, ClaimPath};
+use crate::server::{Activity, PRESETS, RequestDialect, ResponseFormat, TokenIn};
 
 const REQUEST_KEYS: &[&str] = &["method", "token_in", "token_parameter", "parameters", "accept"];
 const ANSWER_KEYS: &[&str] = &[
@@ -153,23 +153,14 @@ pub(super) fn read_parameters(node: &Node<'_>) -> Option<Vec<(String, String)>> 
 }
 
 /// `introspection.answer`
-pub(super) fn read_answer(layers: &Layers<'_, '_>) -> Option<AnswerDialect> {
+pub(super) fn read_answer(layers: &Layers<'_, '_>) -> Option<ResponseFormat> {
     let layers = layers.inner("answer", ANSWER_KEYS)?;
-    let paths = |key: &str| layers.get(key).and_then(|node| node.each_if_any(read_claim_path));
-    let texts = |key: &str| layers.get(key).and_then(|node| node.each_if_any(|node| node.string().map(str::to_owned)));
+    let claims = read_claims(&layers);
     let active = layers.get("active").and_then(|node| node.one_of(&Activity::WORDS));
     let invalid_statuses = layers.get("invalid_statuses").and_then(|node| node.each_if_any(read_invalid_status));
-    let required_values = layers.get("required_values").and_then(read_required_values);
-    let scope_commas =
-        layers.get("scope_separators").and_then(|node| node.one_of(&[("space", false), ("space_or_comma", true)]));
-    let rfc3339 = layers.get("times").and_then(|node| node.one_of(&[("unix", false), ("rfc3339", true)]));
-    let (error_members, required_members) = (paths("error_members"), paths("required_members"));
-    let refused_token_types = texts("refused_token_types");
-    let (scope, client_id, owner) = (paths("scope"), paths("client_id"), paths("owner"));
-    let (issuer, audience, roles) = (paths("issuer"), paths("audience"), paths("roles"));
-    let (expires_at, expires_in, not_before) = (paths("expires_at"), paths("expires_in"), paths("not_before"));
-    let (active, required) = (active?, (required_members?, required_values?));
-    if active == Activity::Status && required.0.is_empty() && required.1.is_empty() {
+    let error_members = layers.get("error_members").and_then(|node| node.each_if_any(read_claim_path));
+    let (active, claims) = (active?, claims?);
+    if active == Activity::Status && claims.required_members.is_empty() && claims.required_values.is_empty() {
         let own = layers.own.as_ref().and_then(|own| own.optional("active"));
         own?.note(
             "every answer with status 200 would do, whatever is in it",
@@ -177,12 +168,29 @@ pub(super) fn read_answer(layers: &Layers<'_, '_>) -> Option<AnswerDialect> {
         );
         return None;
     }
-    Some(AnswerDialect {
-        active,
-        invalid_statuses: invalid_statuses?,
-        error_members: error_members?,
-        required_members: required.0,
-        required_values: required.1,
+    Some(ResponseFormat { active, invalid_statuses: invalid_statuses?, error_members: error_members?, claims })
+}
+
+/// Where the claims are: those members of `introspection.answer` and `jwt.answer` that both have.
+pub(super) fn read_claim_mapping(layers: &Layers<'_, '_>) -> Option<ClaimMapping> {
+    read_claims(&layers.inner("answer", ANSWER_KEYS)?)
+}
+
+fn read_claims(layers: &Layers<'_, '_>) -> Option<ClaimMapping> {
+    let paths = |key: &str| layers.get(key).and_then(|node| node.each_if_any(read_claim_path));
+    let texts = |key: &str| layers.get(key).and_then(|node| node.each_if_any(|node| node.string().map(str::to_owned)));
+    let required_members = paths("required_members");
+    let required_values = layers.get("required_values").and_then(read_required_values);
+    let refused_token_types = texts("refused_token_types");
+    let scope_commas =
+        layers.get("scope_separators").and_then(|node| node.one_of(&[("space", false), ("space_or_comma", true)]));
+    let rfc3339 = layers.get("times").and_then(|node| node.one_of(&[("unix", false), ("rfc3339", true)]));
+    let (scope, client_id, owner) = (paths("scope"), paths("client_id"), paths("owner"));
+    let (issuer, audience, roles) = (paths("issuer"), paths("audience"), paths("roles"));
+    let (expires_at, expires_in, not_before) = (paths("expires_at"), paths("expires_in"), paths("not_before"));
+    Some(ClaimMapping {
+        required_members: required_members?,
+        required_values: required_values?,
         refused_token_types: refused_token_types?,
         scope: scope?,
         scope_commas: scope_commas?,

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use crate::json::Json;
+use crate::base::Json;
 
 /// Something in a configuration that has to change before the filter accepts it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::common::read_realm;
 use super::document::{Node, shown};
-use super::read_realm;
-use crate::denial::Denial;
-use crate::errors::{Base, ContentType, ErrorProfile, Response, Template, TemplateError};
+use crate::decision::Denial;
+use crate::response::{Base, ContentType, ErrorProfile, Response, Template, TemplateError};
 
 /// Reads the name of a profile, or a profile and what is different from it. `realm` is that of the
 /// configuration, if it names one.

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::client::ClientReader;
+use super::common::{Environment, MAX_TTL};
 use super::dialect::{Layers, Presets, read_answer, read_request};
 use super::document::{Node, Notes, Object};
-use super::servers::{Place, read_authority, read_endpoint_path};
-use crate::introspection::{ClientAuthentication, Endpoint, TokenIn};
+use super::endpoint::{Place, read_authority, read_endpoint_path};
+use crate::server::{ClientAuthentication, Endpoint, EndpointAuthentication, TokenIn};
 
 /// What is read of `introspection`, and what it asks of the server around it.
 pub(super) struct Introspection {
@@ -35,8 +36,6 @@ const KEYS: &[&str] = &[
     "request",
     "answer",
 ];
-/// The environment that secrets come from.
-pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 pub(super) fn read(node: &Node<'_>, environment: Environment<'_>, place: &Place<'_>) -> Option<Introspection> {
     let object = node.object(KEYS)?;
@@ -61,14 +60,17 @@ pub(super) fn read(node: &Node<'_>, environment: Environment<'_>, place: &Place<
     let timeout = object.or_default("timeout", DEFAULT_TIMEOUT, |node| node.duration(MIN_TIMEOUT, MAX_TIMEOUT));
     let max_ttl = match layers.get("max_ttl") {
         None => Some(None),
-        Some(node) => node.duration(Duration::ZERO, super::MAX_TTL).map(Some),
+        Some(node) => node.duration(Duration::ZERO, MAX_TTL).map(Some),
     };
     let authority = authority.map(|authority| authority.or_else(|| place.authority.map(str::to_owned)));
     let reader = ClientReader { object, environment, place, client_id, timeout: timeout.unwrap_or(DEFAULT_TIMEOUT) };
     let authentication = layers.get("client_authentication").and_then(|node| reader.read_authentication(node));
     let (request, answer, authentication) = (request?, answer?, authentication?);
     let carries_itself = request.token_in == TokenIn::Authorization;
-    let in_header = matches!(authentication, ClientAuthentication::Basic(_) | ClientAuthentication::Bearer(_));
+    let in_header = matches!(
+        authentication,
+        EndpointAuthentication::Client(ClientAuthentication::Basic(_)) | EndpointAuthentication::ClientToken(_)
+    );
     if carries_itself && in_header {
         object.note(
             "the token is in the Authorization header, and so are the credentials of our client",
@@ -85,8 +87,11 @@ pub(super) fn read(node: &Node<'_>, environment: Environment<'_>, place: &Place<
         return None;
     }
     let in_query = request.token_in == TokenIn::Query || request.method == "GET";
-    if in_query && matches!(authentication, ClientAuthentication::Post { .. } | ClientAuthentication::PrivateKeyJwt(_))
-    {
+    let in_parameters = matches!(
+        authentication,
+        EndpointAuthentication::Client(ClientAuthentication::Post { .. } | ClientAuthentication::PrivateKeyJwt(_))
+    );
+    if in_query && in_parameters {
         object.note(
             "the credentials of our client would stand in the URI, and in the server's access log",
             "write client_authentication: client_secret_basic or none, or have the token in a form",

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use super::MAX_TTL;
-use super::dialect::{Layers, Presets, read_answer};
+use super::common::MAX_TTL;
+use super::dialect::{Layers, Presets, read_claim_mapping};
 use super::document::{Node, Notes, Object, shown};
-use super::servers::{Place, read_authority, read_endpoint_path, read_own_cluster};
+use super::endpoint::{Place, read_authority, read_endpoint_path, read_own_cluster};
+use crate::base::Json;
 use crate::jose::Algorithm;
-use crate::json::Json;
-use crate::jwt::JwtConfig;
-use crate::keys::{self, Discovery, KeySource, Location, WellKnown};
+use crate::server::{Discovery, JwksLocation, JwtConfig, KeySource, Location, WellKnown};
 
 const KEYS: &[&str] = &[
     "jwks_path",
@@ -73,7 +72,7 @@ pub(super) fn read(node: &Node<'_>, place: &Place<'_>) -> Option<JwtConfig> {
     let notes = Notes::default();
     let (preset, base) = (notes.root(&own), presets.node("rfc7662", &notes)?);
     let layers = Layers { own: Some(object), preset: preset.members(), base: base.members() };
-    let claims = read_answer(&layers);
+    let claims = read_claim_mapping(&layers);
     Some(JwtConfig {
         keys: KeySource {
             clusters: clusters??,
@@ -93,7 +92,7 @@ pub(super) fn read(node: &Node<'_>, place: &Place<'_>) -> Option<JwtConfig> {
 }
 
 /// Where the keys are; `authority` is by what name the server is reached, if that is configured.
-fn read_place(object: &Object<'_>, place: &Place<'_>, authority: Option<String>) -> Option<keys::Place> {
+fn read_place(object: &Object<'_>, place: &Place<'_>, authority: Option<String>) -> Option<JwksLocation> {
     let path = object.or_default("jwks_path", None, |node| read_endpoint_path(node).map(Some));
     let metadata = object.or_default("discovery", None, |node| read_discovery(node, place).map(Some));
     let keeps_authority = authority.is_some();
@@ -102,8 +101,8 @@ fn read_place(object: &Object<'_>, place: &Place<'_>, authority: Option<String>)
         object.note("no Host can be derived for callouts from `issuer` or `cluster`", "set jwt.authority");
     }
     match (path?, metadata?) {
-        (Some(path), None) => Some(keys::Place::Known(Location { authority: authority?, path })),
-        (None, Some(path)) => Some(keys::Place::Discovered(Discovery {
+        (Some(path), None) => Some(JwksLocation::Known(Location { authority: authority?, path })),
+        (None, Some(path)) => Some(JwksLocation::Discovered(Discovery {
             metadata: Location { authority: authority?, path },
             issuer: place.issuer?.to_owned(),
             keeps_authority,

@@ -4,9 +4,10 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use super::document::{Node, Object, shown};
+use super::server_names::read_server_name;
 use crate::claims::{ClaimPath, Fact};
-use crate::requirement::{ClaimTest, Requirement, ScopeMapping, ScopeTemplate};
-use crate::scope::ScopeToken;
+use crate::policy::{ClaimTest, Requirement, ScopeMapping, ScopeTemplate};
+use crate::token::ScopeToken;
 
 /// What a requirement may refer to.
 #[derive(Clone, Copy)]
@@ -138,17 +139,6 @@ fn read_mapped_scope(node: &Node<'_>, scene: Scene<'_>) -> Option<Requirement> {
             None
         }
     }
-}
-
-/// The index of an authorization server that is named.
-pub(super) fn read_server_name(node: &Node<'_>, servers: &[&str]) -> Option<usize> {
-    let name = node.string()?;
-    let found = servers.iter().position(|server| *server == name);
-    if found.is_none() {
-        let problem = format!("there is no authorization server `{}`", shown(name));
-        node.note(problem, format!("known: {}", servers.join(", ")));
-    }
-    found
 }
 
 fn read_claims(node: &Node<'_>, scene: Scene<'_>) -> Option<Requirement> {

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use super::apis::{Api, Apis};
+use super::common::read_name;
 use super::document::{Node, Object, shown};
-use super::requirement::{Scene, read_server_name};
-use super::{errors, read_name, requirement};
-use crate::application::Identification;
-use crate::errors::ErrorProfile;
-use crate::policy::{Access, HostPattern, Method, Mode, PathPattern, PatternError, Policy, RequestMatch, Rule};
-use crate::request::{PathError, PathOptions};
-use crate::requirement::Requirement;
+use super::request_match::read_match;
+use super::requirement::Scene;
+use super::server_names::read_servers;
+use super::{errors, request_match, requirement};
+use crate::policy::{Access, Identification, Mode, Policy, RequestMatch, Requirement, Rule};
+use crate::request::PathOptions;
+use crate::response::ErrorProfile;
 
 /// What rules are read with.
 pub(super) struct Common<'c> {
@@ -57,7 +58,6 @@ const KEYS: &[&str] = &[
     "errors",
     "mode",
 ];
-const MATCH_KEYS: &[&str] = &["methods", "hosts", "path", "path_prefix", "route"];
 
 fn read_rule(node: &Node<'_>, common: &Common<'_>) -> Option<Rule> {
     let object = node.object(KEYS)?;
@@ -65,7 +65,7 @@ fn read_rule(node: &Node<'_>, common: &Common<'_>) -> Option<Rule> {
     let api = object.or_default("api", None, |node| read_api(node, common.apis).map(Some));
     let matches = object
         .required("match", "say which requests it is for, such as [{ methods: [GET], path: /bookings }]")
-        .and_then(|node| node.each(|node| read_match(node, MATCH_KEYS, common.paths)));
+        .and_then(|node| node.each(|node| read_match(node, request_match::KEYS, common.paths)));
     let access = read_access(&object, api.flatten(), common);
     let preflight_default = api.flatten().is_some_and(|api| api.cors_preflight);
     let cors_preflight = object.or_default("cors_preflight", preflight_default, Node::boolean);
@@ -165,90 +165,4 @@ fn read_own_servers(object: &Object<'_>, api: Option<&Api>, servers: Option<&[&s
         }
         (None, None, None) => None,
     }
-}
-
-/// One name, or a list of them in the order they are asked.
-pub(super) fn read_servers(node: &Node<'_>, servers: Option<&[&str]>) -> Option<Vec<usize>> {
-    let servers = servers?;
-    if !node.is_list() {
-        return read_server_name(node, servers).map(|index| vec![index]);
-    }
-    let indices = node.each(|node| read_server_name(node, servers))?;
-    let mut seen = Vec::new();
-    for index in &indices {
-        if seen.contains(index) {
-            node.note("names an authorization server twice", "name each once");
-            return None;
-        }
-        seen.push(*index);
-    }
-    Some(indices)
-}
-
-pub(super) fn read_match(node: &Node<'_>, known: &'static [&'static str], paths: PathOptions) -> Option<RequestMatch> {
-    let object = node.object(known)?;
-    if object.is_empty() {
-        object.note("has no condition", "for every request write path_prefix: /");
-        return None;
-    }
-    let methods = object.or_default("methods", Vec::new(), |node| node.each(read_method));
-    let hosts = object.or_default("hosts", Vec::new(), |node| node.each(read_host));
-    let path = match (object.optional("path"), object.optional("path_prefix")) {
-        (Some(node), None) => read_path(node, |text| PathPattern::exact(text, paths)).map(Some),
-        (None, Some(node)) => read_path(node, |text| PathPattern::prefix(text, paths)).map(Some),
-        (None, None) => Some(None),
-        (Some(_), Some(_)) => {
-            object.note("has both `path` and `path_prefix`", "keep one of them");
-            None
-        }
-    };
-    let route = object.or_default("route", None, |node| Some(Some(node.string()?.to_owned())));
-    Some(RequestMatch { methods: methods?, hosts: hosts?, path: path?, route: route? })
-}
-
-fn read_method(node: &Node<'_>) -> Option<Method> {
-    let text = node.string()?;
-    let method = Method::parse(text);
-    if method.is_none() {
-        let hint = "methods are case-sensitive: write GET, POST, …; for every method leave `methods` out";
-        node.note(format!("`{}` is no method", shown(text)), hint);
-    }
-    method
-}
-
-fn read_host(node: &Node<'_>) -> Option<HostPattern> {
-    let text = node.string()?;
-    let host = HostPattern::parse(text);
-    if host.is_none() {
-        let hint = "write api.example.com, *.example.com or, if the port counts, api.example.com:8443";
-        node.note(format!("`{}` is no host pattern", shown(text)), hint);
-    }
-    host
-}
-
-fn read_path(node: &Node<'_>, parse: impl FnOnce(&str) -> Result<PathPattern, PatternError>) -> Option<PathPattern> {
-    let text = node.string()?;
-    let hint = match parse(text) {
-        Ok(pattern) => return Some(pattern),
-        Err(PatternError::Wildcard) => "`*` is no wildcard here: write {name} for one segment, or path_prefix",
-        Err(PatternError::Braces) => "a {name} stands for one whole segment; name it with letters, digits, - and _",
-        Err(PatternError::SameName) => "give each {name} a name of its own",
-        Err(PatternError::Query) => "leave the query out: it is not matched",
-        Err(PatternError::TrailingSlash) => "leave the last / out: a prefix ends on a segment boundary by itself",
-        Err(PatternError::Path(PathError::NotAbsolute | PathError::Missing)) => "start it with /",
-        Err(PatternError::Path(PathError::EncodedSlash)) => "%2F needs paths.allow_encoded_slash: true",
-        Err(PatternError::Path(PathError::ForbiddenByte)) => "percent-encode spaces and everything outside ASCII",
-        Err(PatternError::Path(
-            PathError::DotSegment
-            | PathError::EmptySegment
-            | PathError::Backslash
-            | PathError::Semicolon
-            | PathError::BadEscape
-            | PathError::OtherSpelling
-            | PathError::DoubleEscape
-            | PathError::NotUtf8,
-        )) => "no request with such a path is let in: write the plain path",
-    };
-    node.note(format!("`{}` is no path pattern", shown(text)), hint);
-    None
 }

@@ -3,73 +3,13 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::common::{Environment, read_name};
 use super::document::{Node, shown};
-use super::introspection::{self, Environment};
-use super::{jwt, read_name};
-use crate::attempt::Clusters;
-use crate::breaker::BreakerConfig;
-use crate::introspection::Endpoint;
-use crate::jwt::JwtConfig;
-use crate::request::Host;
-use crate::scope::ScopeStrategy;
-
-/// An authorization server.
-#[derive(Debug)]
-pub(crate) struct AuthorizationServer {
-    pub(crate) name: String,
-    /// What an `iss` in an answer must equal, if this is set.
-    pub(crate) issuer: Option<String>,
-    pub(crate) audience: Audience,
-    /// Only tokens that start so are its own, and all that do.
-    pub(crate) token_prefix: Option<String>,
-    pub(crate) scope_strategy: ScopeStrategy,
-    /// No answer of it is kept longer.
-    pub(crate) max_ttl: Option<Duration>,
-    /// How many clusters lead to it.
-    pub(crate) clusters: usize,
-    /// When one of them is not asked for a while.
-    pub(crate) circuit_breaker: BreakerConfig,
-    /// How many questions about tokens a worker has under way at a time.
-    pub(crate) max_callouts: usize,
-    /// How opaque tokens, and those that `jwt` leaves to it, are judged.
-    pub(crate) introspection: Option<Rc<Endpoint>>,
-    /// How JWTs are judged without asking.
-    pub(crate) jwt: Option<Rc<JwtConfig>>,
-}
-
-impl AuthorizationServer {
-    /// How far `nbf` may lie ahead. A server that has just called a token active can only disagree by a clock
-    /// that runs late.
-    pub(crate) fn not_before_leeway(&self) -> Duration {
-        self.jwt.as_ref().map_or(crate::NOT_BEFORE_LEEWAY, |jwt| jwt.leeway)
-    }
-}
-
-/// Which audiences (RFC 7662 §2.2 `aud`) are accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Audience {
-    /// Every one, and none. Said in the configuration, never implied.
-    Any,
-    /// A token must be meant for one of these.
-    OneOf(Vec<String>),
-}
-
-/// Where a server is, as far as it is known before its endpoint is read.
-pub(super) struct Place<'a> {
-    pub(super) cluster: Option<&'a str>,
-    /// Those that are asked if that one is lost.
-    pub(super) fallback: &'a [String],
-    pub(super) issuer: Option<&'a str>,
-    /// The Host of callouts: what the server knows itself by.
-    pub(super) authority: Option<&'a str>,
-}
-
-impl Place<'_> {
-    /// The clusters that lead to the server.
-    pub(super) fn clusters(&self) -> Option<Clusters> {
-        self.cluster.map(|cluster| Clusters::new(cluster, self.fallback))
-    }
-}
+use super::endpoint::{Place, authority_of, host_of_cluster, read_cluster};
+use super::{introspection, jwt};
+use crate::policy::{Audience, INTROSPECTED_NOT_BEFORE_LEEWAY, TokenPolicy};
+use crate::server::{AuthorizationServer, BreakerConfig};
+use crate::token::ScopeStrategy;
 
 pub(super) fn read(node: &Node<'_>, environment: Environment<'_>) -> Option<Vec<AuthorizationServer>> {
     let servers = node.each(|node| read_server(node, environment));
@@ -134,7 +74,7 @@ fn read_server(node: &Node<'_>, environment: Environment<'_>) -> Option<Authoriz
         return None;
     }
     let audience_required = introspection.as_ref().is_some_and(|introspection| introspection.audience_required);
-    let nameless = introspection.as_ref().is_some_and(|read| read.endpoint.answer.audience.is_empty());
+    let nameless = introspection.as_ref().is_some_and(|read| read.endpoint.answer.claims.audience.is_empty());
     match (&audience, nameless) {
         (Audience::Any, _) if audience_required => {
             let hint =
@@ -153,10 +93,13 @@ fn read_server(node: &Node<'_>, environment: Environment<'_>) -> Option<Authoriz
     }
     Some(AuthorizationServer {
         name: name?,
-        issuer: issuer?,
-        audience,
+        tokens: TokenPolicy {
+            issuer: issuer?,
+            audience,
+            scope_strategy: scope_strategy?,
+            not_before_leeway: jwt.as_ref().map_or(INTROSPECTED_NOT_BEFORE_LEEWAY, |jwt| jwt.leeway),
+        },
         token_prefix: token_prefix?,
-        scope_strategy: scope_strategy?,
         clusters: fallback?.len().saturating_add(1),
         circuit_breaker: circuit_breaker?,
         max_callouts: usize::try_from(max_callouts?).unwrap_or(usize::MAX),
@@ -189,15 +132,6 @@ fn read_audience(node: &Node<'_>) -> Option<Audience> {
     }
 }
 
-fn read_cluster<'n>(node: &Node<'n>) -> Option<&'n str> {
-    node.string()
-}
-
-/// A cluster that something has for itself, without any to fall back to.
-pub(super) fn read_own_cluster(node: &Node<'_>) -> Option<Clusters> {
-    read_cluster(node).map(|cluster| Clusters::new(cluster, &[]))
-}
-
 fn read_fallback(node: &Node<'_>, first: Option<&str>) -> Option<Vec<String>> {
     let clusters = node.each(|node| read_cluster(node).map(str::to_owned))?;
     let mut seen: Vec<&str> = first.into_iter().collect();
@@ -213,43 +147,6 @@ fn read_fallback(node: &Node<'_>, first: Option<&str>) -> Option<Vec<String>> {
         return None;
     }
     Some(clusters)
-}
-
-pub(super) fn read_endpoint_path(node: &Node<'_>) -> Option<String> {
-    let path = node.string()?;
-    if path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic() && b != b'#') {
-        return Some(path.to_owned());
-    }
-    node.note(
-        format!("`{}` is no path", shown(path)),
-        "start it with /, without scheme and host: the cluster leads to the server",
-    );
-    None
-}
-
-pub(super) fn read_authority(node: &Node<'_>) -> Option<String> {
-    let authority = node.string()?;
-    if is_authority(authority) {
-        return Some(authority.to_owned());
-    }
-    node.note(format!("`{}` is no authority", shown(authority)), "write host or host:port");
-    None
-}
-
-/// `host[:port]` of an absolute URI.
-fn authority_of(uri: &str) -> Option<String> {
-    let (_, rest) = uri.split_once("://")?;
-    let authority = rest.split(['/', '?', '#']).next().filter(|authority| !authority.is_empty())?;
-    is_authority(authority).then(|| authority.to_owned())
-}
-
-/// The name of a cluster if it is a host; Istio's `outbound|443||as.example.com` ends with one.
-fn host_of_cluster(cluster: &str) -> Option<String> {
-    cluster.rsplit('|').next().filter(|host| is_authority(host)).map(str::to_owned)
-}
-
-fn is_authority(text: &str) -> bool {
-    Host::parse(text.as_bytes()).is_some_and(|host| !host.name().is_empty())
 }
 
 /// Enough for 10 000 questions a second to a server that takes 10 ms for each.

@@ -1,10 +1,11 @@
 //! A configuration written as google.protobuf.Struct. Envoy hands it to a module in protobuf's wire format.
 
 use prost::Message;
+use prost_types::Struct;
+use prost_types::Value;
 use prost_types::value::Kind;
-use prost_types::{Struct, Value};
 
-use crate::json::Json;
+use crate::base::Json;
 
 /// The document in a serialized Struct; `None` if `bytes` are none, or an empty one. Nesting is limited to
 /// 100 levels. A Struct has no duplicate keys: Envoy's YAML reader has dropped all but one before.

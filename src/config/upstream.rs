@@ -1,10 +1,9 @@
 //! `upstream` and `bearer`: what is taken from a request, and what the application gets instead.
 
 use super::document::{Node, Object, shown};
-use super::{DEFAULT_MAX_TOKEN_BYTES, UpstreamConfig};
-use crate::credentials::Locations;
-use crate::forward::HeaderName;
-use crate::property::Property;
+use crate::claims::Property;
+use crate::policy::UpstreamConfig;
+use crate::request::{DEFAULT_MAX_TOKEN_BYTES, HeaderName, Locations};
 
 pub(super) fn read(node: &Node<'_>) -> Option<UpstreamConfig> {
     let object = node.object(&["authorization", "headers", "filter_state"])?;
@@ -120,18 +119,6 @@ fn read_word(node: &Node<'_>, what: &str) -> Option<String> {
     }
     node.note(format!("`{}` is no name of {what}", shown(word)), "use letters, digits, _, - and .");
     None
-}
-
-impl Default for Locations {
-    fn default() -> Self {
-        Self {
-            schemes: vec!["Bearer".to_owned()],
-            header: None,
-            query: None,
-            cookie: None,
-            max_bytes: usize::try_from(DEFAULT_MAX_TOKEN_BYTES).unwrap_or(usize::MAX),
-        }
-    }
 }
 
 /// Says that a request has passed by facts that are past their end.

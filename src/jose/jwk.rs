@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac_sha256::Hash;
 
 use super::{Algorithm, PublicKey};
-use crate::json::Json;
+use crate::base::Json;
 
 /// What tells one key from another, whatever it is called.
 pub(crate) type Thumbprint = [u8; 16];

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::Algorithm;
-use crate::json::Json;
+use crate::base::Json;
 
 /// A token whose parts can be read.
 pub(crate) struct Jws<'t> {

@@ -9,7 +9,7 @@ use rsa::signature::{SignatureEncoding, Signer};
 use rsa::traits::PublicKeyParts;
 use serde::Serialize;
 
-use crate::time::UnixTime;
+use crate::base::UnixTime;
 
 /// A private key.
 pub(crate) struct SigningKey {

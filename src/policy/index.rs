@@ -9,9 +9,10 @@
 
 use std::iter;
 
-use super::path::{PathPattern, Segment};
+use super::host_pattern::HostPattern;
+use super::path_pattern::{PathPattern, Segment};
+use super::request_match::{RequestMatch, options};
 use super::trie::Trie;
-use super::{HostPattern, RequestMatch, options};
 use crate::request::{PathSegment, Target};
 
 /// Entries by where they apply. They are known by their place among all entries.

@@ -3,10 +3,9 @@
 //! The nodes lie in one list and the edges in one table, so that neither a deep configuration nor a deep path takes
 //! stack, and an edge is found as soon among ten thousand as among ten.
 
-use std::hash::BuildHasher;
-
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
+use std::hash::BuildHasher;
 
 /// Trees of nodes that hold an `N` each.
 #[derive(Debug)]

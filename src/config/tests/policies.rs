@@ -121,7 +121,7 @@ fn an_api_lends_its_rules_what_they_do_not_say_themselves() {
             (servers.clone(), scopes, rule.cors_preflight, rule.errors.base, rule.errors.realm.clone())
         })
         .collect();
-    use crate::errors::Base;
+    use crate::response::Base;
     assert_eq!(
         facts,
         [

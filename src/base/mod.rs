@@ -1,0 +1,11 @@
+//! Building blocks without knowledge of tokens: time, JSON, secrets, randomness.
+
+mod json;
+mod random;
+mod secret;
+mod time;
+
+pub use json::Json;
+pub(crate) use random::Chance;
+pub(crate) use secret::Secret;
+pub use time::UnixTime;

@@ -1,0 +1,42 @@
+//! Random identifiers and keys from a seed that the host provides: the core has no randomness of its own.
+
+use hmac_sha256::Hash;
+
+/// Chance, as an argument: the core has none of its own.
+pub(crate) struct Chance {
+    seed: [u8; 32],
+    drawn: u64,
+}
+
+impl Chance {
+    /// `seed` must be random, and another in every worker.
+    pub(crate) const fn new(seed: [u8; 32]) -> Self {
+        Self { seed, drawn: 0 }
+    }
+
+    /// An identifier that never comes again: 128 bits in hexadecimal.
+    pub(crate) fn next_id(&mut self) -> String {
+        self.draw().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// A key for a keyed hash.
+    pub(crate) fn next_key(&mut self) -> (u64, u64) {
+        let drawn = self.draw();
+        let mut words = drawn.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word));
+        (words.next().unwrap_or_default(), words.next().unwrap_or_default())
+    }
+
+    fn draw(&mut self) -> [u8; 32] {
+        self.drawn = self.drawn.wrapping_add(1);
+        let mut hash = Hash::new();
+        hash.update(self.seed);
+        hash.update(self.drawn.to_le_bytes());
+        hash.finalize()
+    }
+}
+
+impl std::fmt::Debug for Chance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Chance(redacted)")
+    }
+}

@@ -1,0 +1,49 @@
+//! Values of claims, in the form that rules compare.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::base::Json;
+
+/// A claim's value. Of an object nothing is kept but that it is there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Fact {
+    Null,
+    Boolean(bool),
+    /// Integers beyond 2^53 lose precision.
+    Number(f64),
+    Text(String),
+    List(Vec<Fact>),
+    Object,
+}
+
+impl From<&Json> for Fact {
+    fn from(json: &Json) -> Self {
+        match json {
+            Json::Null => Self::Null,
+            Json::Bool(value) => Self::Boolean(*value),
+            // Every number that serde_json holds has a value as a float.
+            Json::Number(number) => number.as_f64().map_or(Self::Null, Self::Number),
+            Json::String(text) => Self::Text(text.clone()),
+            Json::Array(items) => Self::List(items.iter().map(Self::from).collect()),
+            Json::Object(_) => Self::Object,
+        }
+    }
+}
+
+impl Fact {
+    /// About how many bytes it takes.
+    pub(super) fn weight(&self) -> usize {
+        let within = match self {
+            Self::Text(text) => text.len(),
+            Self::List(items) => items.iter().fold(0, |sum: usize, item| sum.saturating_add(item.weight())),
+            Self::Null | Self::Boolean(_) | Self::Number(_) | Self::Object => 0,
+        };
+        size_of::<Self>().saturating_add(within)
+    }
+
+    /// Whether this claim is `value`, or a list that holds it.
+    pub(crate) fn is_or_contains(&self, value: &Self) -> bool {
+        self == value || matches!(self, Self::List(items) if items.contains(value))
+    }
+}

@@ -1,0 +1,8 @@
+//! Every reason for which a request is refused, in one closed list.
+
+mod denial;
+mod unmet_requirement;
+
+pub use denial::Denial;
+pub(crate) use denial::{Challenge, Class, Wire};
+pub use unmet_requirement::Lack;

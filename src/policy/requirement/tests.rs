@@ -1,0 +1,211 @@
+use super::*;
+use crate::base::Json;
+use crate::config::Config;
+use crate::policy::Access;
+use crate::request::{PathOptions, RawHead};
+use crate::token::Scope;
+
+/// What a rule for `/t/{tenant}` demands with this `require`, and the claims that it asks for.
+fn requirement(require: &str) -> (Requirement, Config) {
+    let text = format!(
+        r#"{{"authorization_servers":[
+             {{"name":"a","cluster":"c","audience":"any","introspection":{{"path":"/","client_id":"g","client_secret":"s"}}}},
+             {{"name":"b","cluster":"c","audience":"any","introspection":{{"path":"/","client_id":"g","client_secret":"s"}}}}],
+           "apis":[{{"name":"api","scopes":[{{"name":"ViewTickets","resources":[{{"methods":["GET"],"path_prefix":"/t"}}]}},
+                     {{"name":"BookTickets","resources":[{{"methods":["POST"],"path_prefix":"/t"}}]}}]}}],
+           "scope_mappings":[
+             {{"authorization_server":"a","scope":"view","opens":["ViewTickets"]}},
+             {{"authorization_server":"a","scope":"both","opens":["ViewTickets","BookTickets"]}},
+             {{"authorization_server":"b","scope":"all","audience":"x","opens":["api"]}}],
+           "rules":[{{"name":"r","api":"api","authorization_server":["a","b"],"match":[{{"path":"/t/{{tenant}}"}}],"require":{require}}}]}}"#
+    );
+    let config = Config::parse(text.as_bytes(), &|_| None).unwrap_or_else(|problems| panic!("{problems}"));
+    let Access::Protected { requirement, .. } = &config.policy.rules[0].access else { panic!("protected") };
+    (requirement.as_ref().clone(), config)
+}
+
+/// Whether a token meets `require` for a request; the token is in the form of an introspection answer of server 0.
+fn check(require: &str, method: &str, path: &str, server: usize, answer: &str) -> Result<(), Lack> {
+    let (_, config) = requirement(require);
+    let head =
+        [(":method", method), (":authority", "h.test"), (":path", path)].map(|(name, value)| (name, value.as_bytes()));
+    let target =
+        Target::parse(RawHead { headers: &head, route: None, has_body: false }, PathOptions::default()).unwrap();
+    let requirement = config.policy.find(&target).unwrap().requirement(&target).unwrap();
+    let Json::Object(members) = Json::parse(answer.as_bytes()).unwrap() else { panic!("{answer}") };
+    let dialect = &config.servers[server].introspection.as_ref().unwrap().answer.claims;
+    let now = crate::base::UnixTime::from_secs(0);
+    let claims = Claims::from_members(&members, dialect, &config.interest, now).unwrap();
+    requirement.check(Presented { claims: &claims, server, strategy: ScopeStrategy::Exact })
+}
+
+fn plain(require: &str, answer: &str) -> Result<(), Lack> {
+    check(require, "GET", "/t/1", 0, answer)
+}
+
+#[test]
+fn each_demand_is_met_by_what_it_names_and_by_nothing_else() {
+    for (require, good, bad, lack) in [
+        (r#"{"scope":"a b"}"#, r#"{"scope":"b a c"}"#, r#"{"scope":"a"}"#, Lack::Scope),
+        (r#"{"any_scope":["a","b"]}"#, r#"{"scope":"b"}"#, r#"{"scope":"c"}"#, Lack::Scope),
+        (r#"{"roles":["m","n"]}"#, r#"{"roles":["n","m"]}"#, r#"{"roles":["m"]}"#, Lack::Role),
+        (r#"{"any_role":["m","n"]}"#, r#"{"roles":{"n":{}}}"#, r#"{"roles":["M"]}"#, Lack::Role),
+        (
+            r#"{"authorization_server":"a","client_ids":["x","y"]}"#,
+            r#"{"client_id":"y"}"#,
+            r#"{"client_id":"z"}"#,
+            Lack::Client,
+        ),
+        (r#"{"authorization_server":"a","client_ids":["x"]}"#, r#"{"client_id":"x"}"#, "{}", Lack::Client),
+        (r#"{"audience":["x"]}"#, r#"{"aud":["w","x"]}"#, r#"{"aud":"w"}"#, Lack::Audience),
+        (r#"{"authorization_server":"a"}"#, "{}", r#"{"x":1}"#, Lack::Server),
+        (r#"{"scope":"a","roles":["m"]}"#, r#"{"scope":"a","roles":"m"}"#, r#"{"scope":"a"}"#, Lack::Role),
+    ] {
+        assert_eq!(plain(require, good), Ok(()), "{require}");
+        let server = usize::from(lack == Lack::Server);
+        assert_eq!(check(require, "GET", "/t/1", server, bad), Err(lack), "{require}");
+    }
+    assert_eq!(plain(r#"{"authenticated":true}"#, "{}"), Ok(()));
+}
+
+#[test]
+fn claims_are_compared_by_type_and_value() {
+    for (test, claim, expected) in [
+        (r#"{"equals":"x"}"#, r#""x""#, true),
+        (r#"{"equals":"x"}"#, r#""X""#, false),
+        (r#"{"equals":"x"}"#, r#"["w","x"]"#, true),
+        (r#"{"equals":"1"}"#, "1", false),
+        (r#"{"equals":1}"#, "1.0", true),
+        (r#"{"equals":1}"#, r#""1""#, false),
+        (r#"{"equals":true}"#, "true", true),
+        (r#"{"equals":true}"#, r#""true""#, false),
+        (r#"{"equals":["a","b"]}"#, r#"["a","b"]"#, true),
+        (r#"{"equals":["a","b"]}"#, r#"["b","a"]"#, false),
+        (r#"{"one_of":["x",2]}"#, "2", true),
+        (r#"{"one_of":["x",2]}"#, "3", false),
+        (r#"{"one_of":["x",2]}"#, "{}", false),
+        (r#"{"exists":true}"#, "{}", true),
+        (r#"{"exists":true}"#, "false", true),
+        (r#"{"exists":true}"#, "null", false),
+        (r#"{"exists":false}"#, "null", true),
+        (r#"{"exists":false}"#, "0", false),
+        (r#"{"exists":true,"equals":"x"}"#, r#""y""#, false),
+    ] {
+        let found = plain(&format!(r#"{{"claims":{{"d.e":{test}}}}}"#), &format!(r#"{{"d":{{"e":{claim}}}}}"#));
+        assert_eq!(found, if expected { Ok(()) } else { Err(Lack::Claim) }, "{test} {claim}");
+    }
+    assert_eq!(plain(r#"{"claims":{"d":{"equals":"x"}}}"#, "{}"), Err(Lack::Claim));
+}
+
+#[test]
+fn all_and_any_nest_and_a_scope_is_what_is_said_to_be_lacking() {
+    let require = r#"{"any":[{"scope":"admin"},{"all":[{"scope":"view"},{"any_role":["m"]}]}]}"#;
+    for (answer, expected) in [
+        (r#"{"scope":"admin"}"#, Ok(())),
+        (r#"{"scope":"view","roles":"m"}"#, Ok(())),
+        (r#"{"scope":"view"}"#, Err(Lack::Scope)),
+        (r#"{"roles":"m"}"#, Err(Lack::Scope)),
+    ] {
+        assert_eq!(plain(require, answer), expected, "{answer}");
+    }
+    assert_eq!(
+        plain(r#"{"any":[{"roles":["m"]},{"authorization_server":"a","client_ids":["c"]}]}"#, "{}"),
+        Err(Lack::Role)
+    );
+}
+
+#[test]
+fn scopes_are_alternatives_where_a_choice_of_scopes_is_offered_and_not_one_of_roles() {
+    for (require, expected) in [
+        (r#"{"scope":"a"}"#, false),
+        (r#"{"scope":"a b"}"#, false),
+        (r#"{"any_scope":["a"]}"#, true),
+        (r#"{"any_scope":["a","b"]}"#, true),
+        (r#"{"scope":"a b","any_role":["m","n"]}"#, false),
+        (r#"{"scope":"a","any":[{"roles":["m"]},{"audience":["c"]}]}"#, false),
+        (r#"{"any":[{"scope":"a b"}]}"#, false),
+        (r#"{"any":[{"scope":"a"},{"scope":"b","roles":["m"]}]}"#, true),
+    ] {
+        assert_eq!(requirement(require).0.offers_alternatives(), expected, "{require}");
+    }
+}
+
+#[test]
+fn scopes_of_one_server_never_do_for_another() {
+    let require = r#"{"any":[{"authorization_server":"a","scope":"view"},{"authorization_server":"b","scope":"see"}]}"#;
+    for (server, scope, expected) in [(0, "view", true), (0, "see", false), (1, "see", true), (1, "view", false)] {
+        let found = check(require, "GET", "/t/1", server, &format!(r#"{{"scope":"{scope}"}}"#));
+        assert_eq!(found.is_ok(), expected, "{server} {scope}");
+    }
+    let (requirement, _) = requirement(require);
+    let named = |server| requirement.scopes(server).iter().map(|scope| scope.as_str()).collect::<Vec<_>>();
+    assert_eq!((named(Some(0)), named(Some(1)), named(None)), (vec!["view"], vec!["see"], vec!["view", "see"]));
+}
+
+#[test]
+fn a_scope_template_is_filled_by_the_request_and_by_nothing_that_is_no_scope_token() {
+    let require = r#"{"scope_template":"{method}:{tenant}@{host}"}"#;
+    for (method, path, scope, expected) in [
+        ("GET", "/t/1", "GET:1@h.test", true),
+        ("POST", "/t/1", "GET:1@h.test", false),
+        ("GET", "/t/2", "GET:1@h.test", false),
+        ("GET", "/t/%22", "GET:\\\"@h.test", false),
+        ("GET", "/t/a%20b", "GET:a b@h.test", false),
+        ("GET", "/t/a.b", "GET:a.b@h.test", false),
+        ("GET", "/t/*", "GET:*@h.test", false),
+    ] {
+        let found = check(require, method, path, 0, &format!(r#"{{"scope":"{scope}"}}"#));
+        assert_eq!(found.is_ok(), expected, "{method} {path} {scope}");
+    }
+    // Of two segments none may hold what separates them.
+    let apart = ScopeTemplate::parse("{a}:{b}").unwrap();
+    assert!(apart.keeps_apart("x-y") && !apart.keeps_apart("x:y"));
+    assert!(ScopeTemplate::parse("x:{a}").unwrap().keeps_apart("x:y"));
+    for run_together in ["{a}{b}", "t{a}u{b}", "{method}{a}"] {
+        assert!(!ScopeTemplate::parse(run_together).unwrap().is_sound(), "{run_together}");
+    }
+    for bad in ["{", "}", "a{b", "{}", "{a b}", "a}{b}"] {
+        assert_eq!(ScopeTemplate::parse(bad), None, "{bad}");
+    }
+}
+
+#[test]
+fn a_mapped_scope_opens_its_resources_and_an_unmapped_one_nothing() {
+    let require = r#"{"mapped_scope":true}"#;
+    for (server, method, answer, expected) in [
+        (0, "GET", r#"{"scope":"view"}"#, true),
+        (0, "POST", r#"{"scope":"view"}"#, false),
+        (0, "GET", r#"{"scope":"both"}"#, true),
+        (0, "POST", r#"{"scope":"both"}"#, true),
+        (0, "DELETE", r#"{"scope":"view both all"}"#, false),
+        (1, "DELETE", r#"{"scope":"all","aud":"x"}"#, true),
+        (1, "DELETE", r#"{"scope":"all"}"#, false),
+        (1, "GET", r#"{"scope":"view","aud":"x"}"#, false),
+        (0, "GET", r#"{"scope":"other"}"#, false),
+    ] {
+        assert_eq!(check(require, method, "/t/1", server, answer).is_ok(), expected, "{server} {method} {answer}");
+    }
+}
+
+#[test]
+fn what_is_unresolved_or_has_no_alternative_is_met_by_nobody() {
+    let claims = Claims { scope: Scope::from_lists(["{method}"], false), ..Claims::default() };
+    let token = Presented { claims: &claims, server: 0, strategy: ScopeStrategy::Wildcard };
+    for requirement in [
+        Requirement::Any(Vec::new()),
+        Requirement::MappedScope(Arc::default()),
+        Requirement::ScopeTemplate(ScopeTemplate::parse("{method}").unwrap()),
+    ] {
+        assert_eq!(requirement.check(token), Err(Lack::Scope));
+    }
+    assert_eq!(Requirement::NONE.check(token), Ok(()));
+}
+
+#[test]
+fn the_order_of_claims_in_a_document_changes_nothing() {
+    let one = requirement(r#"{"claims":{"department":{"equals":"x"},"nickname":{"exists":true}}}"#);
+    let other = requirement(r#"{"claims":{"nickname":{"exists":true},"department":{"equals":"x"}}}"#);
+    assert_eq!(one.1.interest, other.1.interest);
+    assert_eq!(one.1.fingerprint, other.1.fingerprint);
+    assert_eq!(one.0, other.0);
+}

@@ -1,0 +1,184 @@
+//! The rules of a configuration: which one a request falls under, and what it demands.
+//!
+//! First match wins, in order. A request that no rule matches has no rule; the gate refuses it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::index::{Ignored, Index, Query, Steps, Where};
+use super::request_match::{RequestMatch, Single};
+use super::requirement::Requirement;
+use super::rule::{Access, Rule};
+use crate::request::Target;
+
+/// All rules, in the order of the configuration, and how to find the one for a request.
+#[derive(Debug)]
+pub(crate) struct Policy {
+    pub(crate) rules: Vec<Arc<Rule>>,
+    /// Every entry of every rule, in order.
+    places: Vec<Place>,
+    index: Index,
+    /// As if nobody named a port; where nobody does, it would be the same.
+    without_ports: Option<Index>,
+    /// As if nobody named a route; likewise.
+    without_routes: Option<Index>,
+}
+
+/// Where an entry stands.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    rule: usize,
+    entry: usize,
+}
+
+/// A rule that a request falls under, and an entry by which it does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found<'p> {
+    pub(crate) rule: &'p Arc<Rule>,
+    entry: &'p RequestMatch,
+}
+
+impl Policy {
+    pub(crate) fn new(rules: Vec<Rule>) -> Self {
+        let rules: Vec<Arc<Rule>> = rules.into_iter().map(Arc::new).collect();
+        let of_rule =
+            |(rule, held): (usize, &Arc<Rule>)| (0..held.matches.len()).map(move |entry| Place { rule, entry });
+        let places = rules.iter().enumerate().flat_map(of_rule).collect();
+        let entries: Vec<&RequestMatch> = rules.iter().flat_map(|rule| &rule.matches).collect();
+        let index = |ignored: Ignored| Index::new(&entries, ignored);
+        let names_port = |entry: &RequestMatch| entry.hosts.iter().any(|host| !host.port().is_empty());
+        Self {
+            places,
+            index: index(Ignored::Nothing),
+            without_ports: entries.iter().any(|entry| names_port(entry)).then(|| index(Ignored::Ports)),
+            without_routes: entries.iter().any(|entry| entry.route.is_some()).then(|| index(Ignored::Routes)),
+            rules,
+        }
+    }
+
+    /// The first rule that matches, by its first entry that does.
+    pub(crate) fn find(&self, target: &Target<'_>) -> Option<Found<'_>> {
+        self.first(&self.index, &Query::of(target), target.method, |_| true)
+    }
+
+    /// The first rule that would match if no port counted, neither the request's nor those in `hosts`.
+    pub(crate) fn find_without_ports(&self, target: &Target<'_>) -> Option<Found<'_>> {
+        let index = self.without_ports.as_ref().unwrap_or(&self.index);
+        self.first(index, &Query::without_port(target), target.method, |_| true)
+    }
+
+    /// Whether another route could bring the request under another rule.
+    pub(crate) fn follows_route(&self, target: &Target<'_>) -> bool {
+        let Some(without_routes) = &self.without_routes else {
+            return false;
+        };
+        let query = Query::of(target);
+        let by_any_entry = self.first(without_routes, &query, target.method, |_| true);
+        let on_any_route = self.first(&self.index, &Query { route: None, ..query }, target.method, |_| true);
+        by_any_entry.is_some_and(|found| !on_any_route.is_some_and(|other| other.is_of(found)))
+    }
+
+    /// Whether the rule that was found for this target matches by an entry that names the host, and with it the
+    /// port if there is one.
+    pub(crate) fn names_host(&self, found: Found<'_>, target: &Target<'_>) -> bool {
+        let names_host = |entry: &RequestMatch| !entry.hosts.is_empty();
+        names_host(found.entry) || self.again(found, target, names_host).is_some()
+    }
+
+    /// The rule that was found for this target, by its first entry that spells the path as the request does.
+    pub(crate) fn as_spelled<'p>(&'p self, found: Found<'p>, target: &Target<'_>) -> Option<Found<'p>> {
+        let spells = |entry: &RequestMatch| entry.spells(target);
+        if spells(found.entry) { Some(found) } else { self.again(found, target, spells) }
+    }
+
+    pub(crate) fn uses_hosts(&self) -> bool {
+        self.rules.iter().flat_map(|rule| &rule.matches).any(|entry| !entry.hosts.is_empty())
+    }
+
+    pub(crate) fn uses_routes(&self) -> bool {
+        self.without_routes.is_some()
+    }
+
+    /// The rules before `index` that take every request of rule `index`, so that it can never apply.
+    /// Empty if some request reaches it.
+    pub(crate) fn shadowing(&self, index: usize) -> Vec<&Arc<Rule>> {
+        let Some(rule) = self.rules.get(index) else {
+            return Vec::new();
+        };
+        let mut seen = BTreeSet::new();
+        let mut shadowing = Vec::new();
+        for single in rule.matches.iter().flat_map(RequestMatch::singles) {
+            match self.first_to_cover(&single, index) {
+                Some(place) if !seen.insert(place.rule) => {}
+                Some(place) => shadowing.extend(self.rules.get(place.rule)),
+                None => return Vec::new(),
+            }
+        }
+        shadowing
+    }
+
+    /// The first entry of the rules before `index` that takes every request of `single`.
+    fn first_to_cover(&self, single: &Single<'_>, index: usize) -> Option<Place> {
+        let query = Query {
+            route: single.entry.route.as_deref().map(str::as_bytes),
+            host: Where::of(single.host),
+            path: Steps::Pattern(single.entry.path.as_ref()),
+        };
+        let end = self.places.partition_point(|place| place.rule < index);
+        let place = self.index.first(&query, end, |place| {
+            self.places
+                .get(place)
+                .and_then(|place| self.entry(*place))
+                .is_some_and(|found| found.entry.takes_all_of(single.method))
+        });
+        self.places.get(place?).copied()
+    }
+
+    /// The first entry of the same rule that matches and has something more. No rule before it matches at all.
+    fn again<'p>(
+        &'p self,
+        found: Found<'p>,
+        target: &Target<'_>,
+        accept: impl Fn(&RequestMatch) -> bool,
+    ) -> Option<Found<'p>> {
+        self.first(&self.index, &Query::of(target), target.method, accept).filter(|other| other.is_of(found))
+    }
+
+    fn first(
+        &self,
+        index: &Index,
+        query: &Query<'_>,
+        method: &[u8],
+        accept: impl Fn(&RequestMatch) -> bool,
+    ) -> Option<Found<'_>> {
+        let at = |place: usize| self.places.get(place).and_then(|place| self.entry(*place));
+        let accepted = |place| at(place).is_some_and(|found| found.entry.takes_method(method) && accept(found.entry));
+        index.first(query, self.places.len(), accepted).and_then(at)
+    }
+
+    fn entry(&self, place: Place) -> Option<Found<'_>> {
+        let rule = self.rules.get(place.rule)?;
+        rule.matches.get(place.entry).map(|entry| Found { rule, entry })
+    }
+}
+
+impl Found<'_> {
+    /// Whether both are the same rule.
+    pub(crate) fn is_of(self, other: Found<'_>) -> bool {
+        Arc::ptr_eq(self.rule, other.rule)
+    }
+
+    /// What the rule demands for a request that falls under it by this entry.
+    pub(crate) fn requirement(self, target: &Target<'_>) -> Option<Arc<Requirement>> {
+        match &self.rule.access {
+            Access::Public => None,
+            Access::Protected { requirement, is_dynamic: false, .. } => Some(Arc::clone(requirement)),
+            Access::Protected { requirement, is_dynamic: true, .. } => {
+                Some(Arc::new(requirement.resolve(target, self.entry.path.as_ref())))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

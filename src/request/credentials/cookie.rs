@@ -1,0 +1,36 @@
+//! A token in a cookie (RFC 6265 §4.2). Browsers send cookies unasked, so an API that takes them needs its own
+//! defence against forged requests.
+
+use crate::request::credentials::is_alias;
+use crate::request::header_edit::Edit;
+
+/// The values of every cookie of this name.
+pub(super) fn find<'a>(headers: impl Iterator<Item = &'a [u8]>, name: &str) -> Vec<Vec<u8>> {
+    headers.flat_map(pairs).filter_map(|pair| value(pair, name)).map(<[u8]>::to_vec).collect()
+}
+
+/// What takes every cookie of this name out and leaves the others; `None` if there is none.
+pub(super) fn without<'a>(headers: impl Iterator<Item = &'a [u8]>, name: &str) -> Option<Edit<'a>> {
+    let all: Vec<&[u8]> = headers.flat_map(pairs).collect();
+    let kept: Vec<&[u8]> = all.iter().copied().filter(|pair| value(pair, name).is_none()).collect();
+    if kept.len() == all.len() {
+        None
+    } else if kept.is_empty() {
+        Some(Edit::Remove("cookie"))
+    } else {
+        Some(Edit::Set("cookie", kept.join(&b"; "[..])))
+    }
+}
+
+fn pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {
+    header.split(|b| *b == b';').map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty())
+}
+
+/// The value of a pair, if it has this name; without the quotes that it may have.
+fn value<'a>(pair: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let mut parts = pair.splitn(2, |b| *b == b'=');
+    let found = parts.next()?.trim_ascii();
+    let value = parts.next().unwrap_or_default().trim_ascii();
+    let unquoted = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+    form_urlencoded::parse(found).any(|(found, _)| is_alias(name, &found)).then(|| unquoted.unwrap_or(value))
+}

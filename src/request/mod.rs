@@ -1,0 +1,24 @@
+//! The head of a request, read once at the border: header bytes in, method, authority, path and credentials out.
+//!
+//! What could be read in two ways is refused here, so that no later reader has to choose.
+
+mod authority;
+mod credentials;
+mod head;
+mod header_edit;
+mod header_name;
+mod path;
+mod preflight;
+mod target;
+
+pub(crate) use authority::Host;
+pub use credentials::CredentialsError;
+pub(crate) use credentials::{DEFAULT_MAX_TOKEN_BYTES, Locations};
+pub use head::RawHead;
+pub use header_edit::Edit;
+pub(crate) use header_name::HeaderName;
+pub use path::PathError;
+pub(crate) use path::{Path, PathOptions, PathSegment};
+pub(crate) use preflight::requested_method;
+pub(crate) use target::Target;
+pub use target::TargetError;

@@ -1,0 +1,58 @@
+//! CORS preflights (Fetch standard, "CORS-preflight request"): a browser asks, without credentials and without a
+//! body, whether it may send a request.
+
+use super::head::RawHead;
+
+/// The method that a preflight asks for; `None` if this is none. An OPTIONS by itself is not.
+pub(crate) fn requested_method<'a>(head: RawHead<'a>) -> Option<&'a [u8]> {
+    let one = |name: &str| {
+        let mut values = head.values(name);
+        values.next().filter(|value| !value.is_empty() && values.next().is_none())
+    };
+    // What an application could take for another request than a question is none.
+    if head.has_body || OVERRIDES.iter().any(|name| head.values(name).next().is_some()) {
+        return None;
+    }
+    let is_method = |value: &&[u8]| value.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'-' | b'_'));
+    one(":method").filter(|method| *method == b"OPTIONS")?;
+    one("origin")?;
+    one("access-control-request-method").filter(is_method)
+}
+
+/// Headers by which some applications let a request choose another method than its own.
+const OVERRIDES: [&str; 3] = ["x-http-method", "x-http-method-override", "x-method-override"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn method(headers: &[(&str, &str)]) -> Option<String> {
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        let found = requested_method(RawHead { headers: &headers, route: None, has_body: false });
+        let with_body = requested_method(RawHead { headers: &headers, route: None, has_body: true });
+        assert_eq!(with_body, None);
+        found.map(|method| String::from_utf8_lossy(method).into_owned())
+    }
+
+    #[test]
+    fn a_preflight_has_an_origin_and_the_method_it_asks_for() {
+        const OPTIONS: (&str, &str) = (":method", "OPTIONS");
+        const ORIGIN: (&str, &str) = ("origin", "https://a.test");
+        const POST: (&str, &str) = ("access-control-request-method", "POST");
+        assert_eq!(method(&[OPTIONS, ORIGIN, POST]), Some("POST".to_owned()));
+        for other in [
+            &[OPTIONS][..],
+            &[OPTIONS, ORIGIN],
+            &[OPTIONS, POST],
+            &[(":method", "GET"), ORIGIN, POST],
+            &[OPTIONS, ORIGIN, ORIGIN, POST],
+            &[OPTIONS, ORIGIN, POST, POST],
+            &[OPTIONS, ORIGIN, ("access-control-request-method", "")],
+            &[OPTIONS, ORIGIN, ("access-control-request-method", "PO ST")],
+            &[OPTIONS, ("origin", ""), POST],
+            &[OPTIONS, ORIGIN, POST, ("x-http-method-override", "POST")],
+        ] {
+            assert_eq!(method(other), None, "{other:?}");
+        }
+    }
+}

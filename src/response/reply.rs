@@ -1,0 +1,40 @@
+//! Local replies: what a caller sees whose request does not pass.
+
+use std::sync::Arc;
+
+use super::profile::{DemandedScope, ErrorProfile};
+use crate::decision::Denial;
+
+/// A complete response, and why it is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The status code.
+    pub status: u16,
+    /// The headers, in order.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: String,
+    /// The reason; only its class is in the response.
+    pub denial: Denial,
+    /// The name of the rule that the request fell under, if one did.
+    pub rule: Option<Arc<str>>,
+}
+
+impl Reply {
+    pub(crate) fn new(denial: Denial, rule: Option<&Arc<str>>, errors: &ErrorProfile, scope: &DemandedScope) -> Self {
+        let rendered = errors.render(denial, scope);
+        let mut headers =
+            vec![("content-type", rendered.content_type.to_owned()), ("cache-control", "no-store".to_owned())];
+        headers.extend(rendered.challenge.map(|challenge| ("www-authenticate", challenge)));
+        headers.extend(rendered.retry.then(|| ("retry-after", RETRY_AFTER_SECONDS.to_string())));
+        Self { status: rendered.status, headers, body: rendered.body, denial, rule: rule.map(Arc::clone) }
+    }
+
+    /// What a filter answers to everything whose configuration was refused.
+    pub fn misconfigured() -> Self {
+        Self::new(Denial::Misconfigured, None, &ErrorProfile::default(), &DemandedScope::default())
+    }
+}
+
+/// Long enough to spare a server that is coming back, short enough for a caller to wait.
+const RETRY_AFTER_SECONDS: u32 = 2;

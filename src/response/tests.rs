@@ -1,0 +1,154 @@
+use super::template::Values;
+use super::*;
+use crate::decision::Denial;
+use crate::decision::Lack;
+use crate::host::Trouble;
+use crate::request::CredentialsError;
+
+fn profile(base: Base) -> ErrorProfile {
+    ErrorProfile { base, realm: base.default_realm().to_owned(), ..ErrorProfile::default() }
+}
+
+fn scope(tokens: &str, any: bool) -> DemandedScope {
+    DemandedScope { tokens: tokens.to_owned(), any }
+}
+
+const TOKEN_DENIALS: [Denial; 12] = [
+    Denial::NoCredentials,
+    Denial::Credentials(CredentialsError::Empty),
+    Denial::Inactive,
+    Denial::Expired,
+    Denial::NotYetValid,
+    Denial::WrongIssuer,
+    Denial::WrongAudience,
+    Denial::NotAnAccessToken,
+    Denial::SenderConstrained,
+    Denial::InsufficientScope,
+    Denial::UnregisteredClient,
+    Denial::Lacks(Lack::Role),
+];
+
+#[test]
+fn axway_answers_as_its_manual_prints_it() {
+    let rows = [
+        (
+            Denial::NoCredentials,
+            400,
+            r#"Bearer realm="DefaultRealm", error="invalid_request", error_description="Unable to find token in the message.""#,
+        ),
+        (
+            Denial::Inactive,
+            401,
+            r#"Bearer realm="DefaultRealm", error="invalid_token", error_description="Unable to find the access token in persistent storage.""#,
+        ),
+        (
+            Denial::Expired,
+            401,
+            r#"Bearer realm="DefaultRealm", error="invalid_token", error_description="The access token expired.""#,
+        ),
+        (
+            Denial::UnregisteredClient,
+            401,
+            r#"Bearer realm="DefaultRealm", error="invalid_token", error_description="The client app was not found or is disabled.""#,
+        ),
+        (
+            Denial::InsufficientScope,
+            403,
+            r#"Bearer realm="DefaultRealm", error="insufficient_scope", error_description="scope(s) associated with access token are not valid to access this resource.", scope="Scopes must match Any of these scopes:resource.WRITE""#,
+        ),
+    ];
+    for (denial, status, challenge) in rows {
+        let rendered = profile(Base::Axway).render(denial, &scope("resource.WRITE", true));
+        assert_eq!((rendered.status, rendered.challenge.as_deref()), (status, Some(challenge)));
+    }
+    let all = profile(Base::Axway).render(Denial::InsufficientScope, &scope("a b", false));
+    assert!(all.challenge.unwrap().ends_with(r#"scope="Scopes must match All of these scopes:a b""#));
+}
+
+#[test]
+fn where_no_scope_would_help_a_challenge_names_none() {
+    for (_, base) in Base::WORDS {
+        let rendered = profile(base).render(Denial::InsufficientScope, &DemandedScope::default());
+        assert!(!rendered.challenge.is_some_and(|challenge| challenge.contains("scope=")), "{base:?}");
+    }
+}
+
+#[test]
+fn netiq_tells_nothing_apart_and_hides_even_what_is_not_there() {
+    for base in [Base::Netiq, Base::NetiqHide] {
+        let answers: Vec<_> = TOKEN_DENIALS
+            .map(|denial| profile(base).render(denial, &scope("s", false)))
+            .map(|rendered| (rendered.status, rendered.challenge, rendered.body))
+            .to_vec();
+        assert_eq!((answers[0].0, &answers[0].1), (403, &None));
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+        let unknown = profile(base).render(Denial::NoRule, &DemandedScope::default());
+        assert_eq!(unknown.body == answers[0].2, base == Base::NetiqHide);
+    }
+}
+
+#[test]
+fn our_own_trouble_is_503_in_every_profile_also_where_everything_else_is_overridden() {
+    for (_, base) in Base::WORDS {
+        let default_response = Some(Response { status: Some(404), ..Response::default() });
+        let profile = ErrorProfile { default_response, ..profile(base) };
+        for denial in [Denial::Unavailable(Trouble::NoAnswer), Denial::Misconfigured] {
+            let rendered = profile.render(denial, &DemandedScope::default());
+            assert_eq!((rendered.status, rendered.retry), (503, true), "{base:?}");
+        }
+        assert_eq!(profile.render(Denial::NoRule, &DemandedScope::default()).status, 404);
+    }
+}
+
+#[test]
+fn every_body_is_what_its_content_type_says_and_gives_no_reason_away() {
+    for (_, base) in Base::WORDS {
+        for denial in TOKEN_DENIALS.into_iter().chain([Denial::NoRule, Denial::Misconfigured]) {
+            let rendered = profile(base).render(denial, &scope("s", false));
+            assert!(crate::base::Json::parse(rendered.body.as_bytes()).is_ok(), "{}", rendered.body);
+        }
+        if base != Base::Axway {
+            let body = |denial| profile(base).render(denial, &DemandedScope::default()).body;
+            assert_eq!(body(Denial::Expired), body(Denial::Inactive));
+            assert_eq!(body(Denial::WrongIssuer), body(Denial::SenderConstrained));
+        }
+    }
+    let problem = profile(Base::ProblemJson).render(Denial::Inactive, &DemandedScope::default());
+    assert_eq!(problem.content_type, "application/problem+json");
+    assert_eq!(
+        problem.body,
+        r#"{"type":"about:blank","title":"Unauthorized","status":401,"detail":"The access token is not valid","error":"invalid_token"}"#
+    );
+}
+
+#[test]
+fn an_override_changes_what_it_names_and_nothing_else() {
+    let response = Response { status: Some(403), ..Response::default() };
+    let responses = [("insufficient_scope", response)].into();
+    let profile = ErrorProfile { responses, ..profile(Base::Webmethods) };
+    let rendered = profile.render(Denial::InsufficientScope, &scope("s", false));
+    assert_eq!(rendered.status, 403);
+    assert!(rendered.body.contains("Token is invalid or expired"));
+    assert_eq!(profile.render(Denial::Inactive, &DemandedScope::default()).status, 401);
+}
+
+#[test]
+fn a_template_is_filled_with_values_that_cannot_break_out() {
+    let values = Values { status: 403, error: "e\"\\\r\n", error_description: "<script>&'", realm: "r", scope: "a\"b" };
+    for (text, content_type, filled) in [
+        (
+            r#"{"code":"{status}","e":"{error}","s":["{scope}"]}"#,
+            ContentType::Json,
+            r#"{"code":"403","e":"e\"\\\r\n","s":["a\"b"]}"#,
+        ),
+        ("<p title='{error_description}'>{ {realm} }", ContentType::Html, "<p title='&lt;script&gt;&amp;&#39;'>{ r }"),
+        ("{error}{}{A}", ContentType::Text, "e\"\\{}{A}"),
+    ] {
+        let template = Template::parse(text, content_type).unwrap();
+        assert_eq!(template.fill(&values, content_type), filled);
+    }
+    assert_eq!(Template::parse("{token}", ContentType::Text), Err(TemplateError::Unknown("token".to_owned())));
+    for bad in [r#"{"a":{error}}"#, r#"{"a":"#, "text"] {
+        assert_eq!(Template::parse(bad, ContentType::Json), Err(TemplateError::NotJson), "{bad}");
+    }
+}

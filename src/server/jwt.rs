@@ -1,0 +1,128 @@
+//! JWT access tokens (RFC 9068, and looser ones), judged here: form, algorithm, key, claims.
+//!
+//! Everything that costs little is judged before the signature, which costs most; nothing of a token is believed
+//! before its signature is verified.
+
+use std::time::Duration;
+
+use super::jwks::source::KeySource;
+use crate::base::{Json, UnixTime};
+use crate::claims::{ClaimMapping, Claims, Interest, TokenKind};
+use crate::decision::Denial;
+use crate::jose::{Algorithm, Jws};
+
+/// How JWTs of an authorization server are verified.
+#[derive(Debug)]
+pub(crate) struct JwtConfig {
+    pub(crate) keys: KeySource,
+    pub(crate) algorithms: Vec<Algorithm>,
+    /// What `typ` may be, in lower case and without `application/`.
+    pub(crate) types: Vec<String>,
+    /// How far `nbf` and `iat` may lie ahead.
+    pub(crate) leeway: Duration,
+    pub(crate) requires_exp: bool,
+    /// Whether the server is asked about tokens whose signature is good, too.
+    pub(crate) introspects: bool,
+    /// Where the claims are.
+    pub(crate) claims: ClaimMapping,
+}
+
+impl JwtConfig {
+    /// What a token claims, if it is one that this server could have issued as an access token. Its signature is
+    /// still to be verified.
+    ///
+    /// # Errors
+    /// Why it is refused whatever its signature says.
+    pub(crate) fn read(
+        &self,
+        jws: &Jws<'_>,
+        issuer: &str,
+        interest: &Interest,
+        now: UnixTime,
+    ) -> Result<Claims, Denial> {
+        if !self.algorithms.contains(&jws.algorithm) {
+            return Err(Denial::MalformedJwt);
+        }
+        // An access token says that it is one (RFC 9068 §2.1). An ID token or a logout token says `JWT`, its own name,
+        // or nothing, which is the same as `JWT`.
+        let kind = jws.kind.as_deref().unwrap_or("jwt");
+        if !self.types.iter().any(|accepted| accepted == kind) {
+            return Err(Denial::NotAnAccessToken);
+        }
+        let member = |name: &str| jws.members.iter().find(|(held, _)| held == name).map(|(_, value)| value);
+        if FOREIGN_CLAIMS.iter().any(|name| member(name).is_some()) {
+            return Err(Denial::NotAnAccessToken);
+        }
+        let claims =
+            Claims::from_members(&jws.members, &self.claims, interest, now).map_err(|_| Denial::MalformedJwt)?;
+        if claims.kind == TokenKind::NotAccess {
+            return Err(Denial::NotAnAccessToken);
+        }
+        if claims.issuer.as_deref() != Some(issuer) {
+            return Err(Denial::WrongIssuer);
+        }
+        match claims.expires_at {
+            None if self.requires_exp => return Err(Denial::MalformedJwt),
+            Some(expires_at) if now >= expires_at => return Err(Denial::Expired),
+            None | Some(_) => {}
+        }
+        let ahead = |value: &Json| value.as_f64().is_none_or(|time| seconds(now.saturating_add(self.leeway)) < time);
+        if member("iat").is_some_and(ahead) {
+            return Err(Denial::NotYetValid);
+        }
+        Ok(claims)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds of this century fit")]
+fn seconds(time: UnixTime) -> f64 {
+    time.as_secs() as f64
+}
+
+/// Claims of ID tokens (OpenID Connect Core §2, §3.3.2.11) and of logout tokens (Back-Channel Logout §2.4) that
+/// no access token has.
+const FOREIGN_CLAIMS: [&str; 5] = ["nonce", "at_hash", "c_hash", "s_hash", "events"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jose::Header;
+
+    const START: UnixTime = UnixTime::from_secs(1_000_000);
+
+    #[test]
+    fn each_thing_that_is_wrong_with_a_jwt_is_refused_before_its_signature_is_looked_at() {
+        use base64::Engine;
+        let text = r#"{"authorization_servers":[{"name":"a","cluster":"c","issuer":"https://as.test","audience":["x"],
+            "jwt":{"jwks_path":"/jwks"}}],"rules":[{"name":"r","match":[{"path":"/"}],"require":{"authenticated":true}}]}"#;
+        let config = crate::config::Config::parse(text.as_bytes(), &|_| None).unwrap();
+        let jwt = config.servers[0].jwt.clone().unwrap();
+        let read = |header: &str, payload: &str| {
+            let encode = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
+            let token = format!("{}.{}.c2ln", encode(header), encode(payload));
+            let jws = Jws::parse(&token, &Header::of(&token).unwrap()).unwrap();
+            jwt.read(&jws, "https://as.test", &Interest::default(), START).map(|claims| claims.client_id)
+        };
+        let (header, good) = (r#"{"alg":"RS256","typ":"at+jwt"}"#, r#""iss":"https://as.test","exp":1000060"#);
+        let with = |more: &str| format!("{{{good}{more}}}");
+        assert_eq!(read(header, &with(r#","azp":"web""#)), Ok(Some("web".to_owned())));
+        assert_eq!(read(r#"{"alg":"ES256","typ":"application/AT+JWT"}"#, &with(r#","iat":1000030"#)), Ok(None));
+        for (header, payload, denial) in [
+            (r#"{"alg":"PS256","typ":"at+jwt"}"#, with(""), Denial::MalformedJwt),
+            (r#"{"alg":"RS256","typ":"JWT"}"#, with(""), Denial::NotAnAccessToken),
+            (r#"{"alg":"RS256"}"#, with(""), Denial::NotAnAccessToken),
+            (header, with(r#","nonce":"n""#), Denial::NotAnAccessToken),
+            (header, with(r#","events":{}"#), Denial::NotAnAccessToken),
+            (header, with(r#","token_use":"id""#), Denial::NotAnAccessToken),
+            (header, with(r#","aud":7"#), Denial::MalformedJwt),
+            (header, with(r#","iat":1000031"#), Denial::NotYetValid),
+            (header, with(r#","iat":"1""#), Denial::NotYetValid),
+            (header, r#"{"iss":"https://as.test"}"#.to_owned(), Denial::MalformedJwt),
+            (header, r#"{"iss":"https://as.test","exp":1000000}"#.to_owned(), Denial::Expired),
+            (header, r#"{"iss":"https://as.test/","exp":1000060}"#.to_owned(), Denial::WrongIssuer),
+            (header, r#"{"exp":1000060}"#.to_owned(), Denial::WrongIssuer),
+        ] {
+            assert_eq!(read(header, &payload), Err(denial), "{header} {payload}");
+        }
+    }
+}

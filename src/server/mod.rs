@@ -1,0 +1,38 @@
+//! Authorization servers: how they are asked, what they answer, and what a worker knows of them.
+
+mod circuit_breaker;
+mod client_authentication;
+mod client_token;
+mod clusters;
+mod failover;
+mod introspection;
+mod jwks;
+mod jwt;
+mod request_format;
+mod response_format;
+mod runtime;
+mod selection;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod unknown_token_limit;
+
+pub use circuit_breaker::BreakerChange;
+pub(crate) use circuit_breaker::BreakerConfig;
+pub(crate) use client_authentication::{ClientAssertion, ClientAuthentication, basic_authorization};
+pub(crate) use client_token::TokenEndpoint;
+pub(crate) use clusters::Clusters;
+pub use failover::Attempt;
+pub(crate) use failover::is_timely;
+pub use introspection::PRESETS;
+pub(crate) use introspection::{Endpoint, EndpointAuthentication};
+pub(crate) use jwks::fetch::{KEYS, METADATA};
+pub use jwks::fetch::{KeyFetch, KeysAnswered};
+pub(crate) use jwks::source::{Discovery, JwksLocation, KeySource, Location, WellKnown};
+pub(crate) use jwt::JwtConfig;
+pub(crate) use request_format::{RequestDialect, TokenIn};
+pub(crate) use response_format::{Activity, ResponseFormat};
+pub(crate) use runtime::Server;
+pub(crate) use selection::select;
+pub(crate) use settings::AuthorizationServer;
+pub(crate) use unknown_token_limit::{Charge, Quota, QuotaConfig};

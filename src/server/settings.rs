@@ -1,0 +1,30 @@
+//! The settings of one authorization server.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::circuit_breaker::BreakerConfig;
+use super::introspection::Endpoint;
+use super::jwt::JwtConfig;
+use crate::policy::TokenPolicy;
+
+/// An authorization server.
+#[derive(Debug)]
+pub(crate) struct AuthorizationServer {
+    pub(crate) name: String,
+    /// What all of its tokens must meet.
+    pub(crate) tokens: TokenPolicy,
+    /// Only tokens with this prefix are its own, and all of them are.
+    pub(crate) token_prefix: Option<String>,
+    /// The longest TTL of its responses in the cache.
+    pub(crate) max_ttl: Option<Duration>,
+    /// The number of its clusters; at least 1.
+    pub(crate) clusters: usize,
+    pub(crate) circuit_breaker: BreakerConfig,
+    /// How many introspection requests a worker sends at a time.
+    pub(crate) max_callouts: usize,
+    /// How opaque tokens are introspected, and JWTs that `jwt` does not verify.
+    pub(crate) introspection: Option<Rc<Endpoint>>,
+    /// How JWTs are verified without a callout.
+    pub(crate) jwt: Option<Rc<JwtConfig>>,
+}

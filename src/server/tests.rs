@@ -1,0 +1,302 @@
+use super::*;
+use crate::base::Chance;
+use crate::base::Json;
+use crate::base::UnixTime;
+use crate::claims::Interest;
+use crate::claims::Introspection;
+use crate::config::Config;
+use crate::host::CalloutAnswer;
+use crate::host::MAX_ANSWER_BYTES;
+use crate::host::Trouble;
+use crate::token::AccessToken;
+
+/// The endpoint of a configuration whose `introspection` has these members.
+fn endpoint(introspection: &str) -> std::rc::Rc<Endpoint> {
+    let text = format!(
+        r#"{{"authorization_servers":[{{"name":"a","cluster":"as","issuer":"https://as.example.test","audience":"any",
+             "introspection":{{{introspection}}}}}],"rules":[{{"name":"r","match":[{{"path":"/"}}],"require":{{"scope":"x"}}}}]}}"#
+    );
+    let config = Config::parse(text.as_bytes(), &|_| None).unwrap_or_else(|problems| panic!("{problems}"));
+    config.servers.into_iter().next().unwrap().introspection.unwrap()
+}
+
+const PLAIN: &str = r#""path":"/introspect","client_id":"gate way","client_secret":"s+cret %/=é""#;
+const NOW: UnixTime = UnixTime::from_secs(1_000_000);
+
+fn understood(introspection: &str, status: u16, body: &str) -> Result<Introspection, Trouble> {
+    let answer = CalloutAnswer::Response { status, content_type: None, body: body.as_bytes() };
+    endpoint(introspection).understand(answer, &Interest::default(), NOW)
+}
+
+fn understand(status: u16, body: &str) -> Result<Introspection, Trouble> {
+    understood(PLAIN, status, body)
+}
+
+/// Every header but the Host, and the body.
+fn sent(introspection: &str, token: &str) -> (Vec<String>, String) {
+    let endpoint = endpoint(introspection);
+    let token = AccessToken::new(token.to_owned());
+    let request = endpoint.request(&token, None, Attempt::only(endpoint.timeout), NOW, &mut Chance::new([7; 32]));
+    assert_eq!(request.cluster, "as");
+    let headers = request.headers.iter().filter(|(name, _)| !matches!(*name, ":authority" | "user-agent"));
+    (headers.map(|(name, value)| format!("{name}: {value}")).collect(), request.body)
+}
+
+#[test]
+fn the_request_is_the_one_of_rfc_7662() {
+    let (headers, body) = sent(PLAIN, "a+b/c=");
+    assert_eq!(body, "token=a%2Bb%2Fc%3D&token_type_hint=access_token");
+    assert_eq!(
+        headers,
+        [
+            ":method: POST",
+            ":path: /introspect",
+            "content-type: application/x-www-form-urlencoded",
+            "accept: application/json",
+            &format!("authorization: {}", basic_authorization("gate way", "s+cret %/=é", true).reveal()),
+        ]
+    );
+}
+
+#[test]
+fn a_dialect_puts_the_token_where_its_server_looks_for_it() {
+    let (headers, body) = sent(r#""preset":"axway-tokeninfo""#, "t+");
+    assert_eq!((headers[1].as_str(), body.as_str()), (":path: /api/oauth/tokeninfo", "access_token=t%2B"));
+    let (headers, body) = sent(r#""preset":"axway-tokeninfo-get""#, "t+");
+    assert_eq!(headers, [":method: GET", ":path: /api/oauth/tokeninfo?access_token=t%2B", "accept: application/json"]);
+    assert_eq!(body, "");
+    let (headers, body) = sent(r#""preset":"netiq-tokeninfo""#, "t+");
+    assert_eq!(
+        headers,
+        [":method: GET", ":path: /nidp/oauth/nam/tokeninfo", "accept: application/json", "authorization: Bearer t+"]
+    );
+    assert_eq!(body, "");
+    let (headers, body) = sent(r#""preset":"github","client_id":"i/d","client_secret":"s""#, "t+");
+    assert_eq!(headers[1], ":path: /applications/i%2Fd/token");
+    assert_eq!(headers[2], "content-type: application/json");
+    assert_eq!(body, r#"{"access_token":"t+"}"#);
+    let post = r#""path":"/i?x=1","client_id":"g","client_secret":"s&","client_authentication":"client_secret_post""#;
+    let (headers, body) = sent(post, "t");
+    assert_eq!(headers[1], ":path: /i?x=1");
+    assert_eq!(body, "token=t&token_type_hint=access_token&client_id=g&client_secret=s%26");
+}
+
+#[test]
+fn client_id_and_secret_are_form_encoded_before_they_are_joined_or_left_as_they_are() {
+    use base64::Engine;
+    let pair = |form_encoded| {
+        let header = basic_authorization("gate way", "s+cret %/=é:", form_encoded);
+        let encoded = header.reveal().strip_prefix("Basic ").unwrap().to_owned();
+        String::from_utf8(base64::engine::general_purpose::STANDARD.decode(encoded).unwrap()).unwrap()
+    };
+    assert_eq!(pair(true), "gate+way:s%2Bcret+%25%2F%3D%C3%A9%3A");
+    assert_eq!(pair(false), "gate way:s+cret %/=é:");
+}
+
+#[test]
+fn what_carries_a_secret_does_not_print_it() {
+    let post = r#""path":"/i","client_id":"g","client_secret":"s3cret","client_authentication":"client_secret_post""#;
+    for text in [PLAIN, post] {
+        let endpoint = endpoint(text);
+        let token = AccessToken::new("t0ken".to_owned());
+        let answer = CalloutAnswer::Response { status: 200, content_type: None, body: b"t0ken" };
+        let request = endpoint.request(&token, None, Attempt::only(endpoint.timeout), NOW, &mut Chance::new([7; 32]));
+        let printed = format!("{endpoint:?} {request:?} {answer:?}");
+        for secret in ["t0ken", "Basic ", "s3cret", "s+cret"] {
+            assert!(!printed.contains(secret), "{printed}");
+        }
+    }
+}
+
+#[test]
+fn only_what_the_dialect_names_says_that_a_token_is_bad() {
+    assert_eq!(understand(200, r#"{"active":false}"#), Ok(Introspection::Inactive));
+    assert_eq!(understand(200, r#"{"scope":"view"}"#), Ok(Introspection::Inactive));
+    assert!(matches!(understand(200, r#"{"active":true}"#), Ok(Introspection::Active(_))));
+    assert_eq!(understand(400, r#"{"error":"unsupported_token_type"}"#), Ok(Introspection::Inactive));
+    let twice = r#"{"error":"unsupported_token_type","error":"invalid_client"}"#;
+    assert_eq!(understand(400, twice), Err(Trouble::Status(400)));
+    for (status, trouble) in [
+        (0, Trouble::Status(0)),
+        (204, Trouble::Status(204)),
+        (400, Trouble::Status(400)),
+        (401, Trouble::ClientRefused(401)),
+        (403, Trouble::ClientRefused(403)),
+        (404, Trouble::Status(404)),
+        (500, Trouble::Status(500)),
+    ] {
+        assert_eq!(understand(status, r#"{"active":false}"#), Err(trouble));
+    }
+    let github = r#""preset":"github","client_id":"c","client_secret":"s""#;
+    for (preset, status) in [
+        (r#""preset":"axway-tokeninfo""#, 400),
+        (r#""preset":"netiq-tokeninfo""#, 401),
+        (r#""preset":"curity","client_id":"c","client_secret":"s""#, 204),
+        (github, 404),
+    ] {
+        assert_eq!(understood(preset, status, ""), Ok(Introspection::Inactive), "{preset}");
+        assert_eq!(understood(preset, 500, ""), Err(Trouble::Status(500)), "{preset}");
+    }
+    assert_eq!(understood(github, 401, ""), Err(Trouble::ClientRefused(401)));
+    let axway = r#""preset":"axway-tokeninfo""#;
+    assert_eq!(understood(axway, 200, r#"{"error":"x","expires_in":5}"#), Ok(Introspection::Inactive));
+}
+
+#[test]
+fn active_is_a_boolean_or_where_a_preset_says_so_the_text_of_one() {
+    let webmethods = r#""preset":"webmethods","client_id":"c","client_secret":"s""#;
+    let bad = Err(Trouble::BadAnswer("`active` is not a boolean"));
+    for text in [r#""true""#, r#""True""#, "true"] {
+        let body = format!(r#"{{"active":{text},"token_type":"Bearer"}}"#);
+        assert!(matches!(understood(webmethods, 200, &body), Ok(Introspection::Active(_))), "{text}");
+        if text != "true" {
+            assert_eq!(understand(200, &body), bad, "{text}");
+        }
+    }
+    for text in [r#""false""#, "false"] {
+        assert_eq!(understood(webmethods, 200, &format!(r#"{{"active":{text}}}"#)), Ok(Introspection::Inactive));
+    }
+    for text in ["1", r#""yes""#, r#""""#, "null", "[]", "{}"] {
+        let body = format!(r#"{{"active":{text}}}"#);
+        assert_eq!(understood(webmethods, 200, &body), bad, "{text}");
+        assert_eq!(understand(200, &body), bad, "{text}");
+    }
+}
+
+#[test]
+fn every_preset_reads_and_none_takes_the_refresh_token_of_its_server_or_an_expired_token() {
+    let Json::Object(presets) = Json::parse(PRESETS.as_bytes()).unwrap() else { panic!("an object") };
+    assert!(presets.len() >= 23);
+    for (name, preset) in &presets {
+        let mut text = format!(r#""preset":"{name}""#);
+        if preset.member("path").is_none() {
+            text.push_str(r#","path":"/p""#);
+        }
+        if preset.member("client_authentication").is_none_or(|method| method.as_str() != Some("none")) {
+            text.push_str(r#","client_id":"c","client_secret":"s""#);
+        }
+        if name == "google-tokeninfo" {
+            // It insists on a list of audiences.
+            continue;
+        }
+        let endpoint = endpoint(&text);
+        let refresh = r#"{"active":true,"token_type":"refresh_token","token_use":"refresh_token","expires_in":60,
+            "user_id":"u","scope":"x","client_id":"c","iss":"i","app":{"client_id":"c"}}"#;
+        let answer = CalloutAnswer::Response { status: 200, content_type: None, body: refresh.as_bytes() };
+        match endpoint.understand(answer, &Interest::default(), NOW).unwrap_or_else(|e| panic!("{name}: {e:?}")) {
+            Introspection::Active(claims) => assert_eq!(claims.kind, crate::claims::TokenKind::NotAccess, "{name}"),
+            Introspection::Inactive => panic!("{name} should have read it"),
+        }
+    }
+}
+
+#[test]
+fn relative_lifetimes_count_from_the_request_and_the_earlier_end_counts() {
+    let ends = |text: &str, body: &str| match understood(text, 200, body).unwrap() {
+        Introspection::Active(claims) => claims.expires_at.map(|time| time.as_millis()),
+        Introspection::Inactive => panic!("active"),
+    };
+    let axway = r#""preset":"axway-tokeninfo""#;
+    assert_eq!(ends(axway, r#"{"expires_in":60}"#), Some(1_000_060_000));
+    assert_eq!(ends(axway, r#"{"expires_in":"60"}"#), Some(1_000_060_000));
+    assert_eq!(ends(axway, r#"{"expires_in":-1}"#), Some(1_000_000_000));
+    assert_eq!(ends(axway, r#"{"expires_in":"-1"}"#), Some(1_000_000_000));
+    assert_eq!(ends(PLAIN, r#"{"active":true,"exp":1000100,"expires_in":60}"#), Some(1_000_060_000));
+    assert_eq!(ends(PLAIN, r#"{"active":true,"exp":1000010,"expires_in":60}"#), Some(1_000_010_000));
+    let github = r#""preset":"github","client_id":"c","client_secret":"s""#;
+    let body = |time: &str| format!(r#"{{"app":{{"client_id":"c"}},"expires_at":{time}}}"#);
+    assert_eq!(ends(github, &body(r#""1970-01-12T13:46:40Z""#)), Some(1_000_000_000));
+    assert_eq!(ends(github, &body("null")), None);
+    for wrong in ["1000000", r#""tomorrow""#] {
+        assert!(matches!(understood(github, 200, &body(wrong)), Err(Trouble::BadAnswer(_))), "{wrong}");
+    }
+}
+
+#[test]
+fn the_same_facts_are_found_under_the_names_of_each_dialect() {
+    let claims = |text: &str, body: &str| match understood(text, 200, body).unwrap() {
+        Introspection::Active(claims) => claims,
+        Introspection::Inactive => panic!("active"),
+    };
+    let netiq = r#"{"user_id":"cn=fred","expires_in":3420,"scope":["APIManagerScope"],"audience":"557c"}"#;
+    let found = claims(r#""preset":"netiq-tokeninfo""#, netiq);
+    assert_eq!((found.owner.as_deref(), found.client_id.as_deref()), (Some("cn=fred"), Some("557c")));
+    assert_eq!((found.scope.as_str(), found.audience.len()), ("APIManagerScope", 0));
+    let axway = r#"{"audience":"App","user_id":"admin","scope":"a,b c","expires_in":2518}"#;
+    assert_eq!(claims(r#""preset":"axway-tokeninfo""#, axway).scope.as_str(), "a b c");
+    let keycloak = r#""preset":"keycloak","path":"/p","client_id":"c","client_secret":"s""#;
+    let body = r#"{"active":true,"azp":"app","sub":"s","preferred_username":"fred",
+        "realm_access":{"roles":["manager"]},"resource_access":{"account":{"roles":["admin"]}}}"#;
+    let found = claims(keycloak, body);
+    assert_eq!((found.client_id.as_deref(), found.owner.as_deref()), (Some("app"), Some("fred")));
+    assert_eq!(found.roles, ["manager"]);
+    let own = keycloak.to_owned() + r#","answer":{"roles":["realm_access.roles","resource_access.account.roles"]}"#;
+    assert_eq!(claims(&own, body).roles, ["manager", "admin"]);
+    let zitadel = r#""preset":"zitadel","client_id":"c","client_secret":"s""#;
+    let body = r#"{"active":true,"urn:zitadel:iam:org:project:roles":{"manager":{"1":"d"},"x":{}}}"#;
+    assert_eq!(claims(zitadel, body).roles, ["manager", "x"]);
+}
+
+#[test]
+fn an_answer_may_be_as_long_as_the_limit_and_no_longer() {
+    let padded = |length: usize| {
+        let mut body = r#"{"active":false}"#.to_owned();
+        body.push_str(&" ".repeat(length - body.len()));
+        body
+    };
+    assert_eq!(understand(200, &padded(MAX_ANSWER_BYTES)), Ok(Introspection::Inactive));
+    assert_eq!(understand(200, &padded(MAX_ANSWER_BYTES + 1)), Err(Trouble::TooLarge));
+}
+
+#[test]
+fn every_trouble_is_explained_without_a_value_from_the_answer() {
+    for trouble in [
+        Trouble::NotSent,
+        Trouble::NoAnswer,
+        Trouble::ClientRefused(401),
+        Trouble::Status(503),
+        Trouble::Status(404),
+        Trouble::TooLarge,
+        Trouble::BadAnswer("it is not JSON"),
+        Trouble::TokenStatus(400),
+        Trouble::BadTokenAnswer("it is not JSON"),
+    ] {
+        assert!(!trouble.explain().is_empty());
+        assert!(crate::Call::OUTCOMES.contains(&trouble.outcome()));
+    }
+}
+
+const P256: &str = "-----BEGIN PRIVATE KEY-----\\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgevZzL1gdAFr88hb2\\nOF/2NxApJCzGCEDdfSp6VQO30hyhRANCAAQRWz+jn65BtOMvdyHKcvjBeBSDZH2r\\n1RTwjmYSi9R/zpBnuQ4EiMnCqfMPWiZqB4QdbAd0E7oH50VpuZ1P087G\\n-----END PRIVATE KEY-----\\n";
+
+#[test]
+fn a_client_assertion_is_signed_anew_for_each_request() {
+    use base64::Engine;
+    let text = format!(
+        r#""path":"/i","client_id":"gate","client_authentication":"private_key_jwt","private_key":"{P256}","key_id":"k1""#
+    );
+    let endpoint = endpoint(&text);
+    let token = AccessToken::new("t".to_owned());
+    let mut chance = Chance::new([7; 32]);
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let request = endpoint.request(&token, None, Attempt::only(endpoint.timeout), NOW, &mut chance);
+        let form: Vec<(String, String)> = form_urlencoded::parse(request.body.as_bytes()).into_owned().collect();
+        assert_eq!(form[2].0, "client_assertion_type");
+        assert_eq!(form[2].1, "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+        let parts: Vec<_> = form[3].1.split('.').collect();
+        let part = |index: usize| {
+            let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(parts[index]).unwrap();
+            Json::parse(&bytes).unwrap()
+        };
+        assert_eq!(part(0).member("alg").and_then(Json::as_str), Some("ES256"));
+        assert_eq!(part(0).member("kid").and_then(Json::as_str), Some("k1"));
+        for (claim, value) in [("iss", "gate"), ("sub", "gate"), ("aud", "https://as.example.test")] {
+            assert_eq!(part(1).member(claim).and_then(Json::as_str), Some(value), "{claim}");
+        }
+        assert_eq!(part(1).member("iat").and_then(Json::as_f64), Some(1_000_000.0));
+        assert_eq!(part(1).member("exp").and_then(Json::as_f64), Some(1_000_060.0));
+        ids.push(part(1).member("jti").and_then(Json::as_str).unwrap().to_owned());
+    }
+    assert_ne!(ids[0], ids[1]);
+    assert!(!format!("{endpoint:?}").contains("MIGH"));
+}

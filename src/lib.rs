@@ -18,7 +18,7 @@
 //!   two outcomes
 //! - `reply`, `errors`, `forward`: what the caller and the application see of it
 //! - `cache`, `token`: what is kept, and under which name; `attempt`, `breaker`: by which way a server is asked, and
-//!   whether at all; `quota`: for how many unknown tokens of a client
+//!   whether at all; `limit`: for how many unknown tokens of a client
 
 mod base;
 mod cache;
@@ -35,14 +35,14 @@ mod server;
 mod token;
 
 pub use base::{Json, UnixTime};
-pub use cache::{Applied, CacheResult, Claim, Insert, Lease};
+pub use cache::{BucketUpdate, CacheOutcome, Claim, Lease, UpdatedBucket};
 pub use config::{Config, Problem, Problems};
-pub use decision::{Denial, Lack};
-pub use flow::{Answered, Call, Flight, Gate, HostVerdict, Lookup, Renewal, Step, Verification, Verified};
-pub use host::{CalloutAnswer, CalloutRequest, MAX_ANSWER_BYTES, Publish, Trouble, header_pairs};
+pub use decision::{Denial, UnmetRequirement};
+pub use flow::{Answered, Call, CalloutKey, Gate, HostVerdict, Lookup, Renewal, Step, Verification, Verified};
+pub use host::{CalloutError, CalloutRequest, CalloutResult, MAX_RESPONSE_BYTES, Publish, header_pairs};
 #[cfg(feature = "vectors")]
 pub use jose::vectors;
 pub use policy::{Forward, Permit};
-pub use request::{CredentialsError, Edit, PathError, RawHead, TargetError};
+pub use request::{CredentialsError, Edit, PathError, RequestHead, TargetError};
 pub use response::Reply;
-pub use server::{Attempt, BreakerChange, KeyFetch, KeysAnswered, PRESETS};
+pub use server::{Attempt, CircuitChange, KeyFetch, KeysAnswered, PRESETS};

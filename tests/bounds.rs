@@ -17,7 +17,9 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use p256::ecdsa::signature::Signer as _;
 use p256::ecdsa::{Signature, SigningKey};
-use scopegate::{CalloutAnswer, Config, Gate, HostVerdict, MAX_ANSWER_BYTES, RawHead, Step, UnixTime, header_pairs};
+use scopegate::{
+    CalloutResult, Config, Gate, HostVerdict, MAX_RESPONSE_BYTES, RequestHead, Step, UnixTime, header_pairs,
+};
 use serde_json::json;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -80,7 +82,7 @@ fn gate() -> Gate {
 
 /// The status of a request. Shared data hold `bucket` everywhere, and the server answers with `body`.
 fn status(gate: &Gate, headers: &[(&str, &[u8])], bucket: Option<&[u8]>, body: &[u8]) -> u16 {
-    let mut step = gate.begin(RawHead { headers, route: None, has_body: false }, NOW);
+    let mut step = gate.begin(RequestHead { headers, route: None, has_body: false }, NOW);
     loop {
         step = match step {
             Step::Forward(_) => return 200,
@@ -98,8 +100,8 @@ fn status(gate: &Gate, headers: &[(&str, &[u8])], bucket: Option<&[u8]>, body: &
     }
 }
 
-fn answer(body: &[u8]) -> CalloutAnswer<'_> {
-    CalloutAnswer::Response { status: 200, content_type: None, body }
+fn answer(body: &[u8]) -> CalloutResult<'_> {
+    CalloutResult::Response { status: 200, content_type: None, body }
 }
 
 fn get<'a>(path: &'a str, headers: &[(&'a str, &'a [u8])]) -> Vec<(&'a str, &'a [u8])> {
@@ -181,7 +183,7 @@ fn introspection_answers_are_read_within_bounds() {
     for text in deep(DEEP) {
         within_bounds("MAX_ANSWER_BYTES", text.len(), |gate| assert_eq!(opaque(gate, None, text.as_bytes()), 503));
     }
-    for text in deep(MAX_ANSWER_BYTES / 8) {
+    for text in deep(MAX_RESPONSE_BYTES / 8) {
         within_bounds("128 levels of JSON, by serde_json", text.len(), |gate| {
             assert_eq!(opaque(gate, None, text.as_bytes()), 503)
         });
@@ -191,7 +193,7 @@ fn introspection_answers_are_read_within_bounds() {
         });
     }
     let list = |name: &str, item: &str| {
-        let items = item.repeat((MAX_ANSWER_BYTES - 64) / item.len());
+        let items = item.repeat((MAX_RESPONSE_BYTES - 64) / item.len());
         format!(r#"{{"active":true,"{name}":[{}]}}"#, items.trim_end_matches(','))
     };
     let members: String = (0..6_000).map(|n| format!(r#","{n:04}":1"#)).collect();
@@ -204,7 +206,7 @@ fn introspection_answers_are_read_within_bounds() {
         (format!(r#"{{"active":true{members}}}"#), 200),
         (format!(r#"{{"active":true{members},"0000":1}}"#), 503),
     ] {
-        assert!(text.len() <= MAX_ANSWER_BYTES, "{}", text.len());
+        assert!(text.len() <= MAX_RESPONSE_BYTES, "{}", text.len());
         within_bounds("MAX_ANSWER_BYTES", text.len(), |gate| assert_eq!(opaque(gate, None, text.as_bytes()), expected));
     }
 }
@@ -219,7 +221,7 @@ fn keys_are_read_within_bounds() {
     for text in deep(DEEP) {
         within_bounds("MAX_ANSWER_BYTES", text.len(), |gate| assert!(!taken(gate, &text)));
     }
-    for text in deep(MAX_ANSWER_BYTES / 8) {
+    for text in deep(MAX_RESPONSE_BYTES / 8) {
         within_bounds("128 levels of JSON, by serde_json", text.len(), |gate| assert!(!taken(gate, &text)));
         let text = format!(r#"{{"keys":[{text}]}}"#);
         within_bounds("128 levels of JSON, by serde_json", text.len(), |gate| assert!(!taken(gate, &text)));
@@ -344,7 +346,7 @@ fn shared_data_are_read_within_bounds() {
         });
         let call = |gate: &Gate| {
             let headers = get("/opaque", &[("authorization", b"Bearer o.token")]);
-            let mut step = gate.begin(RawHead { headers: &headers, route: None, has_body: false }, NOW);
+            let mut step = gate.begin(RequestHead { headers: &headers, route: None, has_body: false }, NOW);
             while let Step::Lookup(lookup) = step {
                 step = lookup.resume(gate, None, NOW);
             }

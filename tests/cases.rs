@@ -19,7 +19,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use format::{Answer, Asked, Case, Expect, Suite};
 use scopegate::{
-    Call, CalloutAnswer, CalloutRequest, Config, Edit, Gate, HostVerdict, Insert, RawHead, Reply, Step, UnixTime,
+    BucketUpdate, Call, CalloutRequest, CalloutResult, Config, Edit, Gate, HostVerdict, Reply, RequestHead, Step,
+    UnixTime,
 };
 use secrets::Secrets;
 use serde_json::json;
@@ -56,7 +57,7 @@ impl Run<'_> {
         let route = suite.routes.iter().find(|route| case.request.path.starts_with(&route.prefix));
         let route = route.map(|route| route.name.as_bytes());
         let head: Vec<_> = head.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
-        let head = RawHead { headers: &head, route, has_body: false };
+        let head = RequestHead { headers: &head, route, has_body: false };
         let cleaning = self.gate.cleaning(head);
         let mut step = self.gate.begin(head, now);
         loop {
@@ -112,11 +113,11 @@ impl Run<'_> {
             Answer::Response { status, content_type, json, text, repeat } => {
                 body = format::body(json.as_ref(), text.as_deref(), *repeat, NOW);
                 let content_type = content_type.as_deref().map(str::as_bytes);
-                CalloutAnswer::Response { status: *status, content_type, body: &body }
+                CalloutResult::Response { status: *status, content_type, body: &body }
             }
             Answer::Fault { fault } => match fault.seen_through_envoy() {
-                Some(status) => CalloutAnswer::Response { status, content_type: Some(b"text/plain"), body: b"" },
-                None => CalloutAnswer::NoAnswer,
+                Some(status) => CalloutResult::Response { status, content_type: Some(b"text/plain"), body: b"" },
+                None => CalloutResult::NoAnswer,
             },
         };
         self.print(&answer);
@@ -132,7 +133,7 @@ impl Run<'_> {
         self.printed.push_str(&format!("{what:?}"));
     }
 
-    fn keep(&mut self, insert: &Insert) {
+    fn keep(&mut self, insert: &BucketUpdate) {
         let applied = insert.apply(self.data.0.get(insert.key()).map(Vec::as_slice));
         self.data.0.insert(insert.key().to_owned(), applied.bucket);
     }

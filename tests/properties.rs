@@ -13,7 +13,7 @@
 mod jwt;
 
 use proptest::prelude::*;
-use scopegate::{CalloutAnswer, Config, Gate, RawHead, Step, UnixTime};
+use scopegate::{CalloutResult, Config, Gate, RequestHead, Step, UnixTime};
 
 const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 
@@ -141,7 +141,7 @@ proptest! {
     #[test]
     fn no_path_reaches_a_protected_place_through_a_public_rule(path in hostile_path()) {
         let headers = head(&path, &[]);
-        if let Step::Forward(forward) = gate().begin(RawHead { headers: &headers, route: None, has_body: false }, NOW) {
+        if let Step::Forward(forward) = gate().begin(RequestHead { headers: &headers, route: None, has_body: false }, NOW) {
             prop_assert_eq!(&**forward.permit.rule(), "Everything");
             let seen = forgiving(&path);
             prop_assert!(seen != "/admin" && !seen.starts_with("/admin/"), "{} is served as {}", String::from_utf8_lossy(&path), seen);
@@ -157,19 +157,19 @@ proptest! {
     ) {
         let mut headers = head(&path, &[("authorization", &authorization), (&name, &[0xff])]);
         headers[1].1 = &authority;
-        let _ = gate().begin(RawHead { headers: &headers, route: Some(b"\xff"), has_body: true }, NOW);
+        let _ = gate().begin(RequestHead { headers: &headers, route: Some(b"\xff"), has_body: true }, NOW);
     }
 
     #[test]
     fn nothing_but_a_complete_good_answer_opens_a_protected_place(body in answer_body(), status in prop_oneof![Just(200_u16), any::<u16>()]) {
         let gate = gate();
         let headers = head(b"/admin", &[("authorization", b"Bearer t")]);
-        let mut step = gate.begin(RawHead { headers: &headers, route: None, has_body: false }, NOW);
+        let mut step = gate.begin(RequestHead { headers: &headers, route: None, has_body: false }, NOW);
         while let Step::Lookup(lookup) = step {
             step = lookup.resume(&gate, None, NOW);
         }
         let Step::Call(call) = step else { panic!("no call") };
-        let answered = call.resume(&gate, CalloutAnswer::Response { status, content_type: None, body: &body }, NOW, NOW);
+        let answered = call.resume(&gate, CalloutResult::Response { status, content_type: None, body: &body }, NOW, NOW);
         if matches!(answered.step, Step::Forward(_)) {
             // An independent reader must agree that it says all that is demanded.
             let value: serde_json::Value = serde_json::from_slice(&body).unwrap();
@@ -191,7 +191,7 @@ proptest! {
             bucket[0] = 2;
         }
         let headers = head(b"/admin", &[("authorization", b"Bearer t")]);
-        let mut step = gate.begin(RawHead { headers: &headers, route: None, has_body: false }, NOW);
+        let mut step = gate.begin(RequestHead { headers: &headers, route: None, has_body: false }, NOW);
         while let Step::Lookup(lookup) = step {
             step = lookup.resume(&gate, Some(&bucket), NOW);
         }

@@ -6,6 +6,6 @@ mod secret;
 mod time;
 
 pub use json::Json;
-pub(crate) use random::Chance;
+pub(crate) use random::SeededRandom;
 pub(crate) use secret::Secret;
 pub use time::UnixTime;

@@ -3,12 +3,12 @@
 use hmac_sha256::Hash;
 
 /// Chance, as an argument: the core has none of its own.
-pub(crate) struct Chance {
+pub(crate) struct SeededRandom {
     seed: [u8; 32],
     drawn: u64,
 }
 
-impl Chance {
+impl SeededRandom {
     /// `seed` must be random, and another in every worker.
     pub(crate) const fn new(seed: [u8; 32]) -> Self {
         Self { seed, drawn: 0 }
@@ -35,7 +35,7 @@ impl Chance {
     }
 }
 
-impl std::fmt::Debug for Chance {
+impl std::fmt::Debug for SeededRandom {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Chance(redacted)")
     }

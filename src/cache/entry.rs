@@ -1,20 +1,20 @@
 //! One entry of the cache: the state of a token, and how long it may be used.
 
-use super::settings::CacheConfig;
+use super::settings::CacheSettings;
 use crate::base::UnixTime;
 use crate::claims::Introspection;
 
 /// Facts about a token, and until when they count.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Fresh {
+pub(crate) struct CacheEntry {
     pub(crate) facts: Introspection,
     pub(super) expires_at: UnixTime,
 }
 
-impl Fresh {
+impl CacheEntry {
     /// What was learned by a question of `since`; `None` if it is not to be kept at all. It is as old as the question:
     /// nobody knows when in the meantime the server has looked.
-    pub(crate) fn new(facts: Introspection, since: UnixTime, now: UnixTime, cache: &CacheConfig) -> Option<Self> {
+    pub(crate) fn new(facts: Introspection, since: UnixTime, now: UnixTime, cache: &CacheSettings) -> Option<Self> {
         let (facts, ends_at) = match facts {
             // A server that calls an expired token active would be asked for it on every request. It will never be
             // valid again, so it is kept as what it is.
@@ -38,7 +38,7 @@ impl Fresh {
 
     /// From when on it is to be renewed if it is in use; `None` if there is nothing to be learned: the token ends with
     /// it, or needs nobody to be asked.
-    pub(super) fn renew_at(&self, cache: &CacheConfig) -> Option<UnixTime> {
+    pub(super) fn renew_at(&self, cache: &CacheSettings) -> Option<UnixTime> {
         let Introspection::Active(claims) = &self.facts else { return None };
         let outlives = claims.expires_at.is_none_or(|expires_at| expires_at > self.expires_at);
         let window = cache.max_ttl.checked_div(RENEWAL_SHARE).unwrap_or_default();
@@ -48,16 +48,16 @@ impl Fresh {
     /// Whether the server may be heard to say otherwise before it ends. Of a token whose signature was verified here it
     /// is not asked again before that, whether or not it was asked in the first place.
     pub(crate) fn may_be_revoked(&self) -> bool {
-        matches!(&self.facts, Introspection::Active(claims) if claims.vouched_by.is_none())
+        matches!(&self.facts, Introspection::Active(claims) if claims.verified_by.is_none())
     }
 
     /// Whether it has ended, and still counts while nobody can be asked. Never past the end of the token itself.
-    pub(super) fn counts_while_stale(&self, now: UnixTime, cache: &CacheConfig) -> bool {
+    pub(super) fn counts_while_stale(&self, now: UnixTime, cache: &CacheSettings) -> bool {
         !self.facts.is_over(now) && self.expires_at <= now && self.expires_at.saturating_add(cache.stale_if_error) > now
     }
 
     /// Whether it still counts, by what is granted to answers of its server.
-    pub(super) fn counts(&self, now: UnixTime, cache: &CacheConfig) -> bool {
+    pub(super) fn counts(&self, now: UnixTime, cache: &CacheSettings) -> bool {
         let lifetime = match self.facts {
             Introspection::Active(_) => cache.max_ttl,
             Introspection::Inactive => cache.inactive_ttl,

@@ -10,8 +10,8 @@ use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 use std::time::Duration;
 
-use super::entry::Fresh;
-use super::settings::CacheConfig;
+use super::entry::CacheEntry;
+use super::settings::CacheSettings;
 use crate::base::UnixTime;
 use crate::claims::Introspection;
 use crate::token::AccessToken;
@@ -33,9 +33,9 @@ struct Generations {
     young: HashTable<Held>,
     old: HashTable<Held>,
     /// What the young ones weigh, in bytes.
-    weight: usize,
+    estimated_size: usize,
     /// What they may.
-    max_weight: usize,
+    max_size: usize,
     /// How many they may be.
     max_entries: usize,
 }
@@ -46,7 +46,7 @@ struct Held {
     /// The index of the authorization server that said so.
     server: usize,
     token: AccessToken,
-    fresh: Fresh,
+    fresh: CacheEntry,
     /// The epoch after which it counts no more, if it is one that ends with an epoch.
     epoch: Option<u64>,
     /// When its use has it renewed.
@@ -56,7 +56,7 @@ struct Held {
 /// What is known of a token.
 #[derive(Debug)]
 pub(crate) struct Known {
-    pub(crate) fresh: Fresh,
+    pub(crate) fresh: CacheEntry,
     /// Whether whoever asked should have it renewed.
     pub(crate) is_due: bool,
 }
@@ -65,11 +65,11 @@ impl LocalCache {
     /// An empty cache, for at most `capacity` entries of each kind. Nobody else may know `key`.
     pub(crate) fn new(key: (u64, u64), capacity: u32) -> Self {
         let max_entries = usize::try_from(capacity.div_ceil(2)).unwrap_or(usize::MAX);
-        let generations = |max_weight| Generations {
+        let generations = |max_size| Generations {
             young: HashTable::new(),
             old: HashTable::new(),
-            weight: 0,
-            max_weight,
+            estimated_size: 0,
+            max_size,
             max_entries,
         };
         let (epoch, epoch_since) = (0, UnixTime::from_secs(0));
@@ -103,7 +103,7 @@ impl LocalCache {
         server: usize,
         token: &AccessToken,
         now: UnixTime,
-        cache: &CacheConfig,
+        cache: &CacheSettings,
     ) -> Option<Known> {
         let (hash, epoch) = (self.hash(token), self.epoch);
         let known = match self.active.find(hash, server, token, epoch, now) {
@@ -114,7 +114,7 @@ impl LocalCache {
     }
 
     /// Keeps what was learned, in the place of whatever was known.
-    pub(crate) fn keep(&mut self, server: usize, token: &AccessToken, fresh: Fresh, cache: &CacheConfig) {
+    pub(crate) fn keep(&mut self, server: usize, token: &AccessToken, fresh: CacheEntry, cache: &CacheSettings) {
         let hash = self.forget(server, token);
         let (renew_at, epoch) = (fresh.renew_at(cache), fresh.may_be_revoked().then_some(self.epoch));
         let generations = match fresh.facts {
@@ -153,7 +153,7 @@ impl Generations {
     fn forget(&mut self, hash: u64, server: usize, token: &AccessToken) {
         if let Ok(entry) = self.young.find_entry(hash, |held| held.is(server, token)) {
             let (held, _) = entry.remove();
-            self.weight = self.weight.saturating_sub(held.weight());
+            self.estimated_size = self.estimated_size.saturating_sub(held.estimated_size());
         }
         if let Ok(entry) = self.old.find_entry(hash, |held| held.is(server, token)) {
             entry.remove();
@@ -161,14 +161,14 @@ impl Generations {
     }
 
     fn insert(&mut self, held: Held) {
-        let weight = held.weight();
-        if self.weight.saturating_add(weight) > self.max_weight || self.young.len() >= self.max_entries {
+        let estimated_size = held.estimated_size();
+        if self.estimated_size.saturating_add(estimated_size) > self.max_size || self.young.len() >= self.max_entries {
             std::mem::swap(&mut self.old, &mut self.young);
             // Its room is kept: the next generation has about as many.
             self.young.clear();
-            self.weight = 0;
+            self.estimated_size = 0;
         }
-        self.weight = self.weight.saturating_add(weight);
+        self.estimated_size = self.estimated_size.saturating_add(estimated_size);
         self.young.insert_unique(held.hash, held, |held| held.hash);
     }
 }
@@ -191,9 +191,9 @@ impl Held {
     }
 
     /// About how many bytes it takes.
-    fn weight(&self) -> usize {
+    fn estimated_size(&self) -> usize {
         let facts = match &self.fresh.facts {
-            Introspection::Active(claims) => claims.weight(),
+            Introspection::Active(claims) => claims.estimated_size(),
             Introspection::Inactive => 0,
         };
         OVERHEAD.saturating_add(self.token.as_bytes().len()).saturating_add(facts)
@@ -221,7 +221,7 @@ mod tests {
     use crate::claims::Claims;
 
     const NOW: UnixTime = UnixTime::from_secs(1_000_000);
-    const CACHE: CacheConfig = CacheConfig {
+    const CACHE: CacheSettings = CacheSettings {
         capacity: 64,
         max_ttl: Duration::from_secs(60),
         inactive_ttl: Duration::from_secs(5),
@@ -237,7 +237,7 @@ mod tests {
     }
 
     fn keep(cache: &mut LocalCache, server: usize, text: &str, facts: Introspection) {
-        cache.keep(server, &token(text), Fresh::new(facts, NOW, NOW, &CACHE).unwrap(), &CACHE);
+        cache.keep(server, &token(text), CacheEntry::new(facts, NOW, NOW, &CACHE).unwrap(), &CACHE);
     }
 
     fn found(cache: &mut LocalCache, server: usize, text: &str, now: UnixTime) -> Option<Introspection> {
@@ -265,9 +265,9 @@ mod tests {
 
     #[test]
     fn a_clock_that_stepped_back_grants_no_kind_the_time_of_the_other() {
-        let cache = CacheConfig { inactive_ttl: Duration::from_secs(3600), ..CACHE };
+        let cache = CacheSettings { inactive_ttl: Duration::from_secs(3600), ..CACHE };
         let mut local = LocalCache::new((7, 7), 64);
-        local.keep(0, &token("a"), Fresh::new(active("alice"), NOW, NOW, &cache).unwrap(), &cache);
+        local.keep(0, &token("a"), CacheEntry::new(active("alice"), NOW, NOW, &cache).unwrap(), &cache);
         let find = |local: &mut LocalCache, now| local.find(0, &token("a"), now, &cache).map(|known| known.fresh.facts);
         assert_eq!(find(&mut local, NOW), Some(active("alice")));
         assert_eq!(find(&mut local, UnixTime::from_secs(999_000)), None);
@@ -277,8 +277,8 @@ mod tests {
     fn an_epoch_ends_what_may_have_been_revoked_and_nothing_else() {
         let signed = |owner: &str| match active(owner) {
             Introspection::Active(claims) => {
-                let vouched_by = Some([7; 16]);
-                Introspection::Active(Rc::new(Claims { vouched_by, ..Rc::unwrap_or_clone(claims) }))
+                let verified_by = Some([7; 16]);
+                Introspection::Active(Rc::new(Claims { verified_by, ..Rc::unwrap_or_clone(claims) }))
             }
             Introspection::Inactive => Introspection::Inactive,
         };
@@ -328,7 +328,7 @@ mod tests {
             keep(&mut cache, 0, &format!("random-{n}"), Introspection::Inactive);
         }
         let held: usize =
-            [&cache.inactive.young, &cache.inactive.old].iter().flat_map(|g| g.iter()).map(Held::weight).sum();
+            [&cache.inactive.young, &cache.inactive.old].iter().flat_map(|g| g.iter()).map(Held::estimated_size).sum();
         assert!(held <= 2 * MAX_INACTIVE_BYTES && held > MAX_INACTIVE_BYTES / 2, "{held}");
         assert_eq!(found(&mut cache, 0, "good", NOW), Some(active("alice")));
         // The newest are still there.
@@ -359,7 +359,7 @@ mod tests {
         }
         assert_eq!(found(&mut cache, 0, "unused", NOW), None);
         let held: usize =
-            [&cache.active.young, &cache.active.old].iter().flat_map(|g| g.iter()).map(Held::weight).sum();
+            [&cache.active.young, &cache.active.old].iter().flat_map(|g| g.iter()).map(Held::estimated_size).sum();
         assert!(held <= 2 * MAX_ACTIVE_BYTES, "{held}");
     }
 }

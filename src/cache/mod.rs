@@ -15,11 +15,11 @@ mod outcome;
 mod settings;
 mod shared;
 
-pub(crate) use entry::Fresh;
+pub(crate) use entry::CacheEntry;
 pub use lease::{Claim, Lease};
 pub(crate) use local::{Known, LocalCache};
-pub use outcome::CacheResult;
-pub(crate) use outcome::Tally;
-pub(crate) use settings::CacheConfig;
-pub(crate) use shared::Region;
-pub use shared::{Applied, Insert};
+pub(crate) use outcome::CacheCounters;
+pub use outcome::CacheOutcome;
+pub(crate) use settings::CacheSettings;
+pub(crate) use shared::Partition;
+pub use shared::{BucketUpdate, UpdatedBucket};

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 /// What the cache knew of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CacheResult {
+pub enum CacheOutcome {
     /// That it is active, and its claims.
     Hit,
     /// That it is inactive.
@@ -17,31 +17,31 @@ pub enum CacheResult {
 
 /// How often each result came, since somebody last asked.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct CacheCounters {
     hits: Cell<u32>,
     inactive_hits: Cell<u32>,
     misses: Cell<u32>,
     stale: Cell<u32>,
 }
 
-impl Tally {
-    pub(crate) fn note(&self, result: CacheResult) {
+impl CacheCounters {
+    pub(crate) fn record(&self, result: CacheOutcome) {
         let count = self.of(result);
         count.set(count.get().saturating_add(1));
     }
 
     /// The counts so far; they begin anew.
-    pub(crate) fn take(&self) -> [(CacheResult, u32); 4] {
-        [CacheResult::Hit, CacheResult::InactiveHit, CacheResult::Miss, CacheResult::Stale]
+    pub(crate) fn take(&self) -> [(CacheOutcome, u32); 4] {
+        [CacheOutcome::Hit, CacheOutcome::InactiveHit, CacheOutcome::Miss, CacheOutcome::Stale]
             .map(|result| (result, self.of(result).take()))
     }
 
-    fn of(&self, result: CacheResult) -> &Cell<u32> {
+    fn of(&self, result: CacheOutcome) -> &Cell<u32> {
         match result {
-            CacheResult::Hit => &self.hits,
-            CacheResult::InactiveHit => &self.inactive_hits,
-            CacheResult::Miss => &self.misses,
-            CacheResult::Stale => &self.stale,
+            CacheOutcome::Hit => &self.hits,
+            CacheOutcome::InactiveHit => &self.inactive_hits,
+            CacheOutcome::Miss => &self.misses,
+            CacheOutcome::Stale => &self.stale,
         }
     }
 }

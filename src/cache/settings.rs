@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// How long facts about tokens are kept, and how many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct CacheConfig {
+pub(crate) struct CacheSettings {
     /// Entries for active tokens; as many again for inactive ones.
     pub(crate) capacity: u32,
     pub(crate) max_ttl: Duration,
@@ -13,7 +13,7 @@ pub(crate) struct CacheConfig {
     pub(crate) stale_if_error: Duration,
 }
 
-impl Default for CacheConfig {
+impl Default for CacheSettings {
     fn default() -> Self {
         Self {
             capacity: 10_000,

@@ -1,7 +1,7 @@
 //! The second level: a fixed number of buckets in data that all workers share.
 //!
 //! The host never frees a key of its shared data, so there is one key per *bucket*, chosen by the digest, and
-//! never one per token. A bucket holds up to [`Region::WAYS`] entries under their full digests: two tokens
+//! never one per token. A bucket holds up to [`Partition::WAYS`] entries under their full digests: two tokens
 //! that meet in a bucket may evict, but never answer for, one another. Inactive tokens have buckets of their
 //! own, which a flood of random tokens fills without touching the active ones.
 //!
@@ -10,22 +10,22 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::entry::Fresh;
-use super::settings::CacheConfig;
+use super::entry::CacheEntry;
+use super::settings::CacheSettings;
 use crate::base::UnixTime;
 use crate::claims::{Claims, Introspection};
 use crate::token::TokenDigest;
 
 /// Which of the two kinds of buckets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Region {
+pub(crate) enum Partition {
     Active,
     Inactive,
 }
 
-impl Region {
+impl Partition {
     /// Entries a bucket of this region holds.
-    const fn ways(self) -> u32 {
+    const fn failover(self) -> u32 {
         match self {
             Self::Active => 8,
             Self::Inactive => 16,
@@ -40,7 +40,7 @@ impl Region {
     }
 
     /// For how long after their end entries are of use.
-    const fn stale_for(self, cache: &CacheConfig) -> Duration {
+    const fn stale_for(self, cache: &CacheSettings) -> Duration {
         match self {
             Self::Active => cache.stale_if_error,
             Self::Inactive => Duration::ZERO,
@@ -49,13 +49,19 @@ impl Region {
 
     /// The key of the bucket for a token, among as many as hold `capacity` entries.
     pub(crate) fn key(self, digest: &TokenDigest, capacity: u32) -> String {
-        let buckets = u64::from(capacity.div_ceil(self.ways())).max(1);
+        let buckets = u64::from(capacity.div_ceil(self.failover())).max(1);
         let bucket = digest.as_u64().checked_rem(buckets).unwrap_or_default();
         format!("{}{bucket}", self.prefix())
     }
 
     /// What the bucket says of the token, if it is fresh.
-    pub(crate) fn find(self, bucket: &[u8], digest: &TokenDigest, now: UnixTime, cache: &CacheConfig) -> Option<Fresh> {
+    pub(crate) fn find(
+        self,
+        bucket: &[u8],
+        digest: &TokenDigest,
+        now: UnixTime,
+        cache: &CacheSettings,
+    ) -> Option<CacheEntry> {
         self.read(bucket, digest).filter(|fresh| fresh.counts(now, cache))
     }
 
@@ -65,26 +71,26 @@ impl Region {
         bucket: &[u8],
         digest: &TokenDigest,
         now: UnixTime,
-        cache: &CacheConfig,
-    ) -> Option<Fresh> {
+        cache: &CacheSettings,
+    ) -> Option<CacheEntry> {
         self.read(bucket, digest).filter(|fresh| fresh.counts_while_stale(now, cache))
     }
 
-    fn read(self, bucket: &[u8], digest: &TokenDigest) -> Option<Fresh> {
+    fn read(self, bucket: &[u8], digest: &TokenDigest) -> Option<CacheEntry> {
         let entry = Entries::of(bucket).find(|entry| entry.digest == digest.as_bytes())?;
         let facts = match self {
             Self::Active => Introspection::Active(Rc::new(postcard::from_bytes::<Claims>(entry.facts).ok()?)),
             Self::Inactive => Introspection::Inactive,
         };
-        Some(Fresh { facts, expires_at: entry.expires_at })
+        Some(CacheEntry { facts, expires_at: entry.expires_at })
     }
 }
 
-/// An entry to be written: read the bucket under [`Insert::key`], apply, write back if nobody else did.
+/// An entry to be written: read the bucket under [`BucketUpdate::key`], apply, write back if nobody else did.
 #[derive(Clone, Debug)]
-pub struct Insert {
+pub struct BucketUpdate {
     key: String,
-    ways: u32,
+    failover: u32,
     digest: TokenDigest,
     /// Its end and the facts; `None` takes the entry out.
     entry: Option<(UnixTime, Vec<u8>)>,
@@ -95,23 +101,23 @@ pub struct Insert {
 
 /// A bucket with the entry in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Applied {
+pub struct UpdatedBucket {
     /// The bucket's new content.
     pub bucket: Vec<u8>,
     /// Entries that were still fresh and had to make room.
     pub evicted: u32,
 }
 
-impl Insert {
+impl BucketUpdate {
     /// The entry for facts; `None` if they are too long to be kept.
-    pub(crate) fn new(fresh: &Fresh, digest: TokenDigest, now: UnixTime, cache: &CacheConfig) -> Option<Self> {
+    pub(crate) fn new(fresh: &CacheEntry, digest: TokenDigest, now: UnixTime, cache: &CacheSettings) -> Option<Self> {
         let (region, facts) = match &fresh.facts {
-            Introspection::Active(claims) => (Region::Active, postcard::to_allocvec(claims.as_ref()).ok()?),
-            Introspection::Inactive => (Region::Inactive, Vec::new()),
+            Introspection::Active(claims) => (Partition::Active, postcard::to_allocvec(claims.as_ref()).ok()?),
+            Introspection::Inactive => (Partition::Inactive, Vec::new()),
         };
         (facts.len() <= MAX_FACTS_BYTES).then(|| Self {
             key: region.key(&digest, cache.capacity),
-            ways: region.ways(),
+            failover: region.failover(),
             digest,
             entry: Some((fresh.expires_at, facts)),
             now,
@@ -120,10 +126,10 @@ impl Insert {
     }
 
     /// Takes the entry of an active token out.
-    pub(crate) fn removal(digest: TokenDigest, now: UnixTime, cache: &CacheConfig) -> Self {
-        let region = Region::Active;
+    pub(crate) fn removal(digest: TokenDigest, now: UnixTime, cache: &CacheSettings) -> Self {
+        let region = Partition::Active;
         let (key, stale_for) = (region.key(&digest, cache.capacity), region.stale_for(cache));
-        Self { key, ways: region.ways(), digest, entry: None, now, stale_for }
+        Self { key, failover: region.failover(), digest, entry: None, now, stale_for }
     }
 
     /// What takes the entry of an active token out again.
@@ -156,14 +162,14 @@ impl Insert {
     /// Puts the entry into the bucket. Out go an older entry for the same token, everything expired that has no use
     /// while stale, and, if the bucket is still full, first the rest of what is expired, then what was put in first:
     /// entries that live long, of another configuration perhaps, cannot keep others out.
-    pub fn apply(&self, bucket: Option<&[u8]>) -> Applied {
+    pub fn apply(&self, bucket: Option<&[u8]>) -> UpdatedBucket {
         let is_fresh = |entry: &Entry<'_>| entry.expires_at > self.now;
         let is_kept = |entry: &Entry<'_>| entry.expires_at.saturating_add(self.stale_for) > self.now;
         let mut kept: Vec<Entry<'_>> = Entries::of(bucket.unwrap_or_default())
             .filter(|entry| entry.digest != self.digest.as_bytes() && is_kept(entry))
             .collect();
         kept.sort_by_key(is_fresh);
-        let room = self.ways.saturating_sub(u32::from(self.entry.is_some()));
+        let room = self.failover.saturating_sub(u32::from(self.entry.is_some()));
         let room = usize::try_from(room).unwrap_or_default();
         let leaving = kept.len().saturating_sub(room);
         let evicted = kept.drain(..leaving).filter(is_fresh).count();
@@ -176,7 +182,7 @@ impl Insert {
         for entry in kept.iter().chain(&new) {
             entry.write(&mut bucket);
         }
-        Applied { bucket, evicted: u32::try_from(evicted).unwrap_or(u32::MAX) }
+        UpdatedBucket { bucket, evicted: u32::try_from(evicted).unwrap_or(u32::MAX) }
     }
 }
 

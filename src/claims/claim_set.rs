@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::forwarded_value::{ForwardedValue, MAX_VALUE_BYTES, TooLong, encode, header_value};
 use super::mapping::ClaimMapping;
 use super::path::ClaimPath;
-use super::property::{MAX_VALUE_BYTES, Property, TooLong, encode, header_value};
 use super::reader;
-use super::value::Fact;
+use super::value::ClaimValue;
 use crate::base::{Json, UnixTime};
 use crate::jose::Thumbprint;
 use crate::token::Scope;
@@ -27,18 +27,18 @@ pub(crate) struct Claims {
     pub(crate) roles: Vec<String>,
     pub(crate) kind: TokenKind,
     /// The key that has signed the token, if it was verified here: when it goes, so does what it vouched for.
-    pub(crate) vouched_by: Option<Thumbprint>,
-    /// Values of the claims that rules ask for, in the order of [`Interest::claims`].
-    pub(crate) asked: Vec<Option<Fact>>,
-    /// Values for the application, in the order of [`Interest::properties`], fit to be header values.
+    pub(crate) verified_by: Option<Thumbprint>,
+    /// Values of the claims that rules ask for, in the order of [`RequestedClaims::claims`].
+    pub(crate) asked: Vec<Option<ClaimValue>>,
+    /// Values for the application, in the order of [`RequestedClaims::properties`], fit to be header values.
     pub(crate) forwarded: Vec<Option<String>>,
 }
 
 /// What of an answer a configuration has a use for, beyond what every decision needs.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Interest {
+pub(crate) struct RequestedClaims {
     pub(crate) claims: Vec<ClaimPath>,
-    pub(crate) properties: Vec<Property>,
+    pub(crate) properties: Vec<ForwardedValue>,
 }
 
 /// What kind of token it is, as far as it can be recognised.
@@ -62,7 +62,7 @@ impl Claims {
     pub(crate) fn from_members(
         members: &[(String, Json)],
         dialect: &ClaimMapping,
-        interest: &Interest,
+        requested: &RequestedClaims,
         asked_at: UnixTime,
     ) -> Result<Self, &'static str> {
         let first = |paths: &[ClaimPath]| paths.iter().find_map(|path| path.find(members));
@@ -94,15 +94,15 @@ impl Claims {
             roles: reader::roles(dialect.roles.iter().filter_map(|path| path.find(members)))
                 .ok_or("roles are neither strings nor the keys of an object")?,
             kind: kind(members, dialect),
-            vouched_by: None,
-            asked: interest.claims.iter().map(|path| path.find(members).map(Fact::from)).collect(),
+            verified_by: None,
+            asked: requested.claims.iter().map(|path| path.find(members).map(ClaimValue::from)).collect(),
             forwarded: Vec::new(),
         };
         // A client that acts for itself is nobody's user, even if it has taken a user's name (RFC 9700 §4.15).
         if claims.owner == claims.client_id {
             claims.owner = None;
         }
-        claims.forwarded = interest
+        claims.forwarded = requested
             .properties
             .iter()
             .map(|property| property.value(&claims, members))
@@ -114,17 +114,17 @@ impl Claims {
 
 impl Claims {
     /// About how many bytes they take.
-    pub(crate) fn weight(&self) -> usize {
+    pub(crate) fn estimated_size(&self) -> usize {
         let texts = [&self.issuer, &self.client_id, &self.owner].into_iter().flatten();
         let lists = self.audience.iter().chain(&self.roles).chain(self.forwarded.iter().flatten());
         let texts = texts.chain(lists).fold(0, |sum: usize, text| sum.saturating_add(text.len()).saturating_add(16));
-        let facts = self.asked.iter().flatten().fold(0, |sum: usize, fact| sum.saturating_add(fact.weight()));
+        let facts = self.asked.iter().flatten().fold(0, |sum: usize, fact| sum.saturating_add(fact.estimated_size()));
         size_of::<Self>().saturating_add(self.scope.as_str().len()).saturating_add(texts).saturating_add(facts)
     }
 
     /// These claims, within what a token says of itself whose signature is good: it ends no later, begins no
     /// sooner, is meant for nobody else, and is bound to what it is bound to.
-    pub(crate) fn confined_by(self, signed: &Self) -> Self {
+    pub(crate) fn intersect(self, signed: &Self) -> Self {
         let audience = match (self.audience.is_empty(), signed.audience.is_empty()) {
             (true, _) => signed.audience.clone(),
             (false, true) => self.audience,
@@ -139,13 +139,13 @@ impl Claims {
             issuer: self.issuer.or_else(|| signed.issuer.clone()),
             audience,
             kind: if self.kind == TokenKind::Bearer { signed.kind } else { self.kind },
-            vouched_by: signed.vouched_by,
+            verified_by: signed.verified_by,
             ..self
         }
     }
 }
 
-impl Property {
+impl ForwardedValue {
     /// The value of this property of a token, as a header value. What the authorization server does not state
     /// has none.
     ///

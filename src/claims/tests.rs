@@ -17,9 +17,9 @@ fn dialect() -> ClaimMapping {
 
 fn claims(text: &str) -> Result<Claims, &'static str> {
     let Json::Object(members) = Json::parse(text.as_bytes()).unwrap() else { panic!("{text}") };
-    let properties = ["sub", "claims.roles"].map(|text| Property::parse(text).unwrap()).to_vec();
-    let interest = Interest { claims: vec![ClaimPath::parse("x.y").unwrap()], properties };
-    Claims::from_members(&members, &dialect(), &interest, ASKED_AT)
+    let properties = ["sub", "claims.roles"].map(|text| ForwardedValue::parse(text).unwrap()).to_vec();
+    let requested = RequestedClaims { claims: vec![ClaimPath::parse("x.y").unwrap()], properties };
+    Claims::from_members(&members, &dialect(), &requested, ASKED_AT)
 }
 
 #[test]
@@ -99,11 +99,11 @@ fn each_member_has_the_types_that_servers_send_and_no_other() {
 #[test]
 fn claims_that_rules_ask_for_are_kept() {
     for (value, fact) in [
-        ("true", Fact::Boolean(true)),
-        ("1.5", Fact::Number(1.5)),
-        (r#""a""#, Fact::Text("a".to_owned())),
-        (r#"[1,"a"]"#, Fact::List(vec![Fact::Number(1.0), Fact::Text("a".to_owned())])),
-        (r#"{"z":1}"#, Fact::Object),
+        ("true", ClaimValue::Boolean(true)),
+        ("1.5", ClaimValue::Number(1.5)),
+        (r#""a""#, ClaimValue::Text("a".to_owned())),
+        (r#"[1,"a"]"#, ClaimValue::List(vec![ClaimValue::Number(1.0), ClaimValue::Text("a".to_owned())])),
+        (r#"{"z":1}"#, ClaimValue::Object),
     ] {
         let claims = claims(&format!(r#"{{"client_id":"c","x":{{"y":{value}}}}}"#)).unwrap();
         assert_eq!(claims.asked, [Some(fact)]);
@@ -136,15 +136,15 @@ fn an_answer_says_no_more_than_the_signed_token_does() {
         not_before: time(20),
         audience: vec!["a".to_owned(), "b".to_owned()],
         kind: TokenKind::SenderConstrained,
-        vouched_by: Some([7; 16]),
+        verified_by: Some([7; 16]),
         ..Claims::default()
     };
     let answer = Claims { expires_at: time(90), scope: Scope::from_lists(["x"], false), ..Claims::default() };
-    let both = answer.clone().confined_by(&signed);
+    let both = answer.clone().intersect(&signed);
     assert_eq!((both.expires_at, both.not_before, both.kind), (time(50), time(20), TokenKind::SenderConstrained));
-    assert_eq!((both.audience, both.vouched_by), (signed.audience.clone(), Some([7; 16])));
+    assert_eq!((both.audience, both.verified_by), (signed.audience.clone(), Some([7; 16])));
     assert_eq!(both.scope.as_str(), "x");
     let narrow = Claims { expires_at: time(30), audience: vec!["b".to_owned(), "c".to_owned()], ..answer };
-    let both = narrow.confined_by(&signed);
+    let both = narrow.intersect(&signed);
     assert_eq!((both.expires_at, both.audience), (time(30), vec!["b".to_owned()]));
 }

@@ -7,17 +7,17 @@ use crate::base::Json;
 
 /// A claim's value. Of an object nothing is kept but that it is there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) enum Fact {
+pub(crate) enum ClaimValue {
     Null,
     Boolean(bool),
     /// Integers beyond 2^53 lose precision.
     Number(f64),
     Text(String),
-    List(Vec<Fact>),
+    List(Vec<ClaimValue>),
     Object,
 }
 
-impl From<&Json> for Fact {
+impl From<&Json> for ClaimValue {
     fn from(json: &Json) -> Self {
         match json {
             Json::Null => Self::Null,
@@ -31,12 +31,12 @@ impl From<&Json> for Fact {
     }
 }
 
-impl Fact {
+impl ClaimValue {
     /// About how many bytes it takes.
-    pub(super) fn weight(&self) -> usize {
+    pub(super) fn estimated_size(&self) -> usize {
         let within = match self {
             Self::Text(text) => text.len(),
-            Self::List(items) => items.iter().fold(0, |sum: usize, item| sum.saturating_add(item.weight())),
+            Self::List(items) => items.iter().fold(0, |sum: usize, item| sum.saturating_add(item.estimated_size())),
             Self::Null | Self::Boolean(_) | Self::Number(_) | Self::Object => 0,
         };
         size_of::<Self>().saturating_add(within)

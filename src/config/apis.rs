@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::common::read_name;
-use super::document::{Node, Object, shown};
+use super::document::{Node, Object, quote};
 use super::request_match::read_match;
-use super::requirement::{Scene, read_scope_token};
+use super::requirement::{References, read_scope_token};
 use super::server_names::{read_one_server, read_servers};
 use super::{errors, requirement};
 use crate::policy::{
-    Application, Applications, Identification, RequestMatch, Requirement, Rule, ScopeMapping, UNKNOWN,
+    Application, ApplicationPolicy, Applications, RequestMatch, Requirement, Rule, ScopeMapping, UNKNOWN,
 };
 use crate::request::PathOptions;
 use crate::response::ErrorProfile;
@@ -23,7 +23,7 @@ pub(super) struct Api {
     pub(super) name: Arc<str>,
     pub(super) requirement: Option<Requirement>,
     pub(super) servers: Option<Vec<usize>>,
-    pub(super) identification: Option<Identification>,
+    pub(super) identification: Option<ApplicationPolicy>,
     pub(super) errors: Option<Arc<ErrorProfile>>,
     pub(super) cors_preflight: bool,
     pub(super) mappings: Arc<[ScopeMapping]>,
@@ -39,16 +39,21 @@ struct ApiScope {
 const API_KEYS: &[&str] =
     &["name", "require", "authorization_server", "application", "errors", "cors_preflight", "scopes"];
 
-pub(super) fn read(root: &Object<'_>, scene: Scene<'_>, realm: Option<&str>, paths: PathOptions) -> Option<Apis> {
+pub(super) fn read(
+    root: &Object<'_>,
+    references: References<'_>,
+    realm: Option<&str>,
+    paths: PathOptions,
+) -> Option<Apis> {
     let Some(list) = root.optional("apis") else {
         if let Some(node) = root.optional("scope_mappings") {
-            node.note("there is no API to map scopes to", "name the APIs in `apis`");
+            node.report("there is no API to map scopes to", "name the APIs in `apis`");
             return None;
         }
         return Some(Apis::new());
     };
-    let read: Vec<_> = list.list()?.iter().map(|node| read_api(node, scene, realm, paths)).collect();
-    list.note_duplicate_names("API");
+    let read: Vec<_> = list.list()?.iter().map(|node| read_api(node, references, realm, paths)).collect();
+    list.report_duplicate_names("API");
     let (apis, scopes): (Vec<Api>, Vec<Vec<ApiScope>>) =
         read.into_iter().collect::<Option<Vec<_>>>()?.into_iter().unzip();
     let mut apis: Apis = apis.into_iter().map(|api| (Arc::clone(&api.name), api)).collect();
@@ -57,7 +62,7 @@ pub(super) fn read(root: &Object<'_>, scene: Scene<'_>, realm: Option<&str>, pat
         by_name.entry(&scope.name).or_default().push(scope);
     }
     let mappings = root.or_default("scope_mappings", Vec::new(), |node| {
-        node.each(|node| read_mapping(node, scene, &apis, &by_name))
+        node.each(|node| read_mapping(node, references, &apis, &by_name))
     })?;
     let mut of_api: BTreeMap<Arc<str>, Vec<ScopeMapping>> = BTreeMap::new();
     for (api, mapping) in mappings.into_iter().flatten() {
@@ -73,20 +78,22 @@ pub(super) fn read(root: &Object<'_>, scene: Scene<'_>, realm: Option<&str>, pat
 
 fn read_api(
     node: &Node<'_>,
-    scene: Scene<'_>,
+    references: References<'_>,
     realm: Option<&str>,
     paths: PathOptions,
 ) -> Option<(Api, Vec<ApiScope>)> {
     let object = node.object(API_KEYS)?;
     let name: Option<Arc<str>> = read_name(&object, "name the API; rules and applications refer to it").map(Arc::from);
-    let requirement = object.or_default("require", None, |node| requirement::read(node, scene).map(Some));
-    let servers = object.or_default("authorization_server", None, |node| read_servers(node, scene.servers).map(Some));
-    let identification = object.or_default("application", None, |node| node.one_of(&Identification::WORDS).map(Some));
+    let requirement = object.or_default("require", None, |node| requirement::read(node, references).map(Some));
+    let servers =
+        object.or_default("authorization_server", None, |node| read_servers(node, references.servers).map(Some));
+    let identification =
+        object.or_default("application", None, |node| node.one_of(&ApplicationPolicy::WORDS).map(Some));
     let errors = object.or_default("errors", None, |node| errors::read(node, realm).map(|read| Some(Arc::new(read))));
     let cors_preflight = object.or_default("cors_preflight", false, Node::boolean);
     let scopes = object.or_default("scopes", Vec::new(), |node| {
         let scopes = node.each(|node| read_scope(node, name.as_ref(), paths));
-        node.note_duplicate_names("API scope");
+        node.report_duplicate_names("API scope");
         scopes
     });
     let api = Api {
@@ -113,12 +120,12 @@ fn read_scope(node: &Node<'_>, api: Option<&Arc<str>>, paths: PathOptions) -> Op
 /// One mapping: for each API that it is about, what it opens there.
 fn read_mapping(
     node: &Node<'_>,
-    scene: Scene<'_>,
+    references: References<'_>,
     apis: &Apis,
     scopes: &BTreeMap<&str, Vec<&ApiScope>>,
 ) -> Option<Vec<(Arc<str>, ScopeMapping)>> {
     let object = node.object(&["authorization_server", "scope", "audience", "opens"])?;
-    let server = read_one_server(&object, scene.servers);
+    let server = read_one_server(&object, references.servers);
     let scope = object
         .required("scope", "the scope of the authorization server")
         .and_then(|node| read_scope_token(node, node.string()?));
@@ -145,13 +152,13 @@ fn read_opened(
     match (found.next(), found.next()) {
         (Some(opened), None) => Some(opened),
         (None, _) => {
-            let problem = format!("there is no API and no API scope `{}`", shown(name));
-            node.note(problem, "name one of `apis`, or of the `scopes` of one");
+            let problem = format!("there is no API and no API scope `{}`", quote(name));
+            node.report(problem, "name one of `apis`, or of the `scopes` of one");
             None
         }
         (Some(_), Some(_)) => {
-            let problem = format!("`{}` names more than one API or API scope", shown(name));
-            node.note(problem, "give each of them a name of its own");
+            let problem = format!("`{}` names more than one API or API scope", quote(name));
+            node.report(problem, "give each of them a name of its own");
             None
         }
     }
@@ -173,7 +180,7 @@ pub(super) fn read_applications(
         rules: rules.iter().map(|rule| &*rule.name).collect(),
     };
     let read: Vec<_> = list.list()?.iter().map(|node| read_application(node, &known, &mut registry)).collect();
-    list.note_duplicate_names("application");
+    list.report_duplicate_names("application");
     read.into_iter().collect::<Option<Vec<()>>>().map(|_| registry)
 }
 
@@ -188,7 +195,7 @@ fn read_application(node: &Node<'_>, known: &Known<'_>, registry: &mut Applicati
     let object = node.object(&["name", "clients", "apis", "rules"])?;
     let name = read_name(&object, "name the application; it is what APIs are told");
     if name.as_deref() == Some(UNKNOWN) {
-        object.note("`unknown` is what anonymous callers are marked with", "choose another name");
+        object.report("`unknown` is what anonymous callers are marked with", "choose another name");
     }
     let apis = object.or_default("apis", BTreeSet::new(), |node| read_known(node, "API", &known.apis));
     let rules = object.or_default("rules", BTreeSet::new(), |node| read_known(node, "rule", &known.rules));
@@ -205,8 +212,8 @@ fn read_application(node: &Node<'_>, known: &Known<'_>, registry: &mut Applicati
     for (node, server, client_id) in clients? {
         let clients = registry.by_server.get_mut(server)?;
         if let Some(other) = clients.get(&client_id) {
-            let problem = format!("`{}` is a client of `{}` already", shown(&client_id), shown(&other.name));
-            node.note(problem, "a client belongs to one application");
+            let problem = format!("`{}` is a client of `{}` already", quote(&client_id), quote(&other.name));
+            node.report(problem, "a client belongs to one application");
         } else {
             clients.insert(client_id, Arc::clone(&application));
         }
@@ -221,8 +228,8 @@ fn read_known(node: &Node<'_>, what: &str, known: &BTreeSet<&str>) -> Option<BTr
         if known.contains(name) {
             return Some(name.to_owned());
         }
-        node.note(
-            format!("there is no {what} `{}`", shown(name)),
+        node.report(
+            format!("there is no {what} `{}`", quote(name)),
             format!("name one that is in the configuration: {}", some_of(known)),
         );
         None

@@ -56,7 +56,7 @@ impl ClientReader<'_, '_> {
         let method = node.one_of(&METHODS)?;
         if let (Some(token), EndpointMethod::None | EndpointMethod::Client(_)) = (self.object.optional("token"), method)
         {
-            token.note("has no use here", "remove it, or write client_authentication: bearer");
+            token.report("has no use here", "remove it, or write client_authentication: bearer");
         }
         match method {
             EndpointMethod::ClientToken => {
@@ -64,7 +64,7 @@ impl ClientReader<'_, '_> {
             }
             EndpointMethod::Client(method) => self.read_client(method, true).map(EndpointAuthentication::Client),
             EndpointMethod::None => {
-                self.note_unused_credentials(false, false);
+                self.report_unused_credentials(false, false);
                 Some(EndpointAuthentication::None)
             }
         }
@@ -82,7 +82,10 @@ impl ClientReader<'_, '_> {
         let method = object.or_default("client_authentication", Method::Basic, |node| match node.one_of(&METHODS)? {
             EndpointMethod::Client(method) => Some(method),
             EndpointMethod::None | EndpointMethod::ClientToken => {
-                node.note("cannot obtain a token", "write client_secret_basic, client_secret_post or private_key_jwt");
+                node.report(
+                    "cannot obtain a token",
+                    "write client_secret_basic, client_secret_post or private_key_jwt",
+                );
                 None
             }
         });
@@ -105,16 +108,16 @@ impl ClientReader<'_, '_> {
     fn read_client(&self, method: Method, for_each_token: bool) -> Option<ClientAuthentication> {
         let needs_key = matches!(method, Method::PrivateKeyJwt);
         let needs_secret = !needs_key;
-        self.note_unused_credentials(needs_secret, needs_key);
+        self.report_unused_credentials(needs_secret, needs_key);
         if self.client_id == Some(None) {
-            self.object.note("`client_id` is missing", "the client that this gateway is registered as at the server");
+            self.object.report("`client_id` is missing", "the client that this gateway is registered as at the server");
         }
         let secret = if needs_secret { self.read_secret("client_secret", "client_secret_env") } else { None };
         Some(match method {
             Method::Basic => ClientAuthentication::Basic(basic_authorization(self.client_id??, &secret?, true)),
             Method::BasicRaw => {
                 if self.client_id??.contains(':') {
-                    self.object.note(
+                    self.object.report(
                         "client_id has a colon, which HTTP Basic cannot carry as it is",
                         "write client_secret_basic",
                     );
@@ -129,7 +132,7 @@ impl ClientReader<'_, '_> {
             Method::PrivateKeyJwt => {
                 let assertion = self.read_assertion()?;
                 if for_each_token && assertion.key.is_slow() {
-                    self.object.note(
+                    self.object.report(
                         "an RSA key of more than 2048 bits would hold up the proxy for each unknown token",
                         "use a P-256 key, or client_authentication: bearer with private_key_jwt for the token endpoint",
                     );
@@ -140,7 +143,7 @@ impl ClientReader<'_, '_> {
         })
     }
 
-    fn note_unused_credentials(&self, needs_secret: bool, needs_key: bool) {
+    fn report_unused_credentials(&self, needs_secret: bool, needs_key: bool) {
         for (key, needed) in [
             ("client_secret", needs_secret),
             ("client_secret_env", needs_secret),
@@ -150,7 +153,7 @@ impl ClientReader<'_, '_> {
             ("assertion_audience", needs_key),
         ] {
             if let (Some(node), false) = (self.object.optional(key), needed) {
-                node.note(
+                node.report(
                     "has no use with this client_authentication",
                     "remove it, or choose the method that takes it",
                 );
@@ -163,14 +166,14 @@ impl ClientReader<'_, '_> {
         let key_id = self.object.or_default("key_id", None, |node| node.string().map(Some));
         let audience = self.object.or_default("assertion_audience", self.place.issuer, |node| node.string().map(Some));
         if audience == Some(None) {
-            self.object.note(
+            self.object.report(
                 "nobody is named whom client assertions are for",
                 "set assertion_audience, or the issuer of the server",
             );
         }
         let key = SigningKey::from_pem(&pem?, key_id?).filter(SigningKey::can_sign);
         if key.is_none() {
-            self.object.note(
+            self.object.report(
                 "the private key cannot be used",
                 "PEM of a P-256 key in PKCS#8, or of an RSA key of 2048 to 4096 bits",
             );
@@ -186,7 +189,7 @@ impl ClientReader<'_, '_> {
                 let name = node.string()?;
                 if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
                     // Not shown: it may be the secret itself.
-                    node.note(
+                    node.report(
                         "is no name of an environment variable",
                         "write the name of the variable here, not the secret",
                     );
@@ -194,7 +197,7 @@ impl ClientReader<'_, '_> {
                 }
                 let secret = (self.environment)(name).filter(|secret| !secret.is_empty());
                 if secret.is_none() {
-                    node.note(
+                    node.report(
                         format!("the environment variable {}is not set for the module", named(name)),
                         "set it where Envoy starts and name it in vm_config.environment_variables.host_env_keys",
                     );
@@ -202,12 +205,12 @@ impl ClientReader<'_, '_> {
                 secret
             }
             (Some(_), Some(_)) => {
-                self.object.note(format!("has both `{direct}` and `{variable}`"), "keep one of them");
+                self.object.report(format!("has both `{direct}` and `{variable}`"), "keep one of them");
                 None
             }
             (None, None) => {
                 let what = direct.replace('_', " ");
-                self.object.note(format!("has no {what}"), format!("set {variable} (or {direct})"));
+                self.object.report(format!("has no {what}"), format!("set {variable} (or {direct})"));
                 None
             }
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::document::{Node, Object, shown};
+use super::document::{Node, Object, quote};
 
 /// The environment that secrets come from.
 pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -13,7 +13,7 @@ pub(super) fn read_realm(node: &Node<'_>) -> Option<String> {
     if realm.len() <= 128 && realm.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'"' && b != b'\\') {
         return Some(realm.to_owned());
     }
-    node.note(format!("`{}` is no realm", shown(realm)), "at most 128 printable ASCII characters without \" and \\");
+    node.report(format!("`{}` is no realm", quote(realm)), "at most 128 printable ASCII characters without \" and \\");
     None
 }
 
@@ -24,7 +24,7 @@ pub(super) fn read_name(object: &Object<'_>, hint: &str) -> Option<String> {
     if name.chars().count() <= 128 && !name.chars().any(char::is_control) {
         return Some(name.to_owned());
     }
-    node.note(format!("`{}` is no name", shown(name)), "at most 128 characters, none of them a control character");
+    node.report(format!("`{}` is no name", quote(name)), "at most 128 characters, none of them a control character");
     None
 }
 

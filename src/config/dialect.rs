@@ -1,10 +1,10 @@
 //! How an authorization server is asked and answers: the configuration over a preset over RFC 7662, field by
 //! field.
 
-use super::document::{Node, Notes, Object, shown};
+use super::document::{Diagnostics, Node, Object, quote};
 use crate::base::Json;
 use crate::claims::{ClaimMapping, ClaimPath};
-use crate::server::{Activity, PRESETS, RequestDialect, ResponseFormat, TokenIn};
+use crate::server::{Activity, PRESETS, RequestFormat, ResponseFormat, TokenIn};
 
 const REQUEST_KEYS: &[&str] = &["method", "token_in", "token_parameter", "parameters", "accept"];
 const ANSWER_KEYS: &[&str] = &[
@@ -41,24 +41,24 @@ impl Presets {
         }
         let Json::Object(known) = &self.0 else { return None };
         let known: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
-        node.note(format!("there is no preset `{}`", shown(name)), format!("known: {}", known.join(", ")));
+        node.report(format!("there is no preset `{}`", quote(name)), format!("known: {}", known.join(", ")));
         None
     }
 
     /// Problems of a preset are ours, not the operator's; a test reads them all.
-    pub(super) fn node<'a>(&'a self, name: &str, notes: &'a Notes) -> Option<Node<'a>> {
-        self.0.member(name).map(|json| notes.root(json))
+    pub(super) fn node<'a>(&'a self, name: &str, diagnostics: &'a Diagnostics) -> Option<Node<'a>> {
+        self.0.member(name).map(|json| diagnostics.root(json))
     }
 }
 
 /// What the configuration says, else the preset, else the preset that all others build on.
-pub(super) struct Layers<'o, 'p> {
+pub(super) struct PresetOverlay<'o, 'p> {
     pub(super) own: Option<Object<'o>>,
     pub(super) preset: Option<Object<'p>>,
     pub(super) base: Option<Object<'p>>,
 }
 
-impl<'o, 'p> Layers<'o, 'p>
+impl<'o, 'p> PresetOverlay<'o, 'p>
 where
     'p: 'o,
 {
@@ -89,7 +89,7 @@ where
         for node in base.into_iter().chain(own) {
             for (name, value) in node.free_members()? {
                 if Some(name) == token_parameter {
-                    value.note("is the name that carries the token", "leave it out, or change token_parameter");
+                    value.report("is the name that carries the token", "leave it out, or change token_parameter");
                     return None;
                 }
                 merged.retain(|(known, _)| known != name);
@@ -102,18 +102,18 @@ where
     }
 
     /// The layers of an object inside.
-    fn inner(&self, key: &str, known: &'static [&'static str]) -> Option<Layers<'o, 'p>> {
+    fn inner(&self, key: &str, known: &'static [&'static str]) -> Option<PresetOverlay<'o, 'p>> {
         let own = match self.own.as_ref().and_then(|object| object.optional(key)) {
             None => None,
             Some(node) => Some(node.object(known)?),
         };
         let inner = |object: &Option<Object<'p>>| object.as_ref()?.optional(key)?.members();
-        Some(Layers { own, preset: inner(&self.preset), base: inner(&self.base) })
+        Some(PresetOverlay { own, preset: inner(&self.preset), base: inner(&self.base) })
     }
 }
 
 /// `introspection.request`
-pub(super) fn read_request(layers: &Layers<'_, '_>) -> Option<RequestDialect> {
+pub(super) fn read_request(layers: &PresetOverlay<'_, '_>) -> Option<RequestFormat> {
     let layers = layers.inner("request", REQUEST_KEYS)?;
     let method = layers.get("method")?.one_of(&[("GET", "GET"), ("POST", "POST")]);
     let token_in = layers.get("token_in")?.one_of(&TokenIn::WORDS);
@@ -123,17 +123,17 @@ pub(super) fn read_request(layers: &Layers<'_, '_>) -> Option<RequestDialect> {
         let value = node.string()?;
         let valid = value.bytes().all(|b| matches!(b, b' '..=b'~'));
         if !valid {
-            node.note("is no header value", "write media types, such as application/json");
+            node.report("is no header value", "write media types, such as application/json");
         }
         valid.then_some(value)
     });
     if let (Some("GET"), Some(TokenIn::Form | TokenIn::Json)) = (method, token_in) {
         // One of the two is the operator's: no preset has both.
         let own = layers.own.as_ref().and_then(|own| own.optional("token_in").or_else(|| own.optional("method")));
-        own?.note("a GET has no body", "write token_in: query or authorization, or method: POST");
+        own?.report("a GET has no body", "write token_in: query or authorization, or method: POST");
         return None;
     }
-    Some(RequestDialect {
+    Some(RequestFormat {
         method: method?,
         token_in: token_in?,
         token_parameter: token_parameter?.to_owned(),
@@ -153,7 +153,7 @@ pub(super) fn read_parameters(node: &Node<'_>) -> Option<Vec<(String, String)>> 
 }
 
 /// `introspection.answer`
-pub(super) fn read_answer(layers: &Layers<'_, '_>) -> Option<ResponseFormat> {
+pub(super) fn read_answer(layers: &PresetOverlay<'_, '_>) -> Option<ResponseFormat> {
     let layers = layers.inner("answer", ANSWER_KEYS)?;
     let claims = read_claims(&layers);
     let active = layers.get("active").and_then(|node| node.one_of(&Activity::WORDS));
@@ -162,7 +162,7 @@ pub(super) fn read_answer(layers: &Layers<'_, '_>) -> Option<ResponseFormat> {
     let (active, claims) = (active?, claims?);
     if active == Activity::Status && claims.required_members.is_empty() && claims.required_values.is_empty() {
         let own = layers.own.as_ref().and_then(|own| own.optional("active"));
-        own?.note(
+        own?.report(
             "every answer with status 200 would do, whatever is in it",
             "name what the answer for a good token always has: required_members",
         );
@@ -172,11 +172,11 @@ pub(super) fn read_answer(layers: &Layers<'_, '_>) -> Option<ResponseFormat> {
 }
 
 /// Where the claims are: those members of `introspection.answer` and `jwt.answer` that both have.
-pub(super) fn read_claim_mapping(layers: &Layers<'_, '_>) -> Option<ClaimMapping> {
+pub(super) fn read_claim_mapping(layers: &PresetOverlay<'_, '_>) -> Option<ClaimMapping> {
     read_claims(&layers.inner("answer", ANSWER_KEYS)?)
 }
 
-fn read_claims(layers: &Layers<'_, '_>) -> Option<ClaimMapping> {
+fn read_claims(layers: &PresetOverlay<'_, '_>) -> Option<ClaimMapping> {
     let paths = |key: &str| layers.get(key).and_then(|node| node.each_if_any(read_claim_path));
     let texts = |key: &str| layers.get(key).and_then(|node| node.each_if_any(|node| node.string().map(str::to_owned)));
     let required_members = paths("required_members");
@@ -211,7 +211,7 @@ fn read_claim_path(node: &Node<'_>) -> Option<ClaimPath> {
     let path = ClaimPath::parse(text);
     if path.is_none() {
         let hint = "names separated by dots, such as realm_access.roles; a dot inside a name is written \\.";
-        node.note(format!("`{}` is no path of a claim", shown(text)), hint);
+        node.report(format!("`{}` is no path of a claim", quote(text)), hint);
     }
     path
 }
@@ -222,14 +222,14 @@ fn read_invalid_status(node: &Node<'_>) -> Option<u16> {
     if status == 204 || status >= 400 {
         return u16::try_from(status).ok();
     }
-    node.note(format!("`{status}` says nothing about a token"), "write 204 or a status from 400 to 499");
+    node.report(format!("`{status}` says nothing about a token"), "write 204 or a status from 400 to 499");
     None
 }
 
 fn read_required_values(node: &Node<'_>) -> Option<Vec<(ClaimPath, Vec<String>)>> {
     let read = |(name, value): (&str, Node<'_>)| {
         let Some(path) = ClaimPath::parse(name) else {
-            value.note("is no path of a claim", "names separated by dots; a dot inside a name is written \\.");
+            value.report("is no path of a claim", "names separated by dots; a dot inside a name is written \\.");
             return None;
         };
         Some((path, value.each(|node| node.string().map(str::to_owned))?))

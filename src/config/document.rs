@@ -53,9 +53,9 @@ impl std::error::Error for Problems {}
 
 /// Collects problems while a document is read.
 #[derive(Debug, Default)]
-pub(crate) struct Notes(RefCell<Vec<Problem>>);
+pub(crate) struct Diagnostics(RefCell<Vec<Problem>>);
 
-impl Notes {
+impl Diagnostics {
     /// What was read, if nothing at all was wrong. `None` without a problem noted cannot happen; should a
     /// reader forget to note one, the configuration is refused all the same.
     pub(crate) fn finish<T>(self, read: Option<T>) -> Result<T, Problems> {
@@ -76,10 +76,10 @@ impl Notes {
     }
 
     pub(crate) fn root<'a>(&'a self, json: &'a Json) -> Node<'a> {
-        Node { notes: self, path: String::new(), json }
+        Node { diagnostics: self, path: String::new(), json }
     }
 
-    pub(crate) fn note(&self, path: &str, problem: impl Into<String>, hint: impl Into<String>) {
+    pub(crate) fn report(&self, path: &str, problem: impl Into<String>, hint: impl Into<String>) {
         self.0.borrow_mut().push(Problem { path: path.to_owned(), problem: problem.into(), hint: hint.into() });
     }
 }
@@ -87,29 +87,29 @@ impl Notes {
 /// A value of the document and where it stands.
 #[derive(Clone, Debug)]
 pub(crate) struct Node<'a> {
-    notes: &'a Notes,
+    diagnostics: &'a Diagnostics,
     path: String,
     json: &'a Json,
 }
 
 impl<'a> Node<'a> {
     /// Notes a problem with this value.
-    pub(crate) fn note(&self, problem: impl Into<String>, hint: impl Into<String>) {
-        self.notes.note(&self.path, problem, hint);
+    pub(crate) fn report(&self, problem: impl Into<String>, hint: impl Into<String>) {
+        self.diagnostics.report(&self.path, problem, hint);
     }
 
     fn wrong_kind(&self, expected: &str) {
         let problem = format!("expected {expected}, found {}", self.json.kind());
-        self.note(problem, format!("write {expected} here"));
+        self.report(problem, format!("write {expected} here"));
     }
 
     /// This value as an object that may have the keys `known` and no others, each once.
     pub(crate) fn object(&self, known: &'static [&'static str]) -> Option<Object<'a>> {
         let object = self.members()?;
         for (_, node) in object.members.iter().filter(|(key, _)| !known.contains(key)) {
-            node.note("unknown key", format!("known here: {}", known.join(", ")));
+            node.report("unknown key", format!("known here: {}", known.join(", ")));
         }
-        object.note_duplicates();
+        object.report_duplicates();
         Some(object)
     }
 
@@ -117,20 +117,20 @@ impl<'a> Node<'a> {
     pub(crate) fn map(&self, max: usize) -> Option<Vec<(&'a str, Node<'a>)>> {
         let object = self.members()?;
         if object.members.is_empty() {
-            self.note("is empty", "name at least one, or leave the key out");
+            self.report("is empty", "name at least one, or leave the key out");
         }
         if object.members.len() > max {
-            self.note(format!("has {} keys", object.members.len()), format!("keep {max} at most"));
+            self.report(format!("has {} keys", object.members.len()), format!("keep {max} at most"));
             return None;
         }
-        object.note_duplicates();
+        object.report_duplicates();
         Some(object.members)
     }
 
     /// This value as an object with whatever keys it has, each once; also with none.
     pub(crate) fn free_members(&self) -> Option<Vec<(&'a str, Node<'a>)>> {
         let object = self.members()?;
-        object.note_duplicates();
+        object.report_duplicates();
         Some(object.members)
     }
 
@@ -141,9 +141,9 @@ impl<'a> Node<'a> {
             return None;
         };
         let node = |(key, json): &'a (String, Json)| {
-            let name = shown(key);
+            let name = quote(key);
             let path = if self.path.is_empty() { name } else { format!("{}.{name}", self.path) };
-            (key.as_str(), Node { notes: self.notes, path, json })
+            (key.as_str(), Node { diagnostics: self.diagnostics, path, json })
         };
         Some(Object { node: self.clone(), members: members.iter().map(node).collect() })
     }
@@ -155,7 +155,7 @@ impl<'a> Node<'a> {
             return None;
         };
         if items.is_empty() {
-            self.note("is empty", "list at least one, or leave the key out");
+            self.report("is empty", "list at least one, or leave the key out");
             return None;
         }
         Some(self.items())
@@ -177,12 +177,13 @@ impl<'a> Node<'a> {
         let Json::Array(items) = self.json else {
             return Vec::new();
         };
-        let node = |(index, json)| Node { notes: self.notes, path: format!("{}[{index}]", self.path), json };
+        let node =
+            |(index, json)| Node { diagnostics: self.diagnostics, path: format!("{}[{index}]", self.path), json };
         items.iter().enumerate().map(node).collect()
     }
 
     /// Notes every item of this list whose `name` an earlier one has already.
-    pub(crate) fn note_duplicate_names(&self, what: &str) {
+    pub(crate) fn report_duplicate_names(&self, what: &str) {
         let mut seen = BTreeSet::new();
         for item in self.items() {
             let Json::Object(members) = item.json else {
@@ -192,8 +193,8 @@ impl<'a> Node<'a> {
                 && !seen.insert(name)
             {
                 let path = format!("{}.name", item.path);
-                let problem = format!("`{}` is the name of two", shown(name));
-                self.notes.note(&path, problem, format!("give each {what} a name of its own"));
+                let problem = format!("`{}` is the name of two", quote(name));
+                self.diagnostics.report(&path, problem, format!("give each {what} a name of its own"));
             }
         }
     }
@@ -227,7 +228,7 @@ impl<'a> Node<'a> {
             return None;
         };
         if text.is_empty() {
-            self.note("is empty", "give it a value");
+            self.report("is empty", "give it a value");
             return None;
         }
         Some(text)
@@ -239,7 +240,7 @@ impl<'a> Node<'a> {
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning);
         if found.is_none() {
             let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            self.note(format!("`{}` is not among them", shown(text)), format!("write one of: {}", words.join(", ")));
+            self.report(format!("`{}` is not among them", quote(text)), format!("write one of: {}", words.join(", ")));
         }
         found
     }
@@ -253,11 +254,11 @@ impl<'a> Node<'a> {
     }
 
     /// `true`, for keys that say something by being there.
-    pub(crate) fn said(&self) -> Option<()> {
+    pub(crate) fn require_true(&self) -> Option<()> {
         if self.boolean()? {
             return Some(());
         }
-        self.note("`false` says nothing", "write true, or leave the key out");
+        self.report("`false` says nothing", "write true, or leave the key out");
         None
     }
 
@@ -269,7 +270,7 @@ impl<'a> Node<'a> {
         };
         let found = (min..=max).contains(&saturating_u32(value)) && value.fract() == 0.0 && value >= 0.0;
         if !found {
-            self.note(format!("`{value}` is out of bounds"), format!("a whole number from {min} to {max}"));
+            self.report(format!("`{value}` is out of bounds"), format!("a whole number from {min} to {max}"));
             return None;
         }
         Some(saturating_u32(value))
@@ -277,20 +278,21 @@ impl<'a> Node<'a> {
 
     /// A duration within bounds: a whole number and `ms`, `s`, `m` or `h`.
     pub(crate) fn duration(&self, min: Duration, max: Duration) -> Option<Duration> {
-        let bounds = || format!("from {} to {}, such as \"500ms\", \"30s\", \"5m\"", spoken(min), spoken(max));
+        let bounds =
+            || format!("from {} to {}, such as \"500ms\", \"30s\", \"5m\"", format_duration(min), format_duration(max));
         let Some(text) = self.json.as_str() else {
             let problem = format!("expected a duration with its unit, found {}", self.json.kind());
-            self.note(problem, format!("write a string {}", bounds()));
+            self.report(problem, format!("write a string {}", bounds()));
             return None;
         };
         match parse_duration(text) {
             Some(duration) if (min..=max).contains(&duration) => Some(duration),
             Some(_) => {
-                self.note(format!("`{}` is out of bounds", shown(text)), bounds());
+                self.report(format!("`{}` is out of bounds", quote(text)), bounds());
                 None
             }
             None => {
-                self.note(format!("`{}` is no duration", shown(text)), bounds());
+                self.report(format!("`{}` is no duration", quote(text)), bounds());
                 None
             }
         }
@@ -305,15 +307,15 @@ pub(crate) struct Object<'a> {
 }
 
 impl<'a> Object<'a> {
-    fn note_duplicates(&self) {
+    fn report_duplicates(&self) {
         let mut seen = BTreeSet::new();
         for (_, node) in self.members.iter().filter(|(key, _)| !seen.insert(*key)) {
-            node.note("duplicate key", "keep one of them");
+            node.report("duplicate key", "keep one of them");
         }
     }
 
-    pub(crate) fn note(&self, problem: impl Into<String>, hint: impl Into<String>) {
-        self.node.note(problem, hint);
+    pub(crate) fn report(&self, problem: impl Into<String>, hint: impl Into<String>) {
+        self.node.report(problem, hint);
     }
 
     pub(crate) fn optional(&self, key: &str) -> Option<&Node<'a>> {
@@ -324,7 +326,7 @@ impl<'a> Object<'a> {
     pub(crate) fn required(&self, key: &str, hint: &str) -> Option<&Node<'a>> {
         let found = self.optional(key);
         if found.is_none() {
-            self.note(format!("`{key}` is missing"), hint);
+            self.report(format!("`{key}` is missing"), hint);
         }
         found
     }
@@ -347,16 +349,16 @@ impl<'a> Object<'a> {
 }
 
 /// User input fit for a message: escaped, at most 60 characters.
-pub(crate) fn shown(text: &str) -> String {
-    let mut shown: String = text.chars().flat_map(char::escape_debug).take(61).collect();
-    if shown.chars().count() > 60 {
-        shown = shown.chars().take(60).chain(['…']).collect();
+pub(crate) fn quote(text: &str) -> String {
+    let mut quote: String = text.chars().flat_map(char::escape_debug).take(61).collect();
+    if quote.chars().count() > 60 {
+        quote = quote.chars().take(60).chain(['…']).collect();
     }
-    shown
+    quote
 }
 
 /// A duration as a configuration writes it.
-fn spoken(duration: Duration) -> String {
+fn format_duration(duration: Duration) -> String {
     match (duration.as_millis(), duration.as_secs()) {
         (0, _) => "0s".to_owned(),
         (millis @ 1..1000, _) => format!("{millis}ms"),
@@ -403,7 +405,7 @@ mod tests {
 
     #[test]
     fn what_is_shown_of_user_input_is_escaped_and_short() {
-        assert_eq!(shown("a\nb"), "a\\nb");
-        assert_eq!(shown(&"x".repeat(100)).chars().count(), 61);
+        assert_eq!(quote("a\nb"), "a\\nb");
+        assert_eq!(quote(&"x".repeat(100)).chars().count(), 61);
     }
 }

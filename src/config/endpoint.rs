@@ -1,6 +1,6 @@
 //! Where an authorization server and its endpoints are: clusters, authorities, paths.
 
-use super::document::{Node, shown};
+use super::document::{Node, quote};
 use crate::request::Host;
 use crate::server::Clusters;
 
@@ -35,8 +35,8 @@ pub(super) fn read_endpoint_path(node: &Node<'_>) -> Option<String> {
     if path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic() && b != b'#') {
         return Some(path.to_owned());
     }
-    node.note(
-        format!("`{}` is no path", shown(path)),
+    node.report(
+        format!("`{}` is no path", quote(path)),
         "start it with /, without scheme and host: the cluster leads to the server",
     );
     None
@@ -47,7 +47,7 @@ pub(super) fn read_authority(node: &Node<'_>) -> Option<String> {
     if is_authority(authority) {
         return Some(authority.to_owned());
     }
-    node.note(format!("`{}` is no authority", shown(authority)), "write host or host:port");
+    node.report(format!("`{}` is no authority", quote(authority)), "write host or host:port");
     None
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::common::read_realm;
-use super::document::{Node, shown};
+use super::document::{Node, quote};
 use crate::decision::Denial;
 use crate::response::{Base, ContentType, ErrorProfile, Response, Template, TemplateError};
 
@@ -43,13 +43,13 @@ fn read_responses(node: &Node<'_>) -> Option<Vec<(Option<&'static str>, Response
             None if name == "default" => None,
             None => {
                 let known = Denial::OUTCOMES.join(", ");
-                node.note("is no outcome of a decision", format!("known: default, {known}"));
+                node.report("is no outcome of a decision", format!("known: default, {known}"));
                 return None;
             }
         };
         let response = read_response(&node)?;
         if outcome == Some("unavailable") && response.status.is_some_and(|status| status < 500) {
-            node.note("would blame the caller for our trouble", "write a status from 500 to 599");
+            node.report("would blame the caller for our trouble", "write a status from 500 to 599");
             return None;
         }
         Some((outcome, response))
@@ -68,7 +68,7 @@ fn read_response(node: &Node<'_>) -> Option<Response> {
         let body_type = match content_type {
             Some(Some(content_type)) => content_type,
             Some(None) | None => {
-                node.note("its type is not said", "write content_type beside it, such as application/json");
+                node.report("its type is not said", "write content_type beside it, such as application/json");
                 return None;
             }
         };
@@ -80,18 +80,18 @@ fn read_response(node: &Node<'_>) -> Option<Response> {
 fn read_body(node: &Node<'_>, content_type: ContentType) -> Option<Template> {
     let text = node.string()?;
     if text.len() > MAX_BODY_BYTES {
-        node.note("is too long", format!("keep it to {MAX_BODY_BYTES} bytes"));
+        node.report("is too long", format!("keep it to {MAX_BODY_BYTES} bytes"));
         return None;
     }
     match Template::parse(text, content_type) {
         Ok(template) => Some(template),
         Err(TemplateError::Unknown(word)) => {
-            let problem = format!("there is no placeholder `{{{}}}`", shown(&word));
-            node.note(problem, "known: {status}, {error}, {error_description}, {realm}, {scope}");
+            let problem = format!("there is no placeholder `{{{}}}`", quote(&word));
+            node.report(problem, "known: {status}, {error}, {error_description}, {realm}, {scope}");
             None
         }
         Err(TemplateError::NotJson) => {
-            node.note(
+            node.report(
                 "is not JSON when it is filled in",
                 "put placeholders inside strings, or write another content_type",
             );

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::client::ClientReader;
 use super::common::{Environment, MAX_TTL};
-use super::dialect::{Layers, Presets, read_answer, read_request};
-use super::document::{Node, Notes, Object};
+use super::dialect::{PresetOverlay, Presets, read_answer, read_request};
+use super::document::{Diagnostics, Node, Object};
 use super::endpoint::{Place, read_authority, read_endpoint_path};
 use crate::server::{ClientAuthentication, Endpoint, EndpointAuthentication, TokenIn};
 
@@ -41,9 +41,9 @@ pub(super) fn read(node: &Node<'_>, environment: Environment<'_>, place: &Place<
     let object = node.object(KEYS)?;
     let presets = Presets::load()?;
     let preset = object.or_default("preset", "rfc7662", |node| presets.named(node))?;
-    let notes = Notes::default();
-    let (preset, base) = (presets.node(preset, &notes)?, presets.node("rfc7662", &notes)?);
-    let layers = Layers { own: Some(object), preset: preset.members(), base: base.members() };
+    let diagnostics = Diagnostics::default();
+    let (preset, base) = (presets.node(preset, &diagnostics)?, presets.node("rfc7662", &diagnostics)?);
+    let layers = PresetOverlay { own: Some(object), preset: preset.members(), base: base.members() };
 
     let (request, answer) = (read_request(&layers), read_answer(&layers));
     let object = layers.own.as_ref()?;
@@ -52,7 +52,7 @@ pub(super) fn read(node: &Node<'_>, environment: Environment<'_>, place: &Place<
         Some(node) => read_endpoint_path(node).and_then(|path| with_client_id(object, path, client_id)),
         None => {
             let example = layers.text("path_example").unwrap_or("/oauth2/introspect");
-            object.note("`path` is missing", format!("the path of the introspection endpoint, such as {example}"));
+            object.report("`path` is missing", format!("the path of the introspection endpoint, such as {example}"));
             None
         }
     };
@@ -72,7 +72,7 @@ pub(super) fn read(node: &Node<'_>, environment: Environment<'_>, place: &Place<
         EndpointAuthentication::Client(ClientAuthentication::Basic(_)) | EndpointAuthentication::ClientToken(_)
     );
     if carries_itself && in_header {
-        object.note(
+        object.report(
             "the token is in the Authorization header, and so are the credentials of our client",
             "write client_authentication: none",
         );
@@ -80,7 +80,7 @@ pub(super) fn read(node: &Node<'_>, environment: Environment<'_>, place: &Place<
     }
     // 401 and 403 speak of our client, unless the token is its own credential.
     if !carries_itself && answer.invalid_statuses.iter().any(|status| matches!(status, 401 | 403)) {
-        object.note(
+        object.report(
             "401 or 403 among the invalid_statuses would call every token bad while our client is refused",
             "leave them out",
         );
@@ -92,7 +92,7 @@ pub(super) fn read(node: &Node<'_>, environment: Environment<'_>, place: &Place<
         EndpointAuthentication::Client(ClientAuthentication::Post { .. } | ClientAuthentication::PrivateKeyJwt(_))
     );
     if in_query && in_parameters {
-        object.note(
+        object.report(
             "the credentials of our client would stand in the URI, and in the server's access log",
             "write client_authentication: client_secret_basic or none, or have the token in a form",
         );
@@ -100,7 +100,7 @@ pub(super) fn read(node: &Node<'_>, environment: Environment<'_>, place: &Place<
     }
     let authority = authority?;
     if authority.is_none() {
-        object.note(
+        object.report(
             "no Host can be derived for callouts from `issuer` or `cluster`",
             "set introspection.authority to the host that the server knows itself by",
         );
@@ -126,7 +126,7 @@ fn with_client_id(object: &Object<'_>, path: String, client_id: Option<Option<&s
         return Some(path);
     }
     let Some(client_id) = client_id? else {
-        object.note("`path` has {client_id} in it, and there is none", "set client_id");
+        object.report("`path` has {client_id} in it, and there is none", "set client_id");
         return None;
     };
     let encoded: String = form_urlencoded::byte_serialize(client_id.as_bytes()).collect();

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::common::MAX_TTL;
-use super::dialect::{Layers, Presets, read_claim_mapping};
-use super::document::{Node, Notes, Object, shown};
+use super::dialect::{PresetOverlay, Presets, read_claim_mapping};
+use super::document::{Diagnostics, Node, Object, quote};
 use super::endpoint::{Place, read_authority, read_endpoint_path, read_own_cluster};
 use crate::base::Json;
 use crate::jose::Algorithm;
-use crate::server::{Discovery, JwksLocation, JwtConfig, KeySource, Location, WellKnown};
+use crate::server::{Discovery, JwksPlace, JwksSource, JwtSettings, Location, WellKnown};
 
 const KEYS: &[&str] = &[
     "jwks_path",
@@ -27,13 +27,13 @@ const KEYS: &[&str] = &[
     "answer",
 ];
 
-pub(super) fn read(node: &Node<'_>, place: &Place<'_>) -> Option<JwtConfig> {
+pub(super) fn read(node: &Node<'_>, place: &Place<'_>) -> Option<JwtSettings> {
     let object = node.object(KEYS)?;
     let clusters = object.or_default("cluster", place.clusters(), |node| read_own_cluster(node).map(Some));
     let authority = object.or_default("authority", None, |node| read_authority(node).map(Some));
     let keys = authority.and_then(|authority| read_place(&object, place, authority));
     if place.issuer.is_none() {
-        object.note(
+        object.report(
             "the server has no `issuer` to compare `iss` with",
             "set the server's issuer, exactly as tokens have it",
         );
@@ -50,7 +50,7 @@ pub(super) fn read(node: &Node<'_>, place: &Place<'_>) -> Option<JwtConfig> {
     if let (Some(refresh), Some(max_age)) = (refresh, max_age)
         && refresh >= max_age
     {
-        object.note(
+        object.report(
             "`refresh` is not before `max_age`: keys would be dropped before they are fetched again",
             "make max_age longer",
         );
@@ -64,17 +64,17 @@ pub(super) fn read(node: &Node<'_>, place: &Place<'_>) -> Option<JwtConfig> {
     if let Some(answer) = object.optional("answer") {
         for (key, node) in answer.free_members()? {
             if ["active", "invalid_statuses", "error_members"].contains(&key) {
-                node.note("has no use in a JWT", "remove it");
+                node.report("has no use in a JWT", "remove it");
             }
         }
     }
     let (presets, own) = (Presets::load()?, Json::parse(CLAIMS.as_bytes()).ok()?);
-    let notes = Notes::default();
-    let (preset, base) = (notes.root(&own), presets.node("rfc7662", &notes)?);
-    let layers = Layers { own: Some(object), preset: preset.members(), base: base.members() };
+    let diagnostics = Diagnostics::default();
+    let (preset, base) = (diagnostics.root(&own), presets.node("rfc7662", &diagnostics)?);
+    let layers = PresetOverlay { own: Some(object), preset: preset.members(), base: base.members() };
     let claims = read_claim_mapping(&layers);
-    Some(JwtConfig {
-        keys: KeySource {
+    Some(JwtSettings {
+        keys: JwksSource {
             clusters: clusters??,
             place: keys?,
             timeout: timeout?,
@@ -92,17 +92,17 @@ pub(super) fn read(node: &Node<'_>, place: &Place<'_>) -> Option<JwtConfig> {
 }
 
 /// Where the keys are; `authority` is by what name the server is reached, if that is configured.
-fn read_place(object: &Object<'_>, place: &Place<'_>, authority: Option<String>) -> Option<JwksLocation> {
+fn read_place(object: &Object<'_>, place: &Place<'_>, authority: Option<String>) -> Option<JwksPlace> {
     let path = object.or_default("jwks_path", None, |node| read_endpoint_path(node).map(Some));
     let metadata = object.or_default("discovery", None, |node| read_discovery(node, place).map(Some));
     let keeps_authority = authority.is_some();
     let authority = authority.or_else(|| place.authority.map(str::to_owned));
     if authority.is_none() {
-        object.note("no Host can be derived for callouts from `issuer` or `cluster`", "set jwt.authority");
+        object.report("no Host can be derived for callouts from `issuer` or `cluster`", "set jwt.authority");
     }
     match (path?, metadata?) {
-        (Some(path), None) => Some(JwksLocation::Known(Location { authority: authority?, path })),
-        (None, Some(path)) => Some(JwksLocation::Discovered(Discovery {
+        (Some(path), None) => Some(JwksPlace::Known(Location { authority: authority?, path })),
+        (None, Some(path)) => Some(JwksPlace::Discovered(Discovery {
             metadata: Location { authority: authority?, path },
             issuer: place.issuer?.to_owned(),
             keeps_authority,
@@ -110,11 +110,11 @@ fn read_place(object: &Object<'_>, place: &Place<'_>, authority: Option<String>)
         (None, None) => {
             let hint =
                 "write jwks_path, such as /jwks, or discovery: openid or oauth to have the server's metadata say";
-            object.note("says nowhere where the server's keys are", hint);
+            object.report("says nowhere where the server's keys are", hint);
             None
         }
         (Some(_), Some(_)) => {
-            object.note("says twice where the server's keys are: `jwks_path` and `discovery`", "remove one of them");
+            object.report("says twice where the server's keys are: `jwks_path` and `discovery`", "remove one of them");
             None
         }
     }
@@ -127,15 +127,15 @@ fn read_discovery(node: &Node<'_>, place: &Place<'_>) -> Option<String> {
         return read_endpoint_path(node);
     }
     let Some((_, well_known)) = WellKnown::WORDS.iter().find(|(word, _)| *word == text) else {
-        node.note(
-            format!("`{}` is no kind of discovery", shown(text)),
+        node.report(
+            format!("`{}` is no kind of discovery", quote(text)),
             "write openid (OpenID Connect Discovery), oauth (RFC 8414), or the path of the metadata",
         );
         return None;
     };
     let path = well_known.path(place.issuer?);
     if path.is_none() {
-        node.note("no path of metadata can be derived from `issuer`", "write the path: /...");
+        node.report("no path of metadata can be derived from `issuer`", "write the path: /...");
     }
     path
 }
@@ -145,8 +145,8 @@ fn read_algorithm(node: &Node<'_>) -> Option<Algorithm> {
     let algorithm = Algorithm::parse(text);
     if algorithm.is_none() {
         let known: Vec<&str> = Algorithm::WORDS.iter().map(|(word, _)| *word).collect();
-        node.note(
-            format!("`{}` is no algorithm that is taken", shown(text)),
+        node.report(
+            format!("`{}` is no algorithm that is taken", quote(text)),
             format!("write one of: {}", known.join(", ")),
         );
     }

@@ -7,16 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::common::{MAX_TTL, read_realm};
-use super::document::{Node, Notes, Object, Problems, shown};
-use super::requirement::Scene;
+use super::document::{Diagnostics, Node, Object, Problems, quote};
+use super::requirement::References;
 use super::{apis, errors, requirement, rules, servers, structure, upstream};
 use crate::base::Json;
-use crate::cache::CacheConfig;
-use crate::claims::Interest;
-use crate::policy::{Access, Applications, Mode, Policy, Requirement, UpstreamConfig};
-use crate::request::{HeaderName, Locations, PathOptions};
+use crate::cache::CacheSettings;
+use crate::claims::RequestedClaims;
+use crate::policy::{Access, Applications, Mode, Requirement, RuleSet, UpstreamSettings};
+use crate::request::{HeaderName, PathOptions, TokenLocations};
 use crate::response::ErrorProfile;
-use crate::server::{AuthorizationServer, QuotaConfig};
+use crate::server::{ServerSettings, UnknownTokenLimitSettings};
 
 /// A valid configuration.
 ///
@@ -42,23 +42,23 @@ use crate::server::{AuthorizationServer, QuotaConfig};
 /// | `scope_strategy` | exact |
 #[derive(Debug)]
 pub struct Config {
-    pub(crate) servers: Vec<AuthorizationServer>,
-    pub(crate) cache: CacheConfig,
-    pub(crate) upstream: UpstreamConfig,
-    pub(crate) locations: Locations,
+    pub(crate) servers: Vec<ServerSettings>,
+    pub(crate) cache: CacheSettings,
+    pub(crate) upstream: UpstreamSettings,
+    pub(crate) locations: TokenLocations,
     /// How refusals look where no rule says otherwise.
     pub(crate) errors: Arc<ErrorProfile>,
     pub(crate) applications: Applications,
     /// What of an answer is kept.
-    pub(crate) interest: Interest,
+    pub(crate) requested: RequestedClaims,
     /// Whether requests that pass are logged, too.
     pub(crate) logs_permits: bool,
     pub(crate) paths: PathOptions,
-    pub(crate) policy: Policy,
+    pub(crate) policy: RuleSet,
     /// What a refusal means where no rule applies.
     pub(crate) mode: Mode,
     /// How many unknown tokens each client may have looked up; `None`: any number.
-    pub(crate) unknown_tokens: Option<QuotaConfig>,
+    pub(crate) unknown_tokens: Option<UnknownTokenLimitSettings>,
     /// SHA-256 over the version, the document and the secrets it names.
     pub(crate) fingerprint: [u8; 32],
 }
@@ -76,13 +76,13 @@ impl Config {
             Err(error) => match structure::decode(bytes) {
                 Some(document) => Self::read(&document, environment),
                 None => {
-                    let notes = Notes::default();
-                    notes.note(
+                    let diagnostics = Diagnostics::default();
+                    diagnostics.report(
                         "",
                         format!("is not JSON: {error}"),
                         "write the configuration as a google.protobuf.Struct, or as JSON in a StringValue",
                     );
-                    notes.finish(None)
+                    diagnostics.finish(None)
                 }
             },
         }
@@ -93,9 +93,9 @@ impl Config {
     /// # Errors
     /// As [`Config::parse`].
     pub fn read(document: &Json, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, Problems> {
-        let notes = Notes::default();
-        let read = read(&notes.root(document), document, environment);
-        notes.finish(read)
+        let diagnostics = Diagnostics::default();
+        let read = read(&diagnostics.root(document), document, environment);
+        diagnostics.finish(read)
     }
 }
 
@@ -123,15 +123,15 @@ fn read(root: &Node<'_>, document: &Json, environment: &dyn Fn(&str) -> Option<S
     let servers = object
         .required("authorization_servers", "list the authorization servers whose tokens are accepted")
         .and_then(|node| servers::read(node, environment));
-    let cache = object.or_default("cache", CacheConfig::default(), read_cache);
-    let upstream = object.or_default("upstream", UpstreamConfig::default(), upstream::read);
+    let cache = object.or_default("cache", CacheSettings::default(), read_cache);
+    let upstream = object.or_default("upstream", UpstreamSettings::default(), upstream::read);
     let realm = object.or_default("realm", None, |node| read_realm(node).map(Some));
     let known_realm = realm.as_ref().and_then(Option::as_deref);
-    let locations = object.or_default("bearer", Locations::default(), upstream::read_bearer);
+    let locations = object.or_default("bearer", TokenLocations::default(), upstream::read_bearer);
     let paths = object.or_default("paths", PathOptions::default(), read_paths);
     let logs_permits = object.or_default("log", false, |node| node.one_of(&[("refusals", false), ("decisions", true)]));
     let mode = object.or_default("mode", Mode::default(), |node| node.one_of(&Mode::WORDS));
-    let unknown_tokens = object.or_default("unknown_tokens", Some(QuotaConfig::default()), read_quota);
+    let unknown_tokens = object.or_default("unknown_tokens", Some(UnknownTokenLimitSettings::default()), read_quota);
     let errors = match object.optional("errors") {
         Some(node) => errors::read(node, known_realm),
         None => Some(ErrorProfile { realm: known_realm.unwrap_or("api").to_owned(), ..ErrorProfile::default() }),
@@ -140,13 +140,13 @@ fn read(root: &Node<'_>, document: &Json, environment: &dyn Fn(&str) -> Option<S
 
     let names = servers.as_ref().map(|servers| servers.iter().map(|server| server.name.as_str()).collect::<Vec<_>>());
     let claims = RefCell::default();
-    let scene = Scene { servers: names.as_deref(), mappings: None, claims: &claims };
-    let requirement = object.or_default("require", Requirement::NONE, |node| requirement::read(node, scene));
-    let apis = apis::read(&object, scene, known_realm, paths.unwrap_or_default());
+    let references = References { servers: names.as_deref(), mappings: None, claims: &claims };
+    let requirement = object.or_default("require", Requirement::NONE, |node| requirement::read(node, references));
+    let apis = apis::read(&object, references, known_realm, paths.unwrap_or_default());
     let (none, no_apis) = (Requirement::NONE, apis::Apis::new());
     let default_errors = errors.clone().unwrap_or_default();
-    let common = rules::Common {
-        scene,
+    let defaults = rules::RuleDefaults {
+        references,
         apis: apis.as_ref().unwrap_or(&no_apis),
         requirement: requirement.as_ref().unwrap_or(&none),
         errors: &default_errors,
@@ -154,25 +154,25 @@ fn read(root: &Node<'_>, document: &Json, environment: &dyn Fn(&str) -> Option<S
         paths: paths.unwrap_or_default(),
         mode: mode.unwrap_or_default(),
     };
-    let policy = rules::read(&object, &common);
+    let policy = rules::read(&object, &defaults);
     let known_rules = policy.as_ref().map(|policy| policy.rules.as_slice()).unwrap_or_default();
-    let applications = apis::read_applications(&object, names.as_deref(), common.apis, known_rules);
+    let applications = apis::read_applications(&object, names.as_deref(), defaults.apis, known_rules);
     let (policy, applications) = (policy?, applications?);
     if let (Some(upstream), Some(locations)) = (&upstream, &locations) {
-        note_rerouting(&object, &policy, mode.unwrap_or_default(), upstream, locations);
+        report_rerouting(&object, &policy, mode.unwrap_or_default(), upstream, locations);
     }
 
     let (servers, mut upstream, cache) = (servers?, upstream?, cache?);
     if !cache.stale_if_error.is_zero() {
         upstream::mark_stale(&object, &mut upstream)?;
     }
-    note_same_issuers(&object, &policy, &servers);
+    report_same_issuers(&object, &policy, &servers);
     let fingerprint = fingerprint(document, &servers);
     let (_, _, _) = (apis?, requirement?, realm?);
     Some(Config {
         servers,
         cache,
-        interest: Interest { claims: claims.take(), properties: upstream.properties().cloned().collect() },
+        requested: RequestedClaims { claims: claims.take(), properties: upstream.properties().cloned().collect() },
         upstream,
         locations: locations?,
         errors: errors?,
@@ -188,19 +188,19 @@ fn read(root: &Node<'_>, document: &Json, environment: &dyn Fn(&str) -> Option<S
 
 /// Notes every rule that takes tokens of one issuer from two entries of which one asks about them and the other
 /// does not: what the first calls revoked the second would honour.
-fn note_same_issuers(root: &Object<'_>, policy: &Policy, servers: &[AuthorizationServer]) {
-    let asks = |server: &AuthorizationServer| server.jwt.as_ref().is_none_or(|jwt| jwt.introspects);
+fn report_same_issuers(root: &Object<'_>, policy: &RuleSet, servers: &[ServerSettings]) {
+    let asks = |server: &ServerSettings| server.jwt.as_ref().is_none_or(|jwt| jwt.introspects);
     for rule in &policy.rules {
         let Access::Protected { servers: indices, .. } = &rule.access else { continue };
-        let of_rule: Vec<&AuthorizationServer> = indices.iter().filter_map(|index| servers.get(*index)).collect();
-        let contradicts = |a: &AuthorizationServer, b: &AuthorizationServer| {
+        let of_rule: Vec<&ServerSettings> = indices.iter().filter_map(|index| servers.get(*index)).collect();
+        let contradicts = |a: &ServerSettings, b: &ServerSettings| {
             a.tokens.issuer.is_some() && a.tokens.issuer == b.tokens.issuer && asks(a) != asks(b)
         };
         if of_rule.iter().any(|a| of_rule.iter().any(|b| contradicts(a, b))) {
-            root.note(
+            root.report(
                 format!(
                     "rule `{}` takes tokens of one issuer both with and without asking about them",
-                    shown(&rule.name)
+                    quote(&rule.name)
                 ),
                 "write jwt.introspect: true in both entries, or name one of them",
             );
@@ -210,10 +210,16 @@ fn note_same_issuers(root: &Object<'_>, policy: &Policy, servers: &[Authorizatio
 
 /// Notes what would have Envoy route anew after the decision: credentials that are taken out of where Envoy may
 /// have looked for its route. The route that was judged would not be the one that serves.
-fn note_rerouting(root: &Object<'_>, policy: &Policy, mode: Mode, upstream: &UpstreamConfig, locations: &Locations) {
+fn report_rerouting(
+    root: &Object<'_>,
+    policy: &RuleSet,
+    mode: Mode,
+    upstream: &UpstreamSettings,
+    locations: &TokenLocations,
+) {
     let elsewhere = locations.header.is_some() || locations.query.is_some() || locations.cookie.is_some();
     if policy.uses_routes() && elsewhere && !upstream.keep_authorization {
-        root.note(
+        root.report(
             "rules follow Envoy's routes, and tokens are taken out of headers, queries or cookies that these may depend on",
             "match on paths instead of `route`, or leave bearer.header, query and cookie out",
         );
@@ -221,27 +227,27 @@ fn note_rerouting(root: &Object<'_>, policy: &Policy, mode: Mode, upstream: &Ups
     let reports = policy.rules.iter().filter(|rule| rule.mode == Mode::ReportOnly).count();
     let in_part = (reports > 0 || mode == Mode::ReportOnly) && (reports < policy.rules.len() || mode == Mode::Enforce);
     if policy.uses_routes() && in_part && !upstream.keep_authorization {
-        root.note(
+        root.report(
             "rules follow Envoy's routes, only some of them are enforced, and Envoy would route anew when the token is taken out",
             "have all of them report, match on paths instead of `route`, or write upstream.authorization: keep",
         );
     }
     let own = |name: &HeaderName| upstream.headers.iter().any(|(ours, _)| ours.is_alias_of(name.as_str()));
     if locations.header.as_ref().is_some_and(own) {
-        root.note("bearer.header is one of upstream.headers", "give the token a header of its own");
+        root.report("bearer.header is one of upstream.headers", "give the token a header of its own");
     }
 }
 
-fn read_cache(node: &Node<'_>) -> Option<CacheConfig> {
+fn read_cache(node: &Node<'_>) -> Option<CacheSettings> {
     let object = node.object(&["capacity", "max_ttl", "inactive_ttl", "stale_if_error"])?;
-    let default = CacheConfig::default();
+    let default = CacheSettings::default();
     let capacity = object.or_default("capacity", default.capacity, |node| node.integer(1, MAX_CAPACITY));
     let max_ttl = object.or_default("max_ttl", default.max_ttl, |node| node.duration(Duration::ZERO, MAX_TTL));
     let inactive_ttl =
         object.or_default("inactive_ttl", default.inactive_ttl, |node| node.duration(Duration::ZERO, MAX_TTL));
     let stale_if_error =
         object.or_default("stale_if_error", default.stale_if_error, |node| node.duration(Duration::ZERO, MAX_STALE));
-    Some(CacheConfig {
+    Some(CacheSettings {
         capacity: capacity?,
         max_ttl: max_ttl?,
         inactive_ttl: inactive_ttl?,
@@ -249,22 +255,22 @@ fn read_cache(node: &Node<'_>) -> Option<CacheConfig> {
     })
 }
 
-fn read_quota(node: &Node<'_>) -> Option<Option<QuotaConfig>> {
+fn read_quota(node: &Node<'_>) -> Option<Option<UnknownTokenLimitSettings>> {
     if let Some(text) = node.text() {
         if text == "unlimited" {
             return Some(None);
         }
-        node.note(
-            format!("`{}` says nothing of how many", shown(text)),
+        node.report(
+            format!("`{}` says nothing of how many", quote(text)),
             "write unlimited, or { per_second: 200, burst: 2000 }",
         );
         return None;
     }
     let object = node.object(&["per_second", "burst"])?;
-    let default = QuotaConfig::default();
+    let default = UnknownTokenLimitSettings::default();
     let per_second = object.or_default("per_second", default.per_second, |node| node.integer(1, MAX_QUOTA));
     let burst = object.or_default("burst", default.burst, |node| node.integer(1, MAX_QUOTA));
-    Some(Some(QuotaConfig { per_second: per_second?, burst: burst? }))
+    Some(Some(UnknownTokenLimitSettings { per_second: per_second?, burst: burst? }))
 }
 
 fn read_paths(node: &Node<'_>) -> Option<PathOptions> {
@@ -273,7 +279,7 @@ fn read_paths(node: &Node<'_>) -> Option<PathOptions> {
     Some(PathOptions { allow_encoded_slash })
 }
 
-fn fingerprint(document: &Json, servers: &[AuthorizationServer]) -> [u8; 32] {
+fn fingerprint(document: &Json, servers: &[ServerSettings]) -> [u8; 32] {
     let mut text = String::new();
     document.write_canonical(&mut text);
     let mut hash = hmac_sha256::Hash::new();

@@ -1,6 +1,6 @@
 //! `match` and `resources`: conditions on a request.
 
-use super::document::{Node, shown};
+use super::document::{Node, quote};
 use crate::policy::{HostPattern, Method, PathPattern, PatternError, RequestMatch};
 use crate::request::{PathError, PathOptions};
 
@@ -9,7 +9,7 @@ pub(super) const KEYS: &[&str] = &["methods", "hosts", "path", "path_prefix", "r
 pub(super) fn read_match(node: &Node<'_>, known: &'static [&'static str], paths: PathOptions) -> Option<RequestMatch> {
     let object = node.object(known)?;
     if object.is_empty() {
-        object.note("has no condition", "for every request write path_prefix: /");
+        object.report("has no condition", "for every request write path_prefix: /");
         return None;
     }
     let methods = object.or_default("methods", Vec::new(), |node| node.each(read_method));
@@ -19,7 +19,7 @@ pub(super) fn read_match(node: &Node<'_>, known: &'static [&'static str], paths:
         (None, Some(node)) => read_path(node, |text| PathPattern::prefix(text, paths)).map(Some),
         (None, None) => Some(None),
         (Some(_), Some(_)) => {
-            object.note("has both `path` and `path_prefix`", "keep one of them");
+            object.report("has both `path` and `path_prefix`", "keep one of them");
             None
         }
     };
@@ -32,7 +32,7 @@ fn read_method(node: &Node<'_>) -> Option<Method> {
     let method = Method::parse(text);
     if method.is_none() {
         let hint = "methods are case-sensitive: write GET, POST, …; for every method leave `methods` out";
-        node.note(format!("`{}` is no method", shown(text)), hint);
+        node.report(format!("`{}` is no method", quote(text)), hint);
     }
     method
 }
@@ -42,7 +42,7 @@ fn read_host(node: &Node<'_>) -> Option<HostPattern> {
     let host = HostPattern::parse(text);
     if host.is_none() {
         let hint = "write api.example.com, *.example.com or, if the port counts, api.example.com:8443";
-        node.note(format!("`{}` is no host pattern", shown(text)), hint);
+        node.report(format!("`{}` is no host pattern", quote(text)), hint);
     }
     host
 }
@@ -70,6 +70,6 @@ fn read_path(node: &Node<'_>, parse: impl FnOnce(&str) -> Result<PathPattern, Pa
             | PathError::NotUtf8,
         )) => "no request with such a path is let in: write the plain path",
     };
-    node.note(format!("`{}` is no path pattern", shown(text)), hint);
+    node.report(format!("`{}` is no path pattern", quote(text)), hint);
     None
 }

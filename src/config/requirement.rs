@@ -3,15 +3,15 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use super::document::{Node, Object, shown};
+use super::document::{Node, Object, quote};
 use super::server_names::read_server_name;
-use crate::claims::{ClaimPath, Fact};
+use crate::claims::{ClaimPath, ClaimValue};
 use crate::policy::{ClaimTest, Requirement, ScopeMapping, ScopeTemplate};
 use crate::token::ScopeToken;
 
 /// What a requirement may refer to.
 #[derive(Clone, Copy)]
-pub(super) struct Scene<'s> {
+pub(super) struct References<'s> {
     /// Names of the authorization servers; `None` where they could not be read.
     pub(super) servers: Option<&'s [&'s str]>,
     /// The scope mappings of the API that it is for; `None` where there is no API.
@@ -36,18 +36,18 @@ const KEYS: &[&str] = &[
     "authenticated",
 ];
 
-pub(super) fn read(node: &Node<'_>, scene: Scene<'_>) -> Option<Requirement> {
+pub(super) fn read(node: &Node<'_>, references: References<'_>) -> Option<Requirement> {
     let object = node.object(KEYS)?;
     if object.is_empty() {
-        object.note("demands nothing", "name a scope, or write authenticated: true for any active token");
+        object.report("demands nothing", "name a scope, or write authenticated: true for any active token");
         return None;
     }
     if let Some(node) = object.optional("authenticated") {
         if object.len() > 1 {
-            object.note("`authenticated` says less than what is beside it", "remove `authenticated`");
+            object.report("`authenticated` says less than what is beside it", "remove `authenticated`");
             return None;
         }
-        return node.said().map(|()| Requirement::NONE);
+        return node.require_true().map(|()| Requirement::NONE);
     }
     // Every part is read before any is given up, so that all problems are found.
     let parts = [
@@ -56,7 +56,7 @@ pub(super) fn read(node: &Node<'_>, scene: Scene<'_>) -> Option<Requirement> {
             node.each(|node| read_scope_token(node, node.string()?).map(Requirement::Scope)).map(Requirement::Any)
         }),
         read_part(&object, "scope_template", read_template),
-        read_part(&object, "mapped_scope", |node| read_mapped_scope(node, scene)),
+        read_part(&object, "mapped_scope", |node| read_mapped_scope(node, references)),
         read_part(&object, "roles", |node| {
             read_texts(node)?.into_iter().map(Requirement::Role).map(Some).collect::<Option<_>>().map(Requirement::All)
         }),
@@ -65,12 +65,12 @@ pub(super) fn read(node: &Node<'_>, scene: Scene<'_>) -> Option<Requirement> {
         }),
         read_part(&object, "client_ids", |node| read_texts(node).map(Requirement::Client)),
         read_part(&object, "audience", |node| read_texts(node).map(Requirement::Audience)),
-        read_part(&object, "claims", |node| read_claims(node, scene)),
+        read_part(&object, "claims", |node| read_claims(node, references)),
         read_part(&object, "authorization_server", |node| {
-            read_server_name(node, scene.servers?).map(Requirement::Server)
+            read_server_name(node, references.servers?).map(Requirement::Server)
         }),
-        read_part(&object, "all", |node| node.each(|node| read(node, scene)).map(Requirement::All)),
-        read_part(&object, "any", |node| node.each(|node| read(node, scene)).map(Requirement::Any)),
+        read_part(&object, "all", |node| node.each(|node| read(node, references)).map(Requirement::All)),
+        read_part(&object, "any", |node| node.each(|node| read(node, references)).map(Requirement::Any)),
     ];
     let parts: Option<Vec<Vec<Requirement>>> = parts.into_iter().collect();
     Some(Requirement::All(parts?.into_iter().flatten().collect()))
@@ -99,14 +99,14 @@ pub(super) fn read_scope_token(node: &Node<'_>, text: &str) -> Option<ScopeToken
     match ScopeToken::parse(text) {
         Ok(token) => Some(token),
         Err(Some(bad)) => {
-            node.note(
-                format!("`{}` contains `{}`", shown(text), bad.escape_debug()),
+            node.report(
+                format!("`{}` contains `{}`", quote(text), bad.escape_debug()),
                 "a scope token has printable ASCII characters without space, \" and \\ (RFC 6749 §3.3)",
             );
             None
         }
         Err(None) => {
-            node.note("has an empty scope token", "separate scope tokens by one space");
+            node.report("has an empty scope token", "separate scope tokens by one space");
             None
         }
     }
@@ -117,8 +117,8 @@ fn read_template(node: &Node<'_>) -> Option<Requirement> {
     match ScopeTemplate::parse(text) {
         Some(template) if template.is_sound() => Some(Requirement::ScopeTemplate(template)),
         Some(_) | None => {
-            node.note(
-                format!("`{}` is no template of a scope token", shown(text)),
+            node.report(
+                format!("`{}` is no template of a scope token", quote(text)),
                 "write {method}, {host} or the {name} of a segment of the rule's path in it, such as {method}:bookings",
             );
             None
@@ -126,29 +126,29 @@ fn read_template(node: &Node<'_>) -> Option<Requirement> {
     }
 }
 
-fn read_mapped_scope(node: &Node<'_>, scene: Scene<'_>) -> Option<Requirement> {
-    node.said()?;
-    match scene.mappings {
+fn read_mapped_scope(node: &Node<'_>, references: References<'_>) -> Option<Requirement> {
+    node.require_true()?;
+    match references.mappings {
         Some(mappings) if !mappings.is_empty() => Some(Requirement::MappedScope(Arc::clone(mappings))),
         Some(_) => {
-            node.note("no scope is mapped to this API", "map one in scope_mappings: nothing is mapped by itself");
+            node.report("no scope is mapped to this API", "map one in scope_mappings: nothing is mapped by itself");
             None
         }
         None => {
-            node.note("there is no API whose mapping it could be", "name the API of the rule: api");
+            node.report("there is no API whose mapping it could be", "name the API of the rule: api");
             None
         }
     }
 }
 
-fn read_claims(node: &Node<'_>, scene: Scene<'_>) -> Option<Requirement> {
+fn read_claims(node: &Node<'_>, references: References<'_>) -> Option<Requirement> {
     let read = |(name, node): (&str, Node<'_>)| {
         let path = ClaimPath::parse(name);
         if path.is_none() {
-            node.note("is no path of a claim", "names separated by dots; a dot inside a name is written \\.");
+            node.report("is no path of a claim", "names separated by dots; a dot inside a name is written \\.");
         }
         let tests = read_claim_tests(&node)?;
-        let index = index_of(path?, scene.claims);
+        let index = index_of(path?, references.claims);
         Some(Requirement::All(tests.into_iter().map(|test| Requirement::Claim { index, test }).collect()))
     };
     let mut members = node.map(MAX_CLAIMS)?;
@@ -169,7 +169,7 @@ fn index_of(path: ClaimPath, claims: &RefCell<Vec<ClaimPath>>) -> usize {
 fn read_claim_tests(node: &Node<'_>) -> Option<Vec<ClaimTest>> {
     let object = node.object(&["equals", "one_of", "exists"])?;
     if object.is_empty() {
-        object.note("tests nothing", "write equals: value, one_of: [values] or exists: true");
+        object.report("tests nothing", "write equals: value, one_of: [values] or exists: true");
         return None;
     }
     let one = |test: Option<ClaimTest>| test.map(|test| vec![test]);
@@ -181,23 +181,27 @@ fn read_claim_tests(node: &Node<'_>) -> Option<Vec<ClaimTest>> {
 }
 
 /// A value that a claim is compared with.
-fn read_value(node: &Node<'_>) -> Option<Fact> {
-    let fact = Fact::from(node.json());
-    if matches!(fact, Fact::Number(number) if number.abs() >= MAX_EXACT) {
-        node.note("is too large to be compared exactly", "have the server send it as a string");
+fn read_value(node: &Node<'_>) -> Option<ClaimValue> {
+    let fact = ClaimValue::from(node.json());
+    if matches!(fact, ClaimValue::Number(number) if number.abs() >= MAX_EXACT) {
+        node.report("is too large to be compared exactly", "have the server send it as a string");
         return None;
     }
-    let is_plain = |fact: &Fact| match fact {
-        Fact::Number(number) => number.abs() < MAX_EXACT,
-        Fact::Boolean(_) | Fact::Text(_) => true,
-        Fact::Null | Fact::List(_) | Fact::Object => false,
+    let is_plain = |fact: &ClaimValue| match fact {
+        ClaimValue::Number(number) => number.abs() < MAX_EXACT,
+        ClaimValue::Boolean(_) | ClaimValue::Text(_) => true,
+        ClaimValue::Null | ClaimValue::List(_) | ClaimValue::Object => false,
     };
     let comparable = match &fact {
-        Fact::List(items) => items.iter().all(is_plain),
-        Fact::Null | Fact::Boolean(_) | Fact::Number(_) | Fact::Text(_) | Fact::Object => is_plain(&fact),
+        ClaimValue::List(items) => items.iter().all(is_plain),
+        ClaimValue::Null
+        | ClaimValue::Boolean(_)
+        | ClaimValue::Number(_)
+        | ClaimValue::Text(_)
+        | ClaimValue::Object => is_plain(&fact),
     };
     if !comparable {
-        node.note("cannot be compared with a claim", "write a string, a number, true, false, or a list of these");
+        node.report("cannot be compared with a claim", "write a string, a number, true, false, or a list of these");
         return None;
     }
     Some(fact)

@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use super::apis::{Api, Apis};
 use super::common::read_name;
-use super::document::{Node, Object, shown};
+use super::document::{Node, Object, quote};
 use super::request_match::read_match;
-use super::requirement::Scene;
+use super::requirement::References;
 use super::server_names::read_servers;
 use super::{errors, request_match, requirement};
-use crate::policy::{Access, Identification, Mode, Policy, RequestMatch, Requirement, Rule};
+use crate::policy::{Access, ApplicationPolicy, Mode, RequestMatch, Requirement, Rule, RuleSet};
 use crate::request::PathOptions;
 use crate::response::ErrorProfile;
 
 /// What rules are read with.
-pub(super) struct Common<'c> {
-    pub(super) scene: Scene<'c>,
+pub(super) struct RuleDefaults<'c> {
+    pub(super) references: References<'c>,
     pub(super) apis: &'c Apis,
     pub(super) requirement: &'c Requirement,
     pub(super) errors: &'c Arc<ErrorProfile>,
@@ -24,21 +24,21 @@ pub(super) struct Common<'c> {
     pub(super) mode: Mode,
 }
 
-pub(super) fn read(root: &Object<'_>, common: &Common<'_>) -> Option<Policy> {
+pub(super) fn read(root: &Object<'_>, defaults: &RuleDefaults<'_>) -> Option<RuleSet> {
     let list = root.required("rules", "list at least one rule; a request that no rule matches is refused")?;
-    let rules = list.each(|node| read_rule(node, common));
-    list.note_duplicate_names("rule");
-    let policy = Policy::new(rules?);
-    note_shadowed(&policy, &list.items());
+    let rules = list.each(|node| read_rule(node, defaults));
+    list.report_duplicate_names("rule");
+    let policy = RuleSet::new(rules?);
+    report_shadowed(&policy, &list.items());
     Some(policy)
 }
 
-fn note_shadowed(policy: &Policy, nodes: &[Node<'_>]) {
+fn report_shadowed(policy: &RuleSet, nodes: &[Node<'_>]) {
     for (index, node) in nodes.iter().enumerate() {
         let shadowing: Vec<String> =
-            policy.shadowing(index).iter().map(|rule| format!("`{}`", shown(&rule.name))).collect();
+            policy.shadowing(index).iter().map(|rule| format!("`{}`", quote(&rule.name))).collect();
         if !shadowing.is_empty() {
-            node.note(
+            node.report(
                 format!("never applies: {} above matches all of its requests", shadowing.join(", ")),
                 "move it up, narrow the rule above, or remove it",
             );
@@ -59,24 +59,25 @@ const KEYS: &[&str] = &[
     "mode",
 ];
 
-fn read_rule(node: &Node<'_>, common: &Common<'_>) -> Option<Rule> {
+fn read_rule(node: &Node<'_>, defaults: &RuleDefaults<'_>) -> Option<Rule> {
     let object = node.object(KEYS)?;
     let name = read_name(&object, "name the rule; logs refer to it");
-    let api = object.or_default("api", None, |node| read_api(node, common.apis).map(Some));
+    let api = object.or_default("api", None, |node| read_api(node, defaults.apis).map(Some));
     let matches = object
         .required("match", "say which requests it is for, such as [{ methods: [GET], path: /bookings }]")
-        .and_then(|node| node.each(|node| read_match(node, request_match::KEYS, common.paths)));
-    let access = read_access(&object, api.flatten(), common);
+        .and_then(|node| node.each(|node| read_match(node, request_match::KEYS, defaults.paths)));
+    let access = read_access(&object, api.flatten(), defaults);
     let preflight_default = api.flatten().is_some_and(|api| api.cors_preflight);
     let cors_preflight = object.or_default("cors_preflight", preflight_default, Node::boolean);
-    let errors_default = api.flatten().and_then(|api| api.errors.clone()).unwrap_or_else(|| Arc::clone(common.errors));
-    let errors = object.or_default("errors", errors_default, |node| errors::read(node, common.realm).map(Arc::new));
-    let mode = object.or_default("mode", common.mode, |node| node.one_of(&Mode::WORDS));
+    let errors_default =
+        api.flatten().and_then(|api| api.errors.clone()).unwrap_or_else(|| Arc::clone(defaults.errors));
+    let errors = object.or_default("errors", errors_default, |node| errors::read(node, defaults.realm).map(Arc::new));
+    let mode = object.or_default("mode", defaults.mode, |node| node.one_of(&Mode::WORDS));
     let (matches, access) = (matches?, access?);
     if let Access::Protected { requirement, servers, .. } = &access {
-        note_unknown_segments(&object, requirement, &matches);
+        report_unknown_segments(&object, requirement, &matches);
         if servers.len() > 1 && requirement.names_anyones_clients() {
-            object.note(
+            object.report(
                 "client_ids are demanded of tokens of several authorization servers, without saying whose clients",
                 "write authorization_server beside client_ids, for each server its own: any: [{ authorization_server, client_ids }]",
             );
@@ -97,50 +98,50 @@ fn read_api<'c>(node: &Node<'_>, apis: &'c Apis) -> Option<&'c Api> {
     let name = node.string()?;
     let found = apis.get(name);
     if found.is_none() {
-        node.note(format!("there is no API `{}`", shown(name)), "name one of `apis`");
+        node.report(format!("there is no API `{}`", quote(name)), "name one of `apis`");
     }
     found
 }
 
 /// Notes every segment that a scope template asks for and that not every path of the rule names.
-fn note_unknown_segments(object: &Object<'_>, requirement: &Requirement, matches: &[RequestMatch]) {
+fn report_unknown_segments(object: &Object<'_>, requirement: &Requirement, matches: &[RequestMatch]) {
     for segment in requirement.template_segments() {
         let has = |entry: &RequestMatch| entry.path.as_ref().is_some_and(|path| path.has_parameter(segment));
         if !matches.iter().all(has) {
-            object.note(
-                format!("a scope template asks for `{{{}}}`, which not every path of the rule names", shown(segment)),
+            object.report(
+                format!("a scope template asks for `{{{}}}`, which not every path of the rule names", quote(segment)),
                 "write it as a segment of each path, or leave it out of the template",
             );
         }
     }
 }
 
-fn read_access(object: &Object<'_>, api: Option<&Api>, common: &Common<'_>) -> Option<Access> {
+fn read_access(object: &Object<'_>, api: Option<&Api>, defaults: &RuleDefaults<'_>) -> Option<Access> {
     let inherited = api.and_then(|api| api.requirement.as_ref());
     match (object.optional("public"), object.optional("require")) {
         (Some(public), None) => {
             let senseless = ["authorization_server", "application", "cors_preflight"];
             for node in senseless.iter().filter_map(|key| object.optional(key)) {
-                node.note("has no use in a public rule", "remove this or `public`");
+                node.report("has no use in a public rule", "remove this or `public`");
             }
-            public.said().map(|()| Access::Public)
+            public.require_true().map(|()| Access::Public)
         }
         (Some(_), Some(_)) => {
-            object.note("has both `public` and `require`", "keep one of them");
+            object.report("has both `public` and `require`", "keep one of them");
             None
         }
         (None, None) if inherited.is_none() => {
-            object.note("says neither `require` nor `public: true`", "say what the rule demands: nothing is implied");
+            object.report("says neither `require` nor `public: true`", "say what the rule demands: nothing is implied");
             None
         }
         (None, own) => {
-            let scene = Scene { mappings: api.map(|api| &api.mappings), ..common.scene };
-            let own = own.map(|node| requirement::read(node, scene));
-            let servers = read_own_servers(object, api, common.scene.servers);
+            let references = References { mappings: api.map(|api| &api.mappings), ..defaults.references };
+            let own = own.map(|node| requirement::read(node, references));
+            let servers = read_own_servers(object, api, defaults.references.servers);
             let identification = object.or_default("application", api.and_then(|api| api.identification), |node| {
-                node.one_of(&Identification::WORDS).map(Some)
+                node.one_of(&ApplicationPolicy::WORDS).map(Some)
             });
-            let mut parts = vec![common.requirement.clone()];
+            let mut parts = vec![defaults.requirement.clone()];
             parts.extend(inherited.cloned());
             if let Some(own) = own {
                 parts.push(own?);
@@ -157,7 +158,7 @@ fn read_own_servers(object: &Object<'_>, api: Option<&Api>, servers: Option<&[&s
         (None, Some(inherited), _) => Some(inherited),
         (None, None, Some([_])) => Some(vec![0]),
         (None, None, Some(servers)) => {
-            object.note(
+            object.report(
                 "`authorization_server` is missing, and there are several",
                 format!("name the one whose tokens it takes, or list them: {}", servers.join(", ")),
             );

@@ -1,14 +1,14 @@
 //! References to authorization servers by their names.
 
-use super::document::{Node, Object, shown};
+use super::document::{Node, Object, quote};
 
 /// The index of an authorization server that is named.
 pub(super) fn read_server_name(node: &Node<'_>, servers: &[&str]) -> Option<usize> {
     let name = node.string()?;
     let found = servers.iter().position(|server| *server == name);
     if found.is_none() {
-        let problem = format!("there is no authorization server `{}`", shown(name));
-        node.note(problem, format!("known: {}", servers.join(", ")));
+        let problem = format!("there is no authorization server `{}`", quote(name));
+        node.report(problem, format!("known: {}", servers.join(", ")));
     }
     found
 }
@@ -23,7 +23,7 @@ pub(super) fn read_servers(node: &Node<'_>, servers: Option<&[&str]>) -> Option<
     let mut seen = Vec::new();
     for index in &indices {
         if seen.contains(index) {
-            node.note("names an authorization server twice", "name each once");
+            node.report("names an authorization server twice", "name each once");
             return None;
         }
         seen.push(*index);
@@ -37,7 +37,7 @@ pub(super) fn read_one_server(object: &Object<'_>, servers: Option<&[&str]>) -> 
         (Some(node), servers) => read_server_name(node, servers),
         (None, [_]) => Some(0),
         (None, servers) => {
-            object.note(
+            object.report(
                 "`authorization_server` is missing, and there are several",
                 format!("name one: {}", servers.join(", ")),
             );

@@ -4,16 +4,16 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::common::{Environment, read_name};
-use super::document::{Node, shown};
+use super::document::{Node, quote};
 use super::endpoint::{Place, authority_of, host_of_cluster, read_cluster};
 use super::{introspection, jwt};
 use crate::policy::{Audience, INTROSPECTED_NOT_BEFORE_LEEWAY, TokenPolicy};
-use crate::server::{AuthorizationServer, BreakerConfig};
+use crate::server::{CircuitBreakerSettings, ServerSettings};
 use crate::token::ScopeStrategy;
 
-pub(super) fn read(node: &Node<'_>, environment: Environment<'_>) -> Option<Vec<AuthorizationServer>> {
+pub(super) fn read(node: &Node<'_>, environment: Environment<'_>) -> Option<Vec<ServerSettings>> {
     let servers = node.each(|node| read_server(node, environment));
-    node.note_duplicate_names("authorization server");
+    node.report_duplicate_names("authorization server");
     servers
 }
 
@@ -31,7 +31,7 @@ const KEYS: &[&str] = &[
     "jwt",
 ];
 
-fn read_server(node: &Node<'_>, environment: Environment<'_>) -> Option<AuthorizationServer> {
+fn read_server(node: &Node<'_>, environment: Environment<'_>) -> Option<ServerSettings> {
     let object = node.object(KEYS)?;
     let name = read_name(&object, "name the server; rules and logs refer to it");
     let cluster = object.required("cluster", "name the Envoy cluster that leads to the server").and_then(read_cluster);
@@ -43,7 +43,7 @@ fn read_server(node: &Node<'_>, environment: Environment<'_>) -> Option<Authoriz
     let token_prefix = object.or_default("token_prefix", None, |node| Some(Some(node.string()?.to_owned())));
     let scope_strategy =
         object.or_default("scope_strategy", ScopeStrategy::default(), |node| node.one_of(&ScopeStrategy::WORDS));
-    let circuit_breaker = object.or_default("circuit_breaker", BreakerConfig::default(), read_breaker);
+    let circuit_breaker = object.or_default("circuit_breaker", CircuitBreakerSettings::default(), read_breaker);
     let max_callouts = object.or_default("max_callouts", DEFAULT_MAX_CALLOUTS, |node| node.integer(1, 10_000));
     let known_issuer = issuer.as_ref().and_then(Option::as_deref);
     let authority = known_issuer.and_then(authority_of).or_else(|| cluster.and_then(host_of_cluster));
@@ -56,18 +56,18 @@ fn read_server(node: &Node<'_>, environment: Environment<'_>) -> Option<Authoriz
     match (&introspection, &jwt) {
         (None, None) => {
             let hint = "introspection: { path, client_id, client_secret_env }, jwt: { jwks_path }, or both";
-            object.note("says neither `introspection` nor `jwt`: nobody would judge its tokens", hint);
+            object.report("says neither `introspection` nor `jwt`: nobody would judge its tokens", hint);
             return None;
         }
         (None, Some(jwt)) if jwt.introspects => {
-            object.note("`jwt.introspect` is true, and there is no `introspection`", "say how: introspection");
+            object.report("`jwt.introspect` is true, and there is no `introspection`", "say how: introspection");
             return None;
         }
         (Some(_), _) | (None, Some(_)) => {}
     }
     let tolerant = jwt.as_ref().is_some_and(|jwt| jwt.types.iter().any(|kind| kind == "jwt"));
     if tolerant && audience == Audience::Any {
-        object.note(
+        object.report(
             "with jwt.types: JWT and `audience: any`, an ID token of any client would do",
             "list the audiences of access tokens, or leave JWT out of jwt.types",
         );
@@ -79,11 +79,11 @@ fn read_server(node: &Node<'_>, environment: Environment<'_>) -> Option<Authoriz
         (Audience::Any, _) if audience_required => {
             let hint =
                 "list the client ids whose tokens are meant for this API: every token of this server is good somewhere";
-            object.note("`audience: any` would let tokens of every client of this server in", hint);
+            object.report("`audience: any` would let tokens of every client of this server in", hint);
             return None;
         }
         (Audience::OneOf(_), true) => {
-            object.note(
+            object.report(
                 "this server names no audience, so no token would meet the list in `audience`",
                 "write audience: any, and demand client ids or scopes in the rules",
             );
@@ -91,7 +91,7 @@ fn read_server(node: &Node<'_>, environment: Environment<'_>) -> Option<Authoriz
         }
         (Audience::Any | Audience::OneOf(_), _) => {}
     }
-    Some(AuthorizationServer {
+    Some(ServerSettings {
         name: name?,
         tokens: TokenPolicy {
             issuer: issuer?,
@@ -109,14 +109,14 @@ fn read_server(node: &Node<'_>, environment: Environment<'_>) -> Option<Authoriz
     })
 }
 
-fn read_breaker(node: &Node<'_>) -> Option<BreakerConfig> {
+fn read_breaker(node: &Node<'_>) -> Option<CircuitBreakerSettings> {
     let object = node.object(&["failures", "open_for"])?;
-    let default = BreakerConfig::default();
+    let default = CircuitBreakerSettings::default();
     let failures = object.or_default("failures", default.failures, |node| node.integer(0, 1000));
     let open_for = object.or_default("open_for", default.open_for, |node| {
         node.duration(Duration::from_millis(100), Duration::from_secs(300))
     });
-    Some(BreakerConfig { failures: failures?, open_for: open_for? })
+    Some(CircuitBreakerSettings { failures: failures?, open_for: open_for? })
 }
 
 fn read_audience(node: &Node<'_>) -> Option<Audience> {
@@ -126,7 +126,10 @@ fn read_audience(node: &Node<'_>) -> Option<Audience> {
     match node.string()? {
         "any" => Some(Audience::Any),
         other => {
-            node.note(format!("`{}` stands alone", shown(other)), format!("write any, or a list: [{}]", shown(other)));
+            node.report(
+                format!("`{}` stands alone", quote(other)),
+                format!("write any, or a list: [{}]", quote(other)),
+            );
             None
         }
     }
@@ -137,13 +140,13 @@ fn read_fallback(node: &Node<'_>, first: Option<&str>) -> Option<Vec<String>> {
     let mut seen: Vec<&str> = first.into_iter().collect();
     for cluster in &clusters {
         if seen.contains(&cluster.as_str()) {
-            node.note(format!("`{}` is there already", shown(cluster)), "name each cluster once");
+            node.report(format!("`{}` is there already", quote(cluster)), "name each cluster once");
             return None;
         }
         seen.push(cluster);
     }
     if clusters.len() > MAX_FALLBACK {
-        node.note("are too many", format!("name {MAX_FALLBACK} at most"));
+        node.report("are too many", format!("name {MAX_FALLBACK} at most"));
         return None;
     }
     Some(clusters)

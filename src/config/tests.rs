@@ -1,5 +1,5 @@
 use super::*;
-use crate::cache::CacheConfig;
+use crate::cache::CacheSettings;
 use crate::policy::Audience;
 
 mod policies;
@@ -41,7 +41,7 @@ fn the_configuration_of_the_contract_is_read() {
     assert_eq!(config.servers.len(), 1);
     assert_eq!(config.servers[0].introspection.as_ref().unwrap().authority, "127.0.0.1:9400");
     assert_eq!(config.servers[0].tokens.audience, Audience::Any);
-    assert_eq!(config.cache, CacheConfig::default());
+    assert_eq!(config.cache, CacheSettings::default());
     assert_eq!(config.policy.rules.len(), 3);
     assert_eq!(config.errors.realm, "bookings");
 }

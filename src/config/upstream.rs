@@ -1,11 +1,11 @@
 //! `upstream` and `bearer`: what is taken from a request, and what the application gets instead.
 
-use super::document::{Node, Object, shown};
-use crate::claims::Property;
-use crate::policy::UpstreamConfig;
-use crate::request::{DEFAULT_MAX_TOKEN_BYTES, HeaderName, Locations};
+use super::document::{Node, Object, quote};
+use crate::claims::ForwardedValue;
+use crate::policy::UpstreamSettings;
+use crate::request::{DEFAULT_MAX_TOKEN_BYTES, HeaderName, TokenLocations};
 
-pub(super) fn read(node: &Node<'_>) -> Option<UpstreamConfig> {
+pub(super) fn read(node: &Node<'_>) -> Option<UpstreamSettings> {
     let object = node.object(&["authorization", "headers", "filter_state"])?;
     let keep_authorization =
         object.or_default("authorization", false, |node| node.one_of(&[("remove", false), ("keep", true)]));
@@ -13,7 +13,7 @@ pub(super) fn read(node: &Node<'_>) -> Option<UpstreamConfig> {
     let filter_state = object.or_default("filter_state", Vec::new(), |node| {
         let read = |(name, value): (&str, Node<'_>)| {
             if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
-                value.note(
+                value.report(
                     "is no name for filter state",
                     "use letters, digits, ., _ and -, such as scopegate.client_id",
                 );
@@ -26,17 +26,18 @@ pub(super) fn read(node: &Node<'_>) -> Option<UpstreamConfig> {
         state.sort_by(|(a, _), (b, _)| a.cmp(b));
         Some(state)
     });
-    Some(UpstreamConfig { keep_authorization: keep_authorization?, headers: headers?, filter_state: filter_state? })
+    Some(UpstreamSettings { keep_authorization: keep_authorization?, headers: headers?, filter_state: filter_state? })
 }
 
-fn read_headers(node: &Node<'_>) -> Option<Vec<(HeaderName, Property)>> {
-    let mut headers: Vec<(HeaderName, Property)> = Vec::new();
+fn read_headers(node: &Node<'_>) -> Option<Vec<(HeaderName, ForwardedValue)>> {
+    let mut headers: Vec<(HeaderName, ForwardedValue)> = Vec::new();
     let mut complete = true;
     for (key, value) in node.map(MAX_PROPERTIES)? {
         match HeaderName::parse(key) {
-            Err(hint) => value.note("is no header to set", hint),
+            Err(hint) => value.report("is no header to set", hint),
             Ok(name) if headers.iter().any(|(other, _)| other.is_alias_of(key)) => {
-                value.note(format!("`{}` names the same header as an earlier one", name.as_str()), "keep one of them");
+                value
+                    .report(format!("`{}` names the same header as an earlier one", name.as_str()), "keep one of them");
             }
             Ok(name) => match read_property(&value) {
                 Some(property) => headers.push((name, property)),
@@ -50,12 +51,12 @@ fn read_headers(node: &Node<'_>) -> Option<Vec<(HeaderName, Property)>> {
 }
 
 /// Has the application be told of facts that are past their end, under a name of ours if none is configured.
-pub(super) fn mark_stale(root: &Object<'_>, upstream: &mut UpstreamConfig) -> Option<()> {
-    if upstream.headers.iter().any(|(_, property)| *property == Property::Stale) {
+pub(super) fn mark_stale(root: &Object<'_>, upstream: &mut UpstreamSettings) -> Option<()> {
+    if upstream.headers.iter().any(|(_, property)| *property == ForwardedValue::Stale) {
         return Some(());
     }
     if upstream.headers.iter().any(|(name, _)| name.is_alias_of(STALE_HEADER)) {
-        root.note(
+        root.report(
             format!(
                 "cache.stale_if_error marks requests by {STALE_HEADER}, which upstream.headers has for something else"
             ),
@@ -63,32 +64,32 @@ pub(super) fn mark_stale(root: &Object<'_>, upstream: &mut UpstreamConfig) -> Op
         );
         return None;
     }
-    upstream.headers.push((HeaderName::parse(STALE_HEADER).ok()?, Property::Stale));
+    upstream.headers.push((HeaderName::parse(STALE_HEADER).ok()?, ForwardedValue::Stale));
     upstream.headers.sort_by(|(a, _), (b, _)| a.as_str().cmp(b.as_str()));
     Some(())
 }
 
-fn read_property(node: &Node<'_>) -> Option<Property> {
+fn read_property(node: &Node<'_>) -> Option<ForwardedValue> {
     let text = node.string()?;
-    let property = Property::parse(text);
+    let property = ForwardedValue::parse(text);
     if property.is_none() {
-        let words: Vec<&str> = Property::WORDS.iter().map(|(word, _)| *word).collect();
+        let words: Vec<&str> = ForwardedValue::WORDS.iter().map(|(word, _)| *word).collect();
         let hint = format!("one of {}, or the path of a claim, such as claims.department", words.join(", "));
-        node.note(format!("`{}` is no property of a token", shown(text)), hint);
+        node.report(format!("`{}` is no property of a token", quote(text)), hint);
     }
     property
 }
 
-pub(super) fn read_bearer(node: &Node<'_>) -> Option<Locations> {
+pub(super) fn read_bearer(node: &Node<'_>) -> Option<TokenLocations> {
     let object = node.object(&["schemes", "header", "query", "cookie", "max_bytes"])?;
-    let default = Locations::default();
+    let default = TokenLocations::default();
     let schemes = object.or_default("schemes", default.schemes, |node| {
         node.each(|node| {
             let scheme = node.string()?;
             let valid = scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
             if !valid || ["basic", "dpop", "digest", "negotiate"].contains(&scheme.to_ascii_lowercase().as_str()) {
-                node.note(
-                    format!("`{}` is no scheme for bearer tokens", shown(scheme)),
+                node.report(
+                    format!("`{}` is no scheme for bearer tokens", quote(scheme)),
                     "write Bearer, or a name of your own, such as OAuth",
                 );
                 return None;
@@ -98,12 +99,12 @@ pub(super) fn read_bearer(node: &Node<'_>) -> Option<Locations> {
     });
     let header = object.or_default("header", None, |node| {
         let read = HeaderName::parse(node.string()?);
-        read.map_err(|hint| node.note("is no header for a token", hint)).ok().map(Some)
+        read.map_err(|hint| node.report("is no header for a token", hint)).ok().map(Some)
     });
     let query = object.or_default("query", None, |node| read_word(node, "a query parameter").map(Some));
     let cookie = object.or_default("cookie", None, |node| read_word(node, "a cookie").map(Some));
     let max_bytes = object.or_default("max_bytes", DEFAULT_MAX_TOKEN_BYTES, |node| node.integer(16, 65_536));
-    Some(Locations {
+    Some(TokenLocations {
         schemes: schemes?,
         header: header?,
         query: query?,
@@ -117,7 +118,7 @@ fn read_word(node: &Node<'_>, what: &str) -> Option<String> {
     if word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')) {
         return Some(word.to_owned());
     }
-    node.note(format!("`{}` is no name of {what}", shown(word)), "use letters, digits, _, - and .");
+    node.report(format!("`{}` is no name of {what}", quote(word)), "use letters, digits, _, - and .");
     None
 }
 

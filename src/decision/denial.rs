@@ -2,8 +2,8 @@
 //!
 //! The caller learns the class of a failure, the operator the reason.
 
-use super::unmet_requirement::Lack;
-use crate::host::Trouble;
+use super::unmet_requirement::UnmetRequirement;
+use crate::host::CalloutError;
 use crate::request::{CredentialsError, TargetError};
 
 /// Why a request is refused.
@@ -42,18 +42,18 @@ pub enum Denial {
     /// The client that the token was issued to is no application that is registered for this.
     UnregisteredClient,
     /// The token lacks something else that the rule demands.
-    Lacks(Lack),
+    Lacks(UnmetRequirement),
     /// The client has sent too many tokens that nobody knows.
     TooManyUnknownTokens,
     /// The authorization server gave no usable answer.
-    Unavailable(Trouble),
+    Unavailable(CalloutError),
     /// The configuration was refused.
     Misconfigured,
 }
 
 /// What a caller is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Wire {
+pub(crate) struct ErrorResponse {
     pub(crate) status: u16,
     /// The `error` of the body; RFC 6750 §3.1 and RFC 6749 §4.1.2.1 have most of them.
     pub(crate) error: &'static str,
@@ -62,7 +62,7 @@ pub(crate) struct Wire {
     pub(crate) retry: bool,
 }
 
-impl Wire {
+impl ErrorResponse {
     /// An answer without a challenge.
     pub(crate) const fn plain(status: u16, error: &'static str, description: &'static str) -> Self {
         Self { status, error, description, challenge: Challenge::None, retry: false }
@@ -105,35 +105,38 @@ pub(crate) enum Class {
 
 impl Class {
     /// What a caller is told by RFC 6750 §3; error profiles change what is theirs to change.
-    pub(crate) const fn wire(self) -> Wire {
+    pub(crate) const fn wire(self) -> ErrorResponse {
         match self {
-            Self::AmbiguousTarget => Wire::plain(400, "invalid_request", "The request target is ambiguous"),
-            Self::NoRule => Wire::plain(403, "access_denied", "The request is not allowed"),
+            Self::AmbiguousTarget => ErrorResponse::plain(400, "invalid_request", "The request target is ambiguous"),
+            Self::NoRule => ErrorResponse::plain(403, "access_denied", "The request is not allowed"),
             Self::NoCredentials => {
-                Wire::plain(401, "unauthorized", "An access token is required").challenging(Challenge::Realm)
+                ErrorResponse::plain(401, "unauthorized", "An access token is required").challenging(Challenge::Realm)
             }
-            Self::InvalidRequest => Wire::plain(400, "invalid_request", "The bearer credentials are malformed")
+            Self::InvalidRequest => {
+                ErrorResponse::plain(400, "invalid_request", "The bearer credentials are malformed")
+                    .challenging(Challenge::Error)
+            }
+            Self::InvalidToken => ErrorResponse::plain(401, "invalid_token", "The access token is not valid")
                 .challenging(Challenge::Error),
-            Self::InvalidToken => {
-                Wire::plain(401, "invalid_token", "The access token is not valid").challenging(Challenge::Error)
-            }
             Self::InsufficientScope => {
-                Wire::plain(403, "insufficient_scope", "The access token does not have the scope required")
+                ErrorResponse::plain(403, "insufficient_scope", "The access token does not have the scope required")
                     .challenging(Challenge::Scope)
             }
             // No challenge: another token of the same client or user would not help.
-            Self::UnregisteredClient => Wire::plain(403, "access_denied", "The client is not registered for this API"),
+            Self::UnregisteredClient => {
+                ErrorResponse::plain(403, "access_denied", "The client is not registered for this API")
+            }
             Self::InsufficientPrivileges => {
-                Wire::plain(403, "access_denied", "The access token does not have the privileges required")
+                ErrorResponse::plain(403, "access_denied", "The access token does not have the privileges required")
             }
             // RFC 6585 §4
-            Self::TooManyUnknownTokens => Wire {
+            Self::TooManyUnknownTokens => ErrorResponse {
                 retry: true,
-                ..Wire::plain(429, "too_many_requests", "Too many requests have been made with unknown tokens")
+                ..ErrorResponse::plain(429, "too_many_requests", "Too many requests have been made with unknown tokens")
             },
-            Self::Unavailable | Self::Misconfigured => Wire {
+            Self::Unavailable | Self::Misconfigured => ErrorResponse {
                 retry: true,
-                ..Wire::plain(503, "temporarily_unavailable", "The request cannot be authorized at the moment")
+                ..ErrorResponse::plain(503, "temporarily_unavailable", "The request cannot be authorized at the moment")
             },
         }
     }

@@ -4,5 +4,5 @@ mod denial;
 mod unmet_requirement;
 
 pub use denial::Denial;
-pub(crate) use denial::{Challenge, Class, Wire};
-pub use unmet_requirement::Lack;
+pub(crate) use denial::{Challenge, Class, ErrorResponse};
+pub use unmet_requirement::UnmetRequirement;

@@ -2,7 +2,7 @@
 
 /// What a token lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lack {
+pub enum UnmetRequirement {
     /// A scope.
     Scope,
     /// A role.
@@ -17,7 +17,7 @@ pub enum Lack {
     Server,
 }
 
-impl Lack {
+impl UnmetRequirement {
     /// The word for it in logs.
     pub const fn reason(self) -> &'static str {
         match self {

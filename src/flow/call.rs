@@ -3,25 +3,25 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::callout_key::{Flight, Subject};
+use super::callout_key::{CalloutKey, Subject};
 use super::gate::Gate;
 use super::step::Step;
-use super::token_check::Exchange;
+use super::token_check::TokenCheck;
 use super::verification;
 use crate::base::{Secret, UnixTime};
-use crate::cache::Insert;
+use crate::cache::BucketUpdate;
 use crate::claims::{Claims, Introspection};
 use crate::decision::Denial;
-use crate::host::{CalloutAnswer, CalloutRequest, Publish, Trouble};
+use crate::host::{CalloutError, CalloutRequest, CalloutResult, Publish};
 use crate::server::{
-    Attempt, BreakerChange, Endpoint, EndpointAuthentication, JwtConfig, KEYS, KeyFetch, KeysAnswered, METADATA,
+    Attempt, CircuitChange, Endpoint, EndpointAuthentication, JwtSettings, KEYS, KeyFetch, KeysAnswered, METADATA,
     Server, TokenEndpoint, is_timely,
 };
 
 /// Waits for an answer of an authorization server.
 #[derive(Debug)]
 pub struct Call {
-    exchange: Exchange,
+    exchange: TokenCheck,
     candidate: usize,
     server: Rc<Server>,
     stage: Stage,
@@ -39,7 +39,7 @@ impl Question {
     fn settle(&self, facts: Introspection) -> Introspection {
         match (facts, &self.signed) {
             (Introspection::Active(claims), Some(signed)) => {
-                Introspection::Active(Rc::new(Rc::unwrap_or_clone(claims).confined_by(signed)))
+                Introspection::Active(Rc::new(Rc::unwrap_or_clone(claims).intersect(signed)))
             }
             (facts, _) => facts,
         }
@@ -53,7 +53,7 @@ enum Stage {
     /// is obtained, unless this one was so already: a second refusal is final.
     Introspection { question: Question, own: Option<Secret>, renewable: bool },
     /// Our own token first.
-    OwnToken { question: Question, issuer: Rc<TokenEndpoint>, renewable: bool },
+    ClientToken { question: Question, issuer: Rc<TokenEndpoint>, renewable: bool },
     /// The keys that the token may be verified with.
     Keys(KeyFetch),
 }
@@ -64,11 +64,11 @@ pub struct Answered {
     /// How the callout ended: one of [`Call::OUTCOMES`].
     pub outcome: &'static str,
     /// Why there was no usable answer, if there was none.
-    pub trouble: Option<Trouble>,
+    pub trouble: Option<CalloutError>,
     /// What to keep in shared data, if anything.
-    pub insert: Option<Insert>,
+    pub insert: Option<BucketUpdate>,
     /// What to take out of it, before that.
-    pub removal: Option<Insert>,
+    pub removal: Option<BucketUpdate>,
     /// What to put into shared data for the other workers, if anything.
     pub publish: Option<Publish>,
     /// What comes next.
@@ -77,18 +77,18 @@ pub struct Answered {
 }
 
 impl Answered {
-    fn new(outcome: &'static str, trouble: Option<Trouble>, step: Step) -> Self {
+    fn new(outcome: &'static str, trouble: Option<CalloutError>, step: Step) -> Self {
         Self { outcome, trouble, insert: None, removal: None, publish: None, step, overturns: false }
     }
 
     /// Every change to the buckets in shared data, in order.
-    pub fn inserts(&self) -> impl Iterator<Item = &Insert> {
+    pub fn inserts(&self) -> impl Iterator<Item = &BucketUpdate> {
         self.removal.iter().chain(&self.insert)
     }
 
     /// What takes out again what has been kept, if an epoch has begun while it was put in.
-    pub fn undo(&self) -> Option<Insert> {
-        self.insert.as_ref().and_then(Insert::undo)
+    pub fn undo(&self) -> Option<BucketUpdate> {
+        self.insert.as_ref().and_then(BucketUpdate::undo)
     }
 
     /// Whether a token that was active is so no more: every worker has to look at what it knows anew.
@@ -99,15 +99,15 @@ impl Answered {
 
 /// Asks what the token is worth, with our own token first where the endpoint takes one.
 pub(super) fn introspect(
-    exchange: Exchange,
+    exchange: TokenCheck,
     candidate: usize,
     server: Rc<Server>,
     question: Question,
     gate: &Gate,
     now: UnixTime,
 ) -> Step {
-    if server.ways.borrow().all_refuse(now) {
-        return exchange.give_up(candidate, Trouble::CircuitOpen, gate, now);
+    if server.failover.borrow().is_unavailable(now) {
+        return exchange.give_up(candidate, CalloutError::CircuitOpen, gate, now);
     }
     let EndpointAuthentication::ClientToken(issuer) = &question.endpoint.authentication else {
         let stage = Stage::Introspection { question, own: None, renewable: false };
@@ -115,8 +115,8 @@ pub(super) fn introspect(
     };
     let issuer = Rc::clone(issuer);
     let (own, trouble) = {
-        let own_token = server.own_token.borrow();
-        (own_token.usable(now).cloned(), own_token.trouble(now))
+        let client_token = server.client_token.borrow();
+        (client_token.usable(now).cloned(), client_token.trouble(now))
     };
     let stage = match own {
         // Some servers do not answer a caller who asks about its own token, and nobody else has it.
@@ -125,12 +125,12 @@ pub(super) fn introspect(
         }
         // What was refused a moment ago, perhaps on account of the token that was asked about, is not replaced again.
         Some(own) if trouble.is_some() => Stage::Introspection { question, own: Some(own), renewable: false },
-        Some(own) if !server.own_token.borrow_mut().claims_renewal(now, issuer.timeout) => {
+        Some(own) if !server.client_token.borrow_mut().try_begin_renewal(now, issuer.timeout) => {
             Stage::Introspection { question, own: Some(own), renewable: true }
         }
         Some(_) | None => match trouble {
             Some(trouble) => return exchange.give_up(candidate, trouble, gate, now),
-            None => Stage::OwnToken { question, issuer, renewable: true },
+            None => Stage::ClientToken { question, issuer, renewable: true },
         },
     };
     Step::Call(Call { exchange, candidate, server, stage })
@@ -138,10 +138,10 @@ pub(super) fn introspect(
 
 /// Asks for the keys of the server.
 pub(super) fn fetch_keys(
-    exchange: Exchange,
+    exchange: TokenCheck,
     candidate: usize,
     server: Rc<Server>,
-    jwt: Rc<JwtConfig>,
+    jwt: Rc<JwtSettings>,
     now: UnixTime,
 ) -> Step {
     let stage = Stage::Keys(KeyFetch::for_unknown(Rc::clone(&server), jwt, now));
@@ -176,10 +176,10 @@ impl Call {
 
     /// Whether it is asked by the clusters of its server. Keys have a rhythm of their own, and our own token may come
     /// from elsewhere.
-    fn goes_the_ways(&self) -> bool {
+    fn uses_failover(&self) -> bool {
         match &self.stage {
             Stage::Introspection { .. } => true,
-            Stage::OwnToken { issuer, .. } => !issuer.is_elsewhere,
+            Stage::ClientToken { issuer, .. } => !issuer.is_elsewhere,
             Stage::Keys(_) => false,
         }
     }
@@ -192,7 +192,7 @@ impl Call {
     fn timeout(&self) -> Duration {
         match &self.stage {
             Stage::Introspection { question, .. } => question.endpoint.timeout,
-            Stage::OwnToken { issuer, .. } => issuer.timeout,
+            Stage::ClientToken { issuer, .. } => issuer.timeout,
             Stage::Keys(fetch) => fetch.timeout(),
         }
     }
@@ -201,30 +201,30 @@ impl Call {
     ///
     /// # Errors
     /// Nobody may be asked, or no time is left.
-    pub fn attempt(&self, after: Option<Attempt>, deadline: UnixTime, now: UnixTime) -> Result<Attempt, Trouble> {
+    pub fn attempt(&self, after: Option<Attempt>, deadline: UnixTime, now: UnixTime) -> Result<Attempt, CalloutError> {
         if after.is_none() && self.is_overdue(deadline, now) {
-            return Err(Trouble::Crowded);
+            return Err(CalloutError::Crowded);
         }
-        if !self.goes_the_ways() {
+        if !self.uses_failover() {
             return Ok(Attempt::only(self.timeout()));
         }
-        self.server.ways.borrow_mut().attempt(after, self.timeout(), deadline, now).ok_or(Trouble::CircuitOpen)
+        self.server.failover.borrow_mut().attempt(after, self.timeout(), deadline, now).ok_or(CalloutError::CircuitOpen)
     }
 
     /// The request to send now.
     pub fn request(&self, gate: &Gate, attempt: Attempt, now: UnixTime) -> CalloutRequest<'_> {
-        let mut chance = gate.chance.borrow_mut();
+        let mut random = gate.random.borrow_mut();
         match &self.stage {
             Stage::Introspection { question, own, .. } => {
-                question.endpoint.request(&self.exchange.token, own.as_ref(), attempt, now, &mut chance)
+                question.endpoint.request(&self.exchange.token, own.as_ref(), attempt, now, &mut random)
             }
-            Stage::OwnToken { issuer, .. } => issuer.request(attempt, now, &mut chance),
+            Stage::ClientToken { issuer, .. } => issuer.request(attempt, now, &mut random),
             Stage::Keys(fetch) => fetch.request(),
         }
     }
 
     /// What it is about: another request may be waiting for the same answer.
-    pub fn flight(&self, gate: &Gate) -> Flight {
+    pub fn flight(&self, gate: &Gate) -> CalloutKey {
         let subject = match &self.stage {
             Stage::Introspection { .. } => {
                 let digest = self.exchange.digest(self.candidate).map(|digest| *digest.as_bytes());
@@ -232,11 +232,11 @@ impl Call {
                 let leased = !cache.max_ttl.is_zero() && !cache.inactive_ttl.is_zero();
                 Subject::Token { digest: digest.unwrap_or_default(), leased }
             }
-            Stage::OwnToken { .. } => Subject::OwnToken,
+            Stage::ClientToken { .. } => Subject::ClientToken,
             Stage::Keys(fetch) if fetch.seeks_metadata() => Subject::Metadata,
             Stage::Keys(_) => Subject::Keys,
         };
-        Flight { server: self.server.index, subject }
+        CalloutKey { server: self.server.index, subject }
     }
 
     /// Whether it renews what is known, and so may find that it does not hold any more.
@@ -277,28 +277,28 @@ impl Call {
 
     /// Gives up on asking: too many requests wait for the answer already.
     pub fn turn_away(self, gate: &Gate, now: UnixTime) -> Step {
-        self.exchange.give_up(self.candidate, Trouble::Crowded, gate, now)
+        self.exchange.give_up(self.candidate, CalloutError::Crowded, gate, now)
     }
 
     /// Notes for its server what became of an attempt, once for each callout; what that changes for all, if anything.
-    pub fn note(&self, attempt: Attempt, answer: CalloutAnswer<'_>, now: UnixTime) -> Option<BreakerChange> {
-        if !self.goes_the_ways() {
+    pub fn note(&self, attempt: Attempt, answer: CalloutResult<'_>, now: UnixTime) -> Option<CircuitChange> {
+        if !self.uses_failover() {
             return None;
         }
-        self.server.ways.borrow_mut().note(attempt, answer.loss().is_none(), now)
+        self.server.failover.borrow_mut().record(attempt, answer.loss().is_none(), now)
     }
 
     /// Why an attempt was lost, if another one is to be made. Whoever is told so must make it.
     pub fn retries(
         &self,
         lost: Attempt,
-        answer: CalloutAnswer<'_>,
+        answer: CalloutResult<'_>,
         deadline: UnixTime,
         now: UnixTime,
-    ) -> Option<Trouble> {
-        let was_sent = !matches!(answer, CalloutAnswer::NotSent(_));
+    ) -> Option<CalloutError> {
+        let was_sent = !matches!(answer, CalloutResult::NotSent(_));
         let trouble = answer.loss()?;
-        self.server.ways.borrow_mut().retries(lost, was_sent, deadline, now).then_some(trouble)
+        self.server.failover.borrow_mut().retries(lost, was_sent, deadline, now).then_some(trouble)
     }
 
     /// How many questions like this one may be under way at a time in one worker.
@@ -312,16 +312,16 @@ impl Call {
     }
 
     /// Goes on with the answer to the request that was sent at `asked_at`.
-    pub fn resume(self, gate: &Gate, answer: CalloutAnswer<'_>, asked_at: UnixTime, now: UnixTime) -> Answered {
+    pub fn resume(self, gate: &Gate, answer: CalloutResult<'_>, asked_at: UnixTime, now: UnixTime) -> Answered {
         let Self { exchange, candidate, server, stage } = self;
         let asked = Asked { exchange, candidate, server, asked_at, now };
         match stage {
             Stage::Introspection { question, own, renewable } => {
-                let understood = question.endpoint.understand(answer, &gate.interest, asked_at);
+                let understood = question.endpoint.parse_response(answer, &gate.requested, asked_at);
                 asked.resume_with_facts(gate, understood, question, own.filter(|_| renewable))
             }
-            Stage::OwnToken { question, issuer, renewable } => {
-                let understood = issuer.understand(answer);
+            Stage::ClientToken { question, issuer, renewable } => {
+                let understood = issuer.parse_response(answer);
                 asked.resume_with_own_token(gate, understood, question, renewable)
             }
             Stage::Keys(fetch) => asked.resume_with_keys(gate, answer, fetch),
@@ -331,7 +331,7 @@ impl Call {
 
 /// A call that has been answered.
 struct Asked {
-    exchange: Exchange,
+    exchange: TokenCheck,
     candidate: usize,
     server: Rc<Server>,
     asked_at: UnixTime,
@@ -347,7 +347,7 @@ impl Asked {
     fn resume_with_facts(
         self,
         gate: &Gate,
-        understood: Result<Introspection, Trouble>,
+        understood: Result<Introspection, CalloutError>,
         question: Question,
         own: Option<Secret>,
     ) -> Answered {
@@ -358,7 +358,7 @@ impl Asked {
                 let fresh = self.exchange.remember(self.candidate, &facts, gate, self.asked_at, self.now);
                 let insert = fresh.and_then(|fresh| self.exchange.insert(self.candidate, &fresh, gate, self.now));
                 // What is in the place of this one, or beside it, says otherwise.
-                let leaves_older = !insert.as_ref().is_some_and(Insert::is_active);
+                let leaves_older = !insert.as_ref().is_some_and(BucketUpdate::is_active);
                 let removal = overturns || leaves_older && !gate.cache.stale_if_error.is_zero();
                 Answered {
                     outcome: match facts {
@@ -374,21 +374,21 @@ impl Asked {
                 }
             }
             // Our own token may have been revoked, or have lived shorter than it was said to.
-            (Err(trouble @ Trouble::ClientRefused(_)), Some(own), EndpointAuthentication::ClientToken(issuer)) => {
-                self.server.own_token.borrow_mut().discard(&own);
+            (Err(trouble @ CalloutError::ClientRefused(_)), Some(own), EndpointAuthentication::ClientToken(issuer)) => {
+                self.server.client_token.borrow_mut().discard(&own);
                 let issuer = Rc::clone(issuer);
                 // Another request may have obtained one meanwhile.
-                let newer = self.server.own_token.borrow().usable(self.now).cloned();
+                let newer = self.server.client_token.borrow().usable(self.now).cloned();
                 let step = self.call(match newer {
                     Some(own) => Stage::Introspection { question, own: Some(own), renewable: false },
-                    None => Stage::OwnToken { question, issuer, renewable: false },
+                    None => Stage::ClientToken { question, issuer, renewable: false },
                 });
                 Answered::new(trouble.outcome(), None, step)
             }
             (Err(trouble), _, EndpointAuthentication::ClientToken(_))
-                if matches!(trouble, Trouble::ClientRefused(_)) =>
+                if matches!(trouble, CalloutError::ClientRefused(_)) =>
             {
-                self.server.own_token.borrow_mut().fail(trouble, self.now);
+                self.server.client_token.borrow_mut().fail(trouble, self.now);
                 self.give_up(gate, trouble)
             }
             (Err(trouble), _, _) => self.give_up(gate, trouble),
@@ -398,19 +398,19 @@ impl Asked {
     fn resume_with_own_token(
         self,
         gate: &Gate,
-        understood: Result<(Secret, Duration), Trouble>,
+        understood: Result<(Secret, Duration), CalloutError>,
         question: Question,
         renewable: bool,
     ) -> Answered {
         let (outcome, trouble, own) = match understood {
             Ok((own, lifetime)) => {
-                self.server.own_token.borrow_mut().keep(own.clone(), lifetime, self.asked_at);
+                self.server.client_token.borrow_mut().keep(own.clone(), lifetime, self.asked_at);
                 (OWN_TOKEN, None, own)
             }
             Err(trouble) => {
                 // A renewal may have come before its time.
-                let Some(held) = self.server.own_token.borrow().usable(self.now).cloned() else {
-                    self.server.own_token.borrow_mut().fail(trouble, self.now);
+                let Some(held) = self.server.client_token.borrow().usable(self.now).cloned() else {
+                    self.server.client_token.borrow_mut().fail(trouble, self.now);
                     return self.give_up(gate, trouble);
                 };
                 (trouble.outcome(), Some(trouble), held)
@@ -421,7 +421,7 @@ impl Asked {
         Answered::new(outcome, trouble, step)
     }
 
-    fn resume_with_keys(self, gate: &Gate, answer: CalloutAnswer<'_>, fetch: KeyFetch) -> Answered {
+    fn resume_with_keys(self, gate: &Gate, answer: CalloutResult<'_>, fetch: KeyFetch) -> Answered {
         let KeysAnswered { outcome, trouble, publish, next } = fetch.resume(answer, self.asked_at, self.now);
         let header = self.exchange.header(&self.server);
         let step = match (next, self.server.config.jwt.clone(), header) {
@@ -435,7 +435,7 @@ impl Asked {
     }
 
     /// This server cannot be asked; another may still vouch for the token.
-    fn give_up(self, gate: &Gate, trouble: Trouble) -> Answered {
+    fn give_up(self, gate: &Gate, trouble: CalloutError) -> Answered {
         let step = self.exchange.give_up(self.candidate, trouble, gate, self.now);
         Answered::new(trouble.outcome(), Some(trouble), step)
     }

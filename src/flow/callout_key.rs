@@ -5,7 +5,7 @@ use crate::token::TokenDigest;
 
 /// What a callout is about. Requests whose callouts are about the same thing can share one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Flight {
+pub struct CalloutKey {
     /// The authorization server's index.
     pub(crate) server: usize,
     pub(crate) subject: Subject,
@@ -16,19 +16,19 @@ pub(crate) enum Subject {
     /// What a token is worth. `leased`: whether other workers can find the answer in shared data.
     Token { digest: [u8; TokenDigest::BYTES], leased: bool },
     /// Our own token at the server.
-    OwnToken,
+    ClientToken,
     /// Where the keys of the server are.
     Metadata,
     /// The keys themselves.
     Keys,
 }
 
-impl Flight {
+impl CalloutKey {
     /// The lease that workers hold it under, if it is of interest to several.
     pub fn lease(&self) -> Option<Lease> {
         match self.subject {
             Subject::Token { digest, leased: true } => Some(Lease::new(digest)),
-            Subject::Token { leased: false, .. } | Subject::OwnToken | Subject::Metadata | Subject::Keys => None,
+            Subject::Token { leased: false, .. } | Subject::ClientToken | Subject::Metadata | Subject::Keys => None,
         }
     }
 
@@ -43,7 +43,7 @@ impl Flight {
     pub fn is_due(&self) -> bool {
         match self.subject {
             Subject::Token { .. } => false,
-            Subject::OwnToken | Subject::Metadata | Subject::Keys => true,
+            Subject::ClientToken | Subject::Metadata | Subject::Keys => true,
         }
     }
 }

@@ -7,42 +7,44 @@ use std::sync::Arc;
 
 use super::renewal::Renewal;
 use super::step::Step;
-use super::token_check::Exchange;
-use crate::base::{Chance, UnixTime};
-use crate::cache::{CacheConfig, CacheResult, LocalCache, Tally};
-use crate::claims::Interest;
+use super::token_check::TokenCheck;
+use crate::base::{SeededRandom, UnixTime};
+use crate::cache::{CacheCounters, CacheOutcome, CacheSettings, LocalCache};
+use crate::claims::RequestedClaims;
 use crate::config::Config;
 use crate::decision::Denial;
 use crate::policy::{
-    Access, Applications, Demand, Forward, Found, Mode, Policy, Requirement, Rule, UpstreamConfig, authorize_anonymous,
-    cleaning, has_identity_headers,
+    Access, Applications, EffectiveRule, Forward, Mode, Requirement, Rule, RuleMatch, RuleSet, UpstreamSettings,
+    authorize_anonymous, cleaning, has_identity_headers,
 };
-use crate::request::{Edit, Locations, PathError, PathOptions, RawHead, Target, TargetError, requested_method};
+use crate::request::{
+    Edit, PathError, PathOptions, RequestHead, Target, TargetError, TokenLocations, requested_method,
+};
 use crate::response::{DemandedScope, ErrorProfile, Reply};
-use crate::server::{Charge, KeyFetch, Quota, Server, select};
+use crate::server::{Charge, KeyFetch, Server, UnknownTokenLimit, select};
 use crate::token::AccessToken;
 
 /// One configuration at work. A request keeps the gate it began with until it ends.
 #[derive(Debug)]
 pub struct Gate {
-    policy: Policy,
+    policy: RuleSet,
     pub(crate) servers: Vec<Rc<Server>>,
-    locations: Locations,
+    locations: TokenLocations,
     errors: Arc<ErrorProfile>,
     paths: PathOptions,
     needs_route: bool,
     uses_hosts: bool,
     logs_permits: bool,
     pub(crate) applications: Applications,
-    pub(crate) interest: Interest,
-    pub(crate) cache: CacheConfig,
-    pub(crate) upstream: UpstreamConfig,
-    pub(crate) chance: RefCell<Chance>,
+    pub(crate) requested: RequestedClaims,
+    pub(crate) cache: CacheSettings,
+    pub(crate) upstream: UpstreamSettings,
+    pub(crate) random: RefCell<SeededRandom>,
     /// What this worker knows of tokens.
     pub(crate) local: RefCell<LocalCache>,
-    pub(crate) tally: Tally,
+    pub(crate) counters: CacheCounters,
     renewals: RefCell<Vec<Renewal>>,
-    unknown_tokens: Option<RefCell<Quota>>,
+    unknown_tokens: Option<RefCell<UnknownTokenLimit>>,
     /// What a refusal means where no rule applies.
     mode: Mode,
     /// The same where it is not certain which one does.
@@ -56,7 +58,7 @@ impl Gate {
     /// from it that no other gate may draw.
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
         let fingerprint = config.fingerprint;
-        let mut chance = Chance::new(seed);
+        let mut random = SeededRandom::new(seed);
         let server = |(index, config)| Rc::new(Server::new(index, config, &fingerprint));
         let enforces =
             config.mode == Mode::Enforce || config.policy.rules.iter().any(|rule| rule.mode == Mode::Enforce);
@@ -72,15 +74,17 @@ impl Gate {
             logs_permits: config.logs_permits,
             paths: config.paths,
             applications: config.applications,
-            interest: config.interest,
+            requested: config.requested,
             cache: config.cache,
             upstream: config.upstream,
-            local: RefCell::new(LocalCache::new(chance.next_key(), config.cache.capacity)),
-            tally: Tally::default(),
+            local: RefCell::new(LocalCache::new(random.next_key(), config.cache.capacity)),
+            counters: CacheCounters::default(),
             renewals: RefCell::default(),
-            unknown_tokens: config.unknown_tokens.map(|quota| RefCell::new(Quota::new(chance.next_key(), quota))),
+            unknown_tokens: config
+                .unknown_tokens
+                .map(|limit| RefCell::new(UnknownTokenLimit::new(random.next_key(), limit))),
             host_verifies: Cell::new(true),
-            chance: RefCell::new(chance),
+            random: RefCell::new(random),
         }
     }
 
@@ -98,13 +102,13 @@ impl Gate {
     }
 
     /// What the cache knew of tokens, and how often, since this was last asked.
-    pub fn take_cache_results(&self) -> [(CacheResult, u32); 4] {
-        self.tally.take()
+    pub fn take_cache_results(&self) -> [(CacheOutcome, u32); 4] {
+        self.counters.take()
     }
 
     /// How many ways to authorization servers refuse at the moment.
     pub fn open_circuits(&self, now: UnixTime) -> usize {
-        self.servers.iter().map(|server| server.ways.borrow().open_circuits(now)).sum()
+        self.servers.iter().map(|server| server.failover.borrow().open_circuits(now)).sum()
     }
 
     /// Looks anew at what may have been revoked, if the epoch is another than it was: a worker begins one when it
@@ -115,7 +119,7 @@ impl Gate {
 
     /// A name that nobody else has drawn.
     pub fn random_name(&self) -> String {
-        self.chance.borrow_mut().next_id()
+        self.random.borrow_mut().next_id()
     }
 
     /// Whether any rule asks for the name of the Envoy route.
@@ -130,13 +134,13 @@ impl Gate {
 
     /// What to take out of a request before anything else is done with it, whatever becomes of it: identity
     /// headers that the client sent, in any spelling, and the credentials. Trailers are cleaned likewise.
-    pub fn cleaning<'a>(&self, head: RawHead<'a>) -> Vec<Edit<'a>> {
+    pub fn cleaning<'a>(&self, head: RequestHead<'a>) -> Vec<Edit<'a>> {
         cleaning(head, &self.upstream, &self.locations)
     }
 
     /// The first step for a request, with its headers as they came in. It ends there for everything that needs
     /// no token.
-    pub fn begin(&self, head: RawHead<'_>, now: UnixTime) -> Step {
+    pub fn begin(&self, head: RequestHead<'_>, now: UnixTime) -> Step {
         let target = match Target::parse(head, self.paths) {
             Ok(target) => target,
             Err(error) => return self.refuse(Denial::Target(error), None),
@@ -152,7 +156,7 @@ impl Gate {
             return self.refuse(Denial::Target(TargetError::HostPort), None);
         }
         let target = judged;
-        let Some(Found { rule, .. }) = found else {
+        let Some(RuleMatch { rule, .. }) = found else {
             return self.refuse(Denial::NoRule, None);
         };
         let Some(found) = found.and_then(|found| self.policy.as_spelled(found, &target)) else {
@@ -179,14 +183,14 @@ impl Gate {
             return self.refuse(Denial::Misconfigured, Some(rule));
         };
         let servers = self.servers_for(rule, &token);
-        match Exchange::new(Demand { rule: Arc::clone(rule), requirement }, servers, token) {
+        match TokenCheck::new(EffectiveRule { rule: Arc::clone(rule), requirement }, servers, token) {
             Some(exchange) => exchange.begin(self, now),
             // It names an issuer, or has a form, that no server of the rule answers for.
             None => self.refuse(Denial::WrongIssuer, Some(rule)),
         }
     }
 
-    fn removes_credentials(&self, head: RawHead<'_>) -> bool {
+    fn removes_credentials(&self, head: RequestHead<'_>) -> bool {
         !self.upstream.keep_authorization && !self.locations.removal(head).is_empty()
     }
 
@@ -211,20 +215,20 @@ impl Gate {
     /// Charges the client at this address for an unknown token; `None` if it has had too many.
     pub(crate) fn charge(&self, client: &[u8], now: UnixTime) -> Option<Charge> {
         match &self.unknown_tokens {
-            Some(quota) => quota.borrow_mut().charge(client, now),
+            Some(limit) => limit.borrow_mut().charge(client, now),
             None => Some(Charge::NOTHING),
         }
     }
 
     /// Gives back what a client was charged for a token that was unknown and is good.
     pub(crate) fn refund(&self, charge: &Charge) {
-        if let Some(quota) = &self.unknown_tokens {
-            quota.borrow_mut().refund(charge);
+        if let Some(limit) = &self.unknown_tokens {
+            limit.borrow_mut().refund(charge);
         }
     }
 
     /// Refuses a request with a token; `server` is the index of the one that vouches for it, if one does.
-    pub(crate) fn refuse_demand(&self, denial: Denial, demand: &Demand, server: Option<usize>) -> Step {
+    pub(crate) fn refuse_demand(&self, denial: Denial, demand: &EffectiveRule, server: Option<usize>) -> Step {
         let scope = if denial == Denial::InsufficientScope {
             demanded_scope(&demand.requirement, server)
         } else {
@@ -238,7 +242,7 @@ impl Gate {
     /// `found` was found for `judged`, which is the target or what its preflight asks for.
     fn port_is_ambiguous(
         &self,
-        found: Option<Found<'_>>,
+        found: Option<RuleMatch<'_>>,
         judged: &Target<'_>,
         target: &Target<'_>,
         preflight: Option<&[u8]>,
@@ -273,8 +277,8 @@ const MAX_RENEWALS: usize = 64;
 fn find<'c, 't, 'r>(
     target: &'c Target<'t>,
     preflight: Option<&'t [u8]>,
-    rule_of: impl Fn(&Target<'_>) -> Option<Found<'r>>,
-) -> (Cow<'c, Target<'t>>, Option<Found<'r>>) {
+    rule_of: impl Fn(&Target<'_>) -> Option<RuleMatch<'r>>,
+) -> (Cow<'c, Target<'t>>, Option<RuleMatch<'r>>) {
     let found = rule_of(target);
     let (None, Some(method)) = (found, preflight) else {
         return (Cow::Borrowed(target), found);
@@ -322,7 +326,7 @@ mod tests {
         let config = Config::parse(configuration.as_bytes(), &|_| None).unwrap();
         let headers =
             [(":method", "GET"), (":path", path), (":authority", "a")].map(|(n, value)| (n, value.as_bytes()));
-        let head = RawHead { headers: &headers, route: None, has_body: false };
+        let head = RequestHead { headers: &headers, route: None, has_body: false };
         match Gate::new(config, [7; 32]).begin(head, UnixTime::from_secs(1_000_000)) {
             Step::Forward(_) => "passes".to_owned(),
             Step::Respond(reply) => reply.status.to_string(),

@@ -8,9 +8,9 @@ use crate::base::UnixTime;
 use crate::config::Config;
 use crate::flow::HostVerdict;
 use crate::flow::Step;
-use crate::host::CalloutAnswer;
-use crate::host::Trouble;
-use crate::request::RawHead;
+use crate::host::CalloutError;
+use crate::host::CalloutResult;
+use crate::request::RequestHead;
 use crate::server::KEYS;
 use crate::server::KeyFetch;
 use crate::server::METADATA;
@@ -30,12 +30,12 @@ fn after(seconds: u64) -> UnixTime {
     START.saturating_add(Duration::from_secs(seconds))
 }
 
-fn json(body: &[u8]) -> CalloutAnswer<'_> {
-    CalloutAnswer::Response { status: 200, content_type: Some(b"application/json"), body }
+fn json(body: &[u8]) -> CalloutResult<'_> {
+    CalloutResult::Response { status: 200, content_type: Some(b"application/json"), body }
 }
 
-fn status(status: u16) -> CalloutAnswer<'static> {
-    CalloutAnswer::Response { status, content_type: None, body: b"" }
+fn status(status: u16) -> CalloutResult<'static> {
+    CalloutResult::Response { status, content_type: None, body: b"" }
 }
 
 /// Where a fetch asks, as authority and path.
@@ -60,7 +60,7 @@ fn begin(gate: &Gate, token: &str, now: UnixTime) -> Step {
     let credentials = format!("Bearer {token}");
     let headers = [(":method", "GET"), (":path", "/"), ("authorization", credentials.as_str())]
         .map(|(name, value)| (name, value.as_bytes()));
-    gate.begin(RawHead { headers: &headers, route: None, has_body: false }, now)
+    gate.begin(RequestHead { headers: &headers, route: None, has_body: false }, now)
 }
 
 #[test]
@@ -86,19 +86,19 @@ fn without_metadata_the_keys_are_where_they_were_and_at_first_nowhere() {
     let first = gate.fetch_keys(0, START).unwrap();
     let answered = first.resume(json(&metadata("https://as.test", "/a")), START, START);
     let why = "their issuer is another than the one that is configured";
-    assert_eq!((answered.trouble, answered.next.is_some()), (Some(Trouble::BadMetadata(why)), false));
+    assert_eq!((answered.trouble, answered.next.is_some()), (Some(CalloutError::BadMetadata(why)), false));
     // Of what is refused nothing is kept.
     let answered = gate.fetch_keys(0, after(2)).unwrap().resume(status(404), after(2), after(2));
-    assert_eq!((answered.trouble, answered.next.is_some()), (Some(Trouble::MetadataStatus(404)), false));
+    assert_eq!((answered.trouble, answered.next.is_some()), (Some(CalloutError::MetadataStatus(404)), false));
 
     let fetch = gate.fetch_keys(0, after(4)).unwrap();
     assert!(fetch.resume(json(&metadata("https://as.test/t", "/a")), after(4), after(4)).next.is_some());
-    let answered = gate.fetch_keys(0, after(9)).unwrap().resume(CalloutAnswer::NoAnswer, after(9), after(9));
-    assert_eq!(answered.trouble, Some(Trouble::NoAnswer));
+    let answered = gate.fetch_keys(0, after(9)).unwrap().resume(CalloutResult::NoAnswer, after(9), after(9));
+    assert_eq!(answered.trouble, Some(CalloutError::NoAnswer));
     assert_eq!(answered.next.as_ref().map(asks).as_deref(), Some("keys.test/a"));
     // No longer than keys themselves would be believed.
     let late = after(4 + 24 * 3600);
-    assert!(gate.fetch_keys(0, late).unwrap().resume(CalloutAnswer::NoAnswer, late, late).next.is_none());
+    assert!(gate.fetch_keys(0, late).unwrap().resume(CalloutResult::NoAnswer, late, late).next.is_none());
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn a_path_that_is_configured_needs_no_metadata() {
     let fetch = gate.fetch_keys(0, START).unwrap();
     assert_eq!(asks(&fetch), "as.internal/jwks");
     let answered = fetch.resume(status(500), START, START);
-    assert_eq!((answered.trouble, answered.next.is_some()), (Some(Trouble::KeysStatus(500)), false));
+    assert_eq!((answered.trouble, answered.next.is_some()), (Some(CalloutError::KeysStatus(500)), false));
 }
 
 #[test]

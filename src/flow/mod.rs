@@ -12,7 +12,7 @@ mod token_check;
 mod verification;
 
 pub use call::{Answered, Call};
-pub use callout_key::Flight;
+pub use callout_key::CalloutKey;
 pub use gate::Gate;
 pub use renewal::Renewal;
 pub use step::Step;

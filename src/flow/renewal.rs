@@ -6,33 +6,33 @@
 use super::call::Call;
 use super::gate::Gate;
 use super::step::Step;
-use super::token_check::Exchange;
+use super::token_check::TokenCheck;
 use crate::base::UnixTime;
-use crate::cache::Region;
+use crate::cache::Partition;
 
 /// Facts that are about to end, and what it takes to learn them anew. No request waits for it.
 #[derive(Debug)]
 pub struct Renewal {
     /// One candidate: the server that has vouched for the token.
-    exchange: Exchange,
+    exchange: TokenCheck,
     ends_at: UnixTime,
 }
 
 impl Renewal {
-    pub(super) fn new(exchange: Exchange, ends_at: UnixTime) -> Self {
+    pub(super) fn new(exchange: TokenCheck, ends_at: UnixTime) -> Self {
         Self { exchange, ends_at }
     }
 
     /// The key to read in shared data: another worker may have been quicker.
     pub fn key(&self, gate: &Gate) -> Option<String> {
-        Some(Region::Active.key(&self.exchange.digest(0)?, gate.cache.capacity))
+        Some(Partition::Active.key(&self.exchange.digest(0)?, gate.cache.capacity))
     }
 
     /// Goes on with what stands under the key; `None` if there is nothing left to ask.
     pub fn resume(self, gate: &Gate, bucket: Option<&[u8]>, now: UnixTime) -> Option<Call> {
         let Self { mut exchange, ends_at } = self;
         let (server, digest) = (exchange.server(0)?, exchange.digest(0)?);
-        let found = bucket.and_then(|bucket| Region::Active.find(bucket, &digest, now, &server.cache(&gate.cache)));
+        let found = bucket.and_then(|bucket| Partition::Active.find(bucket, &digest, now, &server.cache(&gate.cache)));
         if let Some(newer) = found.filter(|fresh| fresh.ends_at() > ends_at) {
             exchange.keep_in_worker(&server, newer, gate);
             return None;
@@ -53,8 +53,8 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
-    use crate::host::CalloutAnswer;
-    use crate::request::RawHead;
+    use crate::host::CalloutResult;
+    use crate::request::RequestHead;
 
     const START: UnixTime = UnixTime::from_secs(1_000_000);
 
@@ -73,7 +73,7 @@ mod tests {
             self.epoch += u64::from(answered.ends_epoch());
         }
 
-        fn apply(&mut self, insert: &crate::Insert) {
+        fn apply(&mut self, insert: &crate::BucketUpdate) {
             let applied = insert.apply(self.buckets.get(insert.key()).map(Vec::as_slice));
             self.buckets.insert(insert.key().to_owned(), applied.bucket);
         }
@@ -87,8 +87,8 @@ mod tests {
         START.saturating_add(Duration::from_secs(seconds))
     }
 
-    fn body(answer: &str) -> CalloutAnswer<'_> {
-        CalloutAnswer::Response { status: 200, content_type: None, body: answer.as_bytes() }
+    fn body(answer: &str) -> CalloutResult<'_> {
+        CalloutResult::Response { status: 200, content_type: None, body: answer.as_bytes() }
     }
 
     impl Worker {
@@ -103,7 +103,7 @@ mod tests {
         fn status(&self, shared: &mut Shared, answer: Option<&str>, now: UnixTime) -> u16 {
             let headers = [(":method", "GET"), (":path", "/"), ("authorization", "Bearer t")]
                 .map(|(name, value)| (name, value.as_bytes()));
-            let mut step = self.0.begin(RawHead { headers: &headers, route: None, has_body: false }, now);
+            let mut step = self.0.begin(RequestHead { headers: &headers, route: None, has_body: false }, now);
             loop {
                 step = match step {
                     Step::Forward(_) => return 200,

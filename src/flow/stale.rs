@@ -6,21 +6,21 @@
 
 use super::gate::Gate;
 use super::step::Step;
-use super::token_check::{Exchange, Lookup};
+use super::token_check::{Lookup, TokenCheck};
 use crate::base::UnixTime;
-use crate::cache::{CacheResult, Fresh, Region};
+use crate::cache::{CacheEntry, CacheOutcome, Partition};
 use crate::claims::Introspection;
 use crate::decision::Denial;
 use crate::policy::{authorize, forward};
 
-impl Exchange {
+impl TokenCheck {
     /// Looks what was last known of the token from this candidate, or the next one that nobody answered for.
     pub(super) fn look_for_stale(self, from: usize, gate: &Gate) -> Step {
         let mut lost = self.candidates.iter().enumerate().skip(from).filter(|(_, candidate)| candidate.is_lost);
         let candidate = lost.next().map(|(candidate, _)| candidate);
         match candidate.and_then(|candidate| Some((candidate, self.digest(candidate)?))) {
             Some((candidate, digest)) => {
-                let (region, is_stale) = (Region::Active, true);
+                let (region, is_stale) = (Partition::Active, true);
                 let key = region.key(&digest, gate.cache.capacity);
                 Step::Lookup(Lookup { exchange: self, candidate, region, key, is_stale })
             }
@@ -40,21 +40,21 @@ impl Exchange {
             return self.refuse(gate);
         };
         let cache = server.cache(&gate.cache);
-        let known = bucket.and_then(|bucket| Region::Active.find_stale(bucket, &digest, now, &cache));
-        match known.filter(|known| server.vouches(&known.facts, now)) {
+        let known = bucket.and_then(|bucket| Partition::Active.find_stale(bucket, &digest, now, &cache));
+        match known.filter(|known| server.is_still_trusted(&known.facts, now)) {
             Some(known) => self.decide_while_stale(candidate, gate, &known, now),
             None => self.look_for_stale(candidate.saturating_add(1), gate),
         }
     }
 
     /// The decision, from facts that have ended while nobody could be asked.
-    fn decide_while_stale(self, candidate: usize, gate: &Gate, known: &Fresh, now: UnixTime) -> Step {
+    fn decide_while_stale(self, candidate: usize, gate: &Gate, known: &CacheEntry, now: UnixTime) -> Step {
         let (Introspection::Active(claims), Some(server)) = (&known.facts, self.server(candidate)) else {
             return self.refuse(gate);
         };
         match authorize(&self.demand, &gate.applications, (server.index, &server.config.tokens), claims, now) {
             Ok(permit) => {
-                gate.tally.note(CacheResult::Stale);
+                gate.counters.record(CacheOutcome::Stale);
                 let stale = Some(now.saturating_since(known.ends_at()));
                 Step::Forward(forward(&gate.upstream, permit, &server.config.name, &claims.forwarded, stale))
             }
@@ -71,8 +71,8 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
-    use crate::host::{CalloutAnswer, Trouble};
-    use crate::request::RawHead;
+    use crate::host::{CalloutError, CalloutResult};
+    use crate::request::RequestHead;
 
     /// A worker that remembers nothing itself after a minute, and the shared data of its proxy.
     struct Proxy {
@@ -84,16 +84,16 @@ mod tests {
     type End = (u16, Option<String>);
 
     const PASSES: End = (200, None);
-    const LOST: CalloutAnswer<'_> = CalloutAnswer::NoAnswer;
-    const INACTIVE: CalloutAnswer<'_> = body(r#"{"active":false}"#);
-    const GOOD: CalloutAnswer<'_> = body(r#"{"active":true}"#);
+    const LOST: CalloutResult<'_> = CalloutResult::NoAnswer;
+    const INACTIVE: CalloutResult<'_> = body(r#"{"active":false}"#);
+    const GOOD: CalloutResult<'_> = body(r#"{"active":true}"#);
 
-    const fn body(text: &str) -> CalloutAnswer<'_> {
-        CalloutAnswer::Response { status: 200, content_type: None, body: text.as_bytes() }
+    const fn body(text: &str) -> CalloutResult<'_> {
+        CalloutResult::Response { status: 200, content_type: None, body: text.as_bytes() }
     }
 
-    const fn status(status: u16) -> CalloutAnswer<'static> {
-        CalloutAnswer::Response { status, content_type: None, body: b"" }
+    const fn status(status: u16) -> CalloutResult<'static> {
+        CalloutResult::Response { status, content_type: None, body: b"" }
     }
 
     fn at(seconds: u64) -> UnixTime {
@@ -117,11 +117,11 @@ mod tests {
         }
 
         /// A request of this moment, if this is what the server answers, should it be asked.
-        fn request(&mut self, answer: CalloutAnswer<'_>, seconds: u64) -> End {
+        fn request(&mut self, answer: CalloutResult<'_>, seconds: u64) -> End {
             let now = at(seconds);
             let headers = [(":method", "GET"), (":path", "/"), ("authorization", "Bearer t")]
                 .map(|(name, value)| (name, value.as_bytes()));
-            let mut step = self.gate.begin(RawHead { headers: &headers, route: None, has_body: false }, now);
+            let mut step = self.gate.begin(RequestHead { headers: &headers, route: None, has_body: false }, now);
             loop {
                 step = match step {
                     Step::Forward(forward) => {
@@ -154,12 +154,12 @@ mod tests {
         let mut proxy = Proxy::new("5m");
         assert_eq!((proxy.request(LOST, 0), proxy.request(GOOD, 0)), ((503, None), PASSES));
         assert_eq!((proxy.request(LOST, 59), proxy.request(LOST, 60)), (PASSES, stale_for(0)));
-        for trouble in [LOST, CalloutAnswer::NotSent(Trouble::CircuitOpen), status(500), status(503)] {
+        for trouble in [LOST, CalloutResult::NotSent(CalloutError::CircuitOpen), status(500), status(503)] {
             assert_eq!(proxy.request(trouble, 90), stale_for(30), "{trouble:?}");
         }
         assert_eq!((proxy.request(LOST, 359), proxy.request(LOST, 360)), (stale_for(299), (503, None)));
         assert_eq!((proxy.request(GOOD, 361), proxy.request(LOST, 500)), (PASSES, stale_for(79)));
-        let (_, stale) = proxy.gate.take_cache_results().into_iter().find(|(r, _)| *r == CacheResult::Stale).unwrap();
+        let (_, stale) = proxy.gate.take_cache_results().into_iter().find(|(r, _)| *r == CacheOutcome::Stale).unwrap();
         assert_eq!(stale, 7);
         // Not unless it is configured.
         let mut proxy = Proxy::new("0s");
@@ -171,7 +171,7 @@ mod tests {
         let mut proxy = Proxy::new("5m");
         assert_eq!(proxy.request(GOOD, 0), PASSES);
         let said = [status(401), status(404), status(429), body("<html>"), body("[]")];
-        for answer in said.into_iter().chain([CalloutAnswer::NotSent(Trouble::Crowded)]) {
+        for answer in said.into_iter().chain([CalloutResult::NotSent(CalloutError::Crowded)]) {
             assert_eq!(proxy.request(answer, 61), (503, None), "{answer:?}");
         }
         assert_eq!(proxy.request(LOST, 61), stale_for(1));

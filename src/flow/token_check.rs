@@ -12,24 +12,24 @@ use super::renewal::Renewal;
 use super::step::Step;
 use super::{call, verification};
 use crate::base::UnixTime;
-use crate::cache::{CacheResult, Fresh, Insert, Known, Region};
+use crate::cache::{BucketUpdate, CacheEntry, CacheOutcome, Known, Partition};
 use crate::claims::Introspection;
 use crate::decision::Denial;
-use crate::host::Trouble;
+use crate::host::CalloutError;
 use crate::jose::Header;
-use crate::policy::{Demand, authorize, forward};
+use crate::policy::{EffectiveRule, authorize, forward};
 use crate::server::{Charge, Server};
 use crate::token::{AccessToken, TokenDigest};
 
 /// What is known of a request whose token is still to be judged.
 #[derive(Debug)]
-pub(crate) struct Exchange {
-    pub(super) demand: Demand,
+pub(crate) struct TokenCheck {
+    pub(super) demand: EffectiveRule,
     pub(super) token: AccessToken,
     /// Who may answer for the token, in order; never empty.
     pub(super) candidates: Vec<Candidate>,
     /// Why one of them could not be asked: if none vouches for the token, nobody knows whether it is good.
-    trouble: Option<Trouble>,
+    trouble: Option<CalloutError>,
     /// Why one of them refused it without being asked.
     refusal: Option<Denial>,
     /// Whether the cache's result for the candidate that is tried has been counted: it may be looked at twice.
@@ -52,17 +52,17 @@ pub(super) struct Candidate {
 /// Waits for a bucket of the cache.
 #[derive(Debug)]
 pub struct Lookup {
-    pub(super) exchange: Exchange,
+    pub(super) exchange: TokenCheck,
     pub(super) candidate: usize,
-    pub(super) region: Region,
+    pub(super) region: Partition,
     pub(super) key: String,
     /// Whether it is for what has ended: nobody could be asked.
     pub(super) is_stale: bool,
 }
 
-impl Exchange {
+impl TokenCheck {
     /// `None` if there is nobody to ask.
-    pub(crate) fn new(demand: Demand, servers: Vec<Rc<Server>>, token: AccessToken) -> Option<Self> {
+    pub(crate) fn new(demand: EffectiveRule, servers: Vec<Rc<Server>>, token: AccessToken) -> Option<Self> {
         let candidates: Vec<_> =
             servers.into_iter().map(|server| Candidate { server, is_lost: false, digest: OnceCell::new() }).collect();
         (!candidates.is_empty()).then_some(Self {
@@ -95,26 +95,26 @@ impl Exchange {
         match self.header(&server) {
             // To verify it costs the host less than it costs to look for somebody else's verdict.
             Some(header) if gate.host_verifies.get() && server.verifies_at_host(&header) => {
-                self.count(CacheResult::Miss, gate);
+                self.count(CacheOutcome::Miss, gate);
                 self.judge(candidate, gate, Some(header), now)
             }
-            Some(_) | None => self.look_into(Region::Active, candidate, gate),
+            Some(_) | None => self.look_into(Partition::Active, candidate, gate),
         }
     }
 
     /// What this worker knows of the token from a server.
     pub(super) fn known(&self, server: &Server, gate: &Gate, now: UnixTime) -> Option<Known> {
         let known = gate.local.borrow_mut().find(server.index, &self.token, now, &server.cache(&gate.cache));
-        known.filter(|known| server.vouches(&known.fresh.facts, now))
+        known.filter(|known| server.is_still_trusted(&known.fresh.facts, now))
     }
 
-    fn count(&mut self, result: CacheResult, gate: &Gate) {
+    fn count(&mut self, result: CacheOutcome, gate: &Gate) {
         if !std::mem::replace(&mut self.is_counted, true) {
-            gate.tally.note(result);
+            gate.counters.record(result);
         }
     }
 
-    fn look_into(self, region: Region, candidate: usize, gate: &Gate) -> Step {
+    fn look_into(self, region: Partition, candidate: usize, gate: &Gate) -> Step {
         match self.digest(candidate).map(|digest| region.key(&digest, gate.cache.capacity)) {
             Some(key) => Step::Lookup(Lookup { exchange: self, candidate, region, key, is_stale: false }),
             None => self.end(gate),
@@ -154,10 +154,10 @@ impl Exchange {
         gate: &Gate,
         since: UnixTime,
         now: UnixTime,
-    ) -> Option<Fresh> {
+    ) -> Option<CacheEntry> {
         let server = &self.candidates.get(candidate)?.server;
-        let is_overtaken = |fresh: &Fresh| fresh.may_be_revoked() && gate.local.borrow().is_overtaken(since, now);
-        let fresh = Fresh::new(facts.clone(), since, now, &server.cache(&gate.cache));
+        let is_overtaken = |fresh: &CacheEntry| fresh.may_be_revoked() && gate.local.borrow().is_overtaken(since, now);
+        let fresh = CacheEntry::new(facts.clone(), since, now, &server.cache(&gate.cache));
         let Some(fresh) = fresh.filter(|fresh| !is_overtaken(fresh)) else {
             gate.local.borrow_mut().forget(server.index, &self.token);
             return None;
@@ -166,18 +166,24 @@ impl Exchange {
         Some(fresh)
     }
 
-    pub(super) fn keep_in_worker(&self, server: &Server, fresh: Fresh, gate: &Gate) {
+    pub(super) fn keep_in_worker(&self, server: &Server, fresh: CacheEntry, gate: &Gate) {
         gate.local.borrow_mut().keep(server.index, &self.token, fresh, &server.cache(&gate.cache));
     }
 
     /// What takes out the entry that calls the token active.
-    pub(super) fn removal(&self, candidate: usize, gate: &Gate, now: UnixTime) -> Option<Insert> {
-        self.digest(candidate).map(|digest| Insert::removal(digest, now, &gate.cache))
+    pub(super) fn removal(&self, candidate: usize, gate: &Gate, now: UnixTime) -> Option<BucketUpdate> {
+        self.digest(candidate).map(|digest| BucketUpdate::removal(digest, now, &gate.cache))
     }
 
     /// The same for every worker: the entry that is to be put into shared data.
-    pub(super) fn insert(&self, candidate: usize, fresh: &Fresh, gate: &Gate, now: UnixTime) -> Option<Insert> {
-        Insert::new(fresh, self.digest(candidate)?, now, &gate.cache)
+    pub(super) fn insert(
+        &self,
+        candidate: usize,
+        fresh: &CacheEntry,
+        gate: &Gate,
+        now: UnixTime,
+    ) -> Option<BucketUpdate> {
+        BucketUpdate::new(fresh, self.digest(candidate)?, now, &gate.cache)
     }
 
     /// Every candidate has been tried, and none vouches for the token. Where nobody was there to answer, what was last
@@ -196,7 +202,7 @@ impl Exchange {
     }
 
     /// This candidate cannot say anything; another still may.
-    pub(super) fn give_up(mut self, candidate: usize, trouble: Trouble, gate: &Gate, now: UnixTime) -> Step {
+    pub(super) fn give_up(mut self, candidate: usize, trouble: CalloutError, gate: &Gate, now: UnixTime) -> Step {
         self.trouble = self.trouble.or(Some(trouble));
         if let Some(candidate) = self.candidates.get_mut(candidate) {
             candidate.is_lost = trouble.is_outage();
@@ -233,8 +239,8 @@ impl Exchange {
     /// The decision, from facts that a cache had.
     fn decide_by_cache(mut self, candidate: usize, gate: &Gate, facts: Introspection, now: UnixTime) -> Step {
         let result = match facts {
-            Introspection::Active(_) => CacheResult::Hit,
-            Introspection::Inactive => CacheResult::InactiveHit,
+            Introspection::Active(_) => CacheOutcome::Hit,
+            Introspection::Inactive => CacheOutcome::InactiveHit,
         };
         self.count(result, gate);
         self.decide(candidate, gate, facts, now)
@@ -274,14 +280,14 @@ impl Lookup {
             return exchange.refuse(gate);
         };
         let found = bucket.and_then(|bucket| region.find(bucket, &digest, now, &server.cache(&gate.cache)));
-        match (found.filter(|fresh| server.vouches(&fresh.facts, now)), region) {
+        match (found.filter(|fresh| server.is_still_trusted(&fresh.facts, now)), region) {
             (Some(fresh), _) => {
                 exchange.keep_in_worker(&server, fresh.clone(), gate);
                 exchange.decide_by_cache(candidate, gate, fresh.facts, now)
             }
-            (None, Region::Active) => exchange.look_into(Region::Inactive, candidate, gate),
-            (None, Region::Inactive) => {
-                exchange.count(CacheResult::Miss, gate);
+            (None, Partition::Active) => exchange.look_into(Partition::Inactive, candidate, gate),
+            (None, Partition::Inactive) => {
+                exchange.count(CacheOutcome::Miss, gate);
                 let header = exchange.header(&server);
                 exchange.judge(candidate, gate, header, now)
             }
@@ -295,8 +301,8 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
-    use crate::host::CalloutAnswer;
-    use crate::request::RawHead;
+    use crate::host::CalloutResult;
+    use crate::request::RequestHead;
 
     const START: UnixTime = UnixTime::from_secs(1_000_000);
 
@@ -309,7 +315,7 @@ mod tests {
         let headers: Vec<_> = [(":method", "GET"), (":path", "/"), (":authority", "a"), ("authorization", "Bearer t")]
             .map(|(name, value)| (name, value.as_bytes()))
             .into();
-        let head = RawHead { headers: &headers, route: None, has_body: false };
+        let head = RequestHead { headers: &headers, route: None, has_body: false };
         // The level that all workers share, and nothing else in it.
         let mut shared: Option<(String, Vec<u8>)> = None;
         let asks = |gate: &Gate, shared: &Option<(String, Vec<u8>)>, now| {
@@ -327,7 +333,7 @@ mod tests {
             }
         };
         let body = br#"{"active":true}"#;
-        let answer = CalloutAnswer::Response { status: 200, content_type: None, body };
+        let answer = CalloutResult::Response { status: 200, content_type: None, body };
         let insert = asks(&gate, &shared, START).unwrap().resume(&gate, answer, START, START).insert.unwrap();
         shared = Some((insert.key().to_owned(), insert.apply(None).bucket));
         let other_worker = Gate::new(Config::parse(text.as_bytes(), &|_| None).unwrap(), [8; 32]);

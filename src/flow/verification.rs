@@ -6,21 +6,21 @@ use std::rc::Rc;
 use super::call;
 use super::gate::Gate;
 use super::step::Step;
-use super::token_check::Exchange;
+use super::token_check::TokenCheck;
 use crate::base::UnixTime;
-use crate::cache::Insert;
+use crate::cache::BucketUpdate;
 use crate::claims::{Claims, Introspection};
 use crate::decision::Denial;
-use crate::host::Trouble;
+use crate::host::CalloutError;
 use crate::jose::{Algorithm, Header, Jws, PublicKey, Thumbprint, host_arguments, host_outcome, verify};
-use crate::server::{JwtConfig, Server};
+use crate::server::{JwtSettings, Server};
 
 /// Waits for the verdict on a signature.
 pub struct Verification {
-    exchange: Exchange,
+    exchange: TokenCheck,
     candidate: usize,
     server: Rc<Server>,
-    jwt: Rc<JwtConfig>,
+    jwt: Rc<JwtSettings>,
     algorithm: Algorithm,
     text: String,
     signature: Vec<u8>,
@@ -53,7 +53,7 @@ pub enum HostVerdict {
 #[derive(Debug)]
 pub struct Verified {
     /// What to keep in shared data, if anything.
-    pub insert: Option<Insert>,
+    pub insert: Option<BucketUpdate>,
     /// What comes next.
     pub step: Step,
 }
@@ -73,10 +73,10 @@ impl HostVerdict {
 /// have just been fetched for it.
 #[expect(clippy::too_many_arguments, reason = "a step of the exchange: its state, and the world")]
 pub(super) fn begin(
-    exchange: Exchange,
+    exchange: TokenCheck,
     candidate: usize,
     server: Rc<Server>,
-    jwt: Rc<JwtConfig>,
+    jwt: Rc<JwtSettings>,
     header: &Header,
     fetched: bool,
     gate: &Gate,
@@ -86,7 +86,7 @@ pub(super) fn begin(
         return exchange.reject(candidate, Denial::MalformedJwt, gate, now);
     };
     let issuer = server.config.tokens.issuer.as_deref().unwrap_or_default();
-    let claims = match jwt.read(&jws, issuer, &gate.interest, now) {
+    let claims = match jwt.read(&jws, issuer, &gate.requested, now) {
         Ok(claims) => claims,
         Err(denial) => return exchange.reject(candidate, denial, gate, now),
     };
@@ -104,10 +104,10 @@ pub(super) fn begin(
         return call::fetch_keys(exchange, candidate, server, jwt, now);
     }
     match keys {
-        None => exchange.give_up(candidate, Trouble::NoKeys, gate, now),
+        None => exchange.give_up(candidate, CalloutError::NoKeys, gate, now),
         // The key may be among those that are on their way.
         Some(keys) if keys.is_empty() && server.keys.borrow().are_coming() => {
-            exchange.give_up(candidate, Trouble::NoKeys, gate, now)
+            exchange.give_up(candidate, CalloutError::NoKeys, gate, now)
         }
         Some(keys) if keys.is_empty() => exchange.reject(candidate, Denial::UnknownKey, gate, now),
         Some(keys) => {
@@ -154,7 +154,7 @@ impl Verification {
     /// The signature is good.
     fn believe(self, gate: &Gate, thumbprint: Thumbprint, verdict: HostVerdict, now: UnixTime) -> Verified {
         let Self { exchange, candidate, server, jwt, claims, .. } = self;
-        let claims = Rc::new(Claims { vouched_by: Some(thumbprint), ..claims });
+        let claims = Rc::new(Claims { verified_by: Some(thumbprint), ..claims });
         if let (true, Some(endpoint)) = (jwt.introspects, &server.config.introspection) {
             let question = call::Question { endpoint: Rc::clone(endpoint), signed: Some(claims) };
             let step = call::introspect(exchange, candidate, server, question, gate, now);

@@ -23,10 +23,10 @@ impl std::fmt::Debug for CalloutRequest<'_> {
 
 /// What came back for a [`CalloutRequest`].
 #[derive(Clone, Copy)]
-pub enum CalloutAnswer<'a> {
-    /// It was not sent, for this reason: [`Trouble::NotSent`] if the host could not, for example because the cluster
+pub enum CalloutResult<'a> {
+    /// It was not sent, for this reason: [`CalloutError::NotSent`] if the host could not, for example because the cluster
     /// does not exist.
-    NotSent(Trouble),
+    NotSent(CalloutError),
     /// It was sent, and nothing came back in time.
     NoAnswer,
     /// An HTTP response.
@@ -35,7 +35,7 @@ pub enum CalloutAnswer<'a> {
         status: u16,
         /// The value of Content-Type, if there was one.
         content_type: Option<&'a [u8]>,
-        /// The body, or its first [`MAX_ANSWER_BYTES`] + 1 bytes.
+        /// The body, or its first [`MAX_RESPONSE_BYTES`] + 1 bytes.
         body: &'a [u8],
     },
 }
@@ -54,15 +54,15 @@ impl Response<'_> {
     }
 }
 
-impl<'a> CalloutAnswer<'a> {
+impl<'a> CalloutResult<'a> {
     /// Why nobody was there to answer, if nobody was. Envoy itself answers 503 for a connection that fails, and 504 for
     /// a timeout. Any other error may be about this one token: were it to count, a caller with a token that the server
     /// stumbles over could keep it from being asked for all others.
-    pub(crate) fn loss(self) -> Option<Trouble> {
+    pub(crate) fn loss(self) -> Option<CalloutError> {
         match self {
             Self::NotSent(trouble) => Some(trouble),
-            Self::NoAnswer => Some(Trouble::NoAnswer),
-            Self::Response { status, .. } => matches!(status, 502..=504).then_some(Trouble::Status(status)),
+            Self::NoAnswer => Some(CalloutError::NoAnswer),
+            Self::Response { status, .. } => matches!(status, 502..=504).then_some(CalloutError::Status(status)),
         }
     }
 
@@ -70,17 +70,17 @@ impl<'a> CalloutAnswer<'a> {
     ///
     /// # Errors
     /// There is none, or it is longer than an answer may be.
-    pub(crate) fn response(self) -> Result<Response<'a>, Trouble> {
+    pub(crate) fn response(self) -> Result<Response<'a>, CalloutError> {
         match self {
             Self::NotSent(trouble) => Err(trouble),
-            Self::NoAnswer => Err(Trouble::NoAnswer),
-            Self::Response { body, .. } if body.len() > MAX_ANSWER_BYTES => Err(Trouble::TooLarge),
+            Self::NoAnswer => Err(CalloutError::NoAnswer),
+            Self::Response { body, .. } if body.len() > MAX_RESPONSE_BYTES => Err(CalloutError::TooLarge),
             Self::Response { status, content_type, body } => Ok(Response { status, content_type, body }),
         }
     }
 }
 
-impl std::fmt::Debug for CalloutAnswer<'_> {
+impl std::fmt::Debug for CalloutResult<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NotSent(trouble) => f.debug_tuple("NotSent").field(trouble).finish(),
@@ -94,11 +94,11 @@ impl std::fmt::Debug for CalloutAnswer<'_> {
 pub(crate) const USER_AGENT: (&str, Cow<'static, str>) = ("user-agent", Cow::Borrowed("scopegate"));
 
 /// A longer answer is not read.
-pub const MAX_ANSWER_BYTES: usize = 65_536;
+pub const MAX_RESPONSE_BYTES: usize = 65_536;
 
 /// Why there is no usable answer. The caller is never to blame for any of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum CalloutError {
     /// The request could not be sent.
     NotSent,
     /// No answer in time, or the connection broke.
@@ -108,7 +108,7 @@ pub enum Trouble {
     /// A status that means nothing here. Envoy itself answers 503 for a connection that fails and 504 for a
     /// timeout.
     Status(u16),
-    /// Longer than [`MAX_ANSWER_BYTES`].
+    /// Longer than [`MAX_RESPONSE_BYTES`].
     TooLarge,
     /// Not an answer of the dialect that is configured; says in what way.
     BadAnswer(&'static str),
@@ -132,7 +132,7 @@ pub enum Trouble {
     NoKeys,
 }
 
-impl Trouble {
+impl CalloutError {
     /// The word for it in metrics and logs.
     pub const fn outcome(self) -> &'static str {
         match self {
@@ -190,7 +190,7 @@ impl Trouble {
                     "answered {status}, which says nothing about a token: check introspection.path and the server's log"
                 )
             }
-            Self::TooLarge => format!("the answer is longer than {MAX_ANSWER_BYTES} bytes"),
+            Self::TooLarge => format!("the answer is longer than {MAX_RESPONSE_BYTES} bytes"),
             Self::BadAnswer(why) => {
                 format!("the answer is no introspection response: {why}; check introspection.path and preset")
             }

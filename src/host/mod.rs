@@ -4,7 +4,7 @@ mod callout;
 mod header_pairs;
 mod shared_data;
 
-pub use callout::{CalloutAnswer, CalloutRequest, MAX_ANSWER_BYTES, Trouble};
+pub use callout::{CalloutError, CalloutRequest, CalloutResult, MAX_RESPONSE_BYTES};
 pub(crate) use callout::{Response, USER_AGENT};
 pub use header_pairs::header_pairs;
 pub use shared_data::Publish;

@@ -20,7 +20,7 @@ pub(crate) struct Application {
 
 /// Whose tokens a rule takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Identification {
+pub(crate) enum ApplicationPolicy {
     /// Those of applications that are registered for it or for its API.
     Registered,
     /// Those of any application that there is.
@@ -29,7 +29,7 @@ pub(crate) enum Identification {
     Anonymous,
 }
 
-impl Identification {
+impl ApplicationPolicy {
     pub(crate) const WORDS: [(&str, Self); 3] =
         [("registered", Self::Registered), ("any", Self::Any), ("anonymous", Self::Anonymous)];
 }

@@ -4,13 +4,13 @@
 
 use std::sync::Arc;
 
-use super::application::{Applications, Identification, UNKNOWN};
+use super::application::{ApplicationPolicy, Applications, UNKNOWN};
 use super::requirement::{Presented, Requirement};
 use super::rule::{Access, Rule};
 use super::token_policy::{Audience, TokenPolicy};
 use crate::base::UnixTime;
 use crate::claims::{Claims, TokenKind};
-use crate::decision::{Denial, Lack};
+use crate::decision::{Denial, UnmetRequirement};
 
 /// That a request may pass, and by which rule. Only this module can make one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub(crate) fn authorize_anonymous(rule: &Rule, is_preflight: bool) -> Option<Per
 
 /// What is demanded of one request: by its rule, and by what the rule's requirement means for this request.
 #[derive(Clone, Debug)]
-pub(crate) struct Demand {
+pub(crate) struct EffectiveRule {
     pub(crate) rule: Arc<Rule>,
     pub(crate) requirement: Arc<Requirement>,
 }
@@ -61,7 +61,7 @@ pub(crate) struct Demand {
 /// The first thing that is wrong. What is wrong with the token itself comes first, then who it was issued to,
 /// then what it lacks.
 pub(crate) fn authorize(
-    demand: &Demand,
+    demand: &EffectiveRule,
     applications: &Applications,
     (server, policy): (usize, &TokenPolicy),
     claims: &Claims,
@@ -100,16 +100,18 @@ pub(crate) fn authorize(
         .is_some_and(|application| application.is_registered_for(&demand.rule.name, demand.rule.api.as_deref()));
     let mark = match identification {
         None => None,
-        Some(Identification::Registered) if registered => None,
-        Some(Identification::Any) if application.is_some() => None,
-        Some(Identification::Anonymous) => application.is_none().then(|| Arc::from(UNKNOWN)),
-        Some(Identification::Registered | Identification::Any) => return Err(Denial::UnregisteredClient),
+        Some(ApplicationPolicy::Registered) if registered => None,
+        Some(ApplicationPolicy::Any) if application.is_some() => None,
+        Some(ApplicationPolicy::Anonymous) => application.is_none().then(|| Arc::from(UNKNOWN)),
+        Some(ApplicationPolicy::Registered | ApplicationPolicy::Any) => return Err(Denial::UnregisteredClient),
     };
     let token = Presented { claims, server, strategy: policy.scope_strategy };
     demand.requirement.check(token).map_err(|lack| match lack {
-        Lack::Scope => Denial::InsufficientScope,
-        Lack::Audience => Denial::WrongAudience,
-        Lack::Role | Lack::Client | Lack::Claim | Lack::Server => Denial::Lacks(lack),
+        UnmetRequirement::Scope => Denial::InsufficientScope,
+        UnmetRequirement::Audience => Denial::WrongAudience,
+        UnmetRequirement::Role | UnmetRequirement::Client | UnmetRequirement::Claim | UnmetRequirement::Server => {
+            Denial::Lacks(lack)
+        }
     })?;
     let application = application.map(|application| Arc::clone(&application.name)).or(mark);
     Ok(Permit { rule: Arc::clone(&demand.rule.name), public: false, application })
@@ -134,7 +136,7 @@ mod tests {
         )
         .unwrap();
         let rule = Arc::clone(&config.policy.rules[0]);
-        let demand = Demand { requirement: rule_requirement(&rule), rule };
+        let demand = EffectiveRule { requirement: rule_requirement(&rule), rule };
         authorize(&demand, &config.applications, (0, &config.servers[0].tokens), claims, NOW)
     }
 
@@ -193,7 +195,7 @@ mod tests {
             );
             let config = Config::parse(text.as_bytes(), &|_| None).unwrap();
             let rule = Arc::clone(&config.policy.rules[0]);
-            let demand = Demand { requirement: rule_requirement(&rule), rule };
+            let demand = EffectiveRule { requirement: rule_requirement(&rule), rule };
             let claims = Claims { client_id: Some(client.to_owned()), ..Claims::default() };
             let permit = authorize(&demand, &config.applications, (0, &config.servers[0].tokens), &claims, NOW);
             permit.map(|permit| permit.application().map(str::to_owned))

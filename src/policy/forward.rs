@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::authorize::Permit;
-use crate::claims::{Property, encode};
-use crate::request::{Edit, HeaderName, Locations, RawHead};
+use crate::claims::{ForwardedValue, encode};
+use crate::request::{Edit, HeaderName, RequestHead, TokenLocations};
 
 /// Let the request pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,11 @@ pub struct Forward {
 
 /// What takes out of a request whatever must not reach the application: identity headers that the client
 /// sent, in any spelling, and, unless they are to be kept, the credentials.
-pub(crate) fn cleaning<'a>(head: RawHead<'a>, upstream: &UpstreamConfig, locations: &Locations) -> Vec<Edit<'a>> {
+pub(crate) fn cleaning<'a>(
+    head: RequestHead<'a>,
+    upstream: &UpstreamSettings,
+    locations: &TokenLocations,
+) -> Vec<Edit<'a>> {
     let mut edits = if upstream.keep_authorization { Vec::new() } else { locations.removal(head) };
     for (name, _) in head.headers {
         let edit = Edit::Remove(name);
@@ -32,18 +36,18 @@ pub(crate) fn cleaning<'a>(head: RawHead<'a>, upstream: &UpstreamConfig, locatio
 }
 
 /// Whether the client sent any identity header itself.
-pub(crate) fn has_identity_headers(head: RawHead<'_>, upstream: &UpstreamConfig) -> bool {
+pub(crate) fn has_identity_headers(head: RequestHead<'_>, upstream: &UpstreamSettings) -> bool {
     head.headers.iter().any(|(name, _)| is_identity_header(name, upstream))
 }
 
-fn is_identity_header(name: &str, upstream: &UpstreamConfig) -> bool {
+fn is_identity_header(name: &str, upstream: &UpstreamSettings) -> bool {
     upstream.headers.iter().any(|(ours, _)| ours.is_alias_of(name))
 }
 
 /// What is forwarded for a permit: the request, who called as headers, and as filter state.
 /// `stale`: how long the facts have been past their end, if they are.
 pub(crate) fn forward(
-    upstream: &UpstreamConfig,
+    upstream: &UpstreamSettings,
     permit: Permit,
     server: &str,
     values: &[Option<String>],
@@ -52,17 +56,17 @@ pub(crate) fn forward(
     let properties = upstream.properties();
     let mut values = properties.zip(values).map(|(property, value)| match property {
         // These are not of the token, so they are not among what is kept of it.
-        Property::Application => permit.application().map(|name| encode(name, "")),
-        Property::AuthorizationServer => Some(encode(server, "")),
-        Property::Stale => stale.map(|stale| stale.as_secs().to_string()),
-        Property::Claim(_)
-        | Property::ClientId
-        | Property::Owner
-        | Property::Scope
-        | Property::Roles
-        | Property::Issuer
-        | Property::Audience
-        | Property::ExpiresAt => value.clone(),
+        ForwardedValue::Application => permit.application().map(|name| encode(name, "")),
+        ForwardedValue::AuthorizationServer => Some(encode(server, "")),
+        ForwardedValue::Stale => stale.map(|stale| stale.as_secs().to_string()),
+        ForwardedValue::Claim(_)
+        | ForwardedValue::ClientId
+        | ForwardedValue::Owner
+        | ForwardedValue::Scope
+        | ForwardedValue::Roles
+        | ForwardedValue::Issuer
+        | ForwardedValue::Audience
+        | ForwardedValue::ExpiresAt => value.clone(),
     });
     let set = upstream
         .headers
@@ -81,17 +85,17 @@ pub(crate) fn forward(
 
 /// What the application behind the proxy is told.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct UpstreamConfig {
+pub(crate) struct UpstreamSettings {
     pub(crate) keep_authorization: bool,
     /// Header and what it carries.
-    pub(crate) headers: Vec<(HeaderName, Property)>,
+    pub(crate) headers: Vec<(HeaderName, ForwardedValue)>,
     /// Name of the filter state and what it holds.
-    pub(crate) filter_state: Vec<(String, Property)>,
+    pub(crate) filter_state: Vec<(String, ForwardedValue)>,
 }
 
-impl UpstreamConfig {
+impl UpstreamSettings {
     /// Everything that is forwarded: headers, then filter state.
-    pub(crate) fn properties(&self) -> impl Iterator<Item = &Property> {
+    pub(crate) fn properties(&self) -> impl Iterator<Item = &ForwardedValue> {
         let headers = self.headers.iter().map(|(_, property)| property);
         headers.chain(self.filter_state.iter().map(|(_, property)| property))
     }

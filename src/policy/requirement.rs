@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::path_pattern::PathPattern;
 use super::request_match::RequestMatch;
 use super::scope_template::ScopeTemplate;
-use crate::claims::{Claims, Fact};
-use crate::decision::Lack;
+use crate::claims::{ClaimValue, Claims};
+use crate::decision::UnmetRequirement;
 use crate::request::Target;
 use crate::token::{ScopeStrategy, ScopeToken};
 
@@ -40,7 +40,7 @@ pub(crate) enum ClaimTest {
     /// It is there, or it is not.
     Exists(bool),
     /// It is one of these, or a list that holds one of them.
-    OneOf(Vec<Fact>),
+    OneOf(Vec<ClaimValue>),
 }
 
 /// A scope of an authorization server and the resources it opens.
@@ -105,9 +105,9 @@ impl Requirement {
     ///
     /// # Errors
     /// What it lacks; of several alternatives a scope, if there is one: that a client can ask for.
-    pub(crate) fn check(&self, token: Presented<'_>) -> Result<(), Lack> {
+    pub(crate) fn check(&self, token: Presented<'_>) -> Result<(), UnmetRequirement> {
         let claims = token.claims;
-        let met = |met: bool, lack: Lack| if met { Ok(()) } else { Err(lack) };
+        let met = |met: bool, lack: UnmetRequirement| if met { Ok(()) } else { Err(lack) };
         match self {
             Self::All(parts) => parts.iter().try_for_each(|part| part.check(token)),
             Self::Any(parts) => {
@@ -118,23 +118,23 @@ impl Requirement {
                         Err(lack) => lacks.push(lack),
                     }
                 }
-                let scope = lacks.contains(&Lack::Scope);
-                Err(lacks.first().copied().filter(|_| !scope).unwrap_or(Lack::Scope))
+                let scope = lacks.contains(&UnmetRequirement::Scope);
+                Err(lacks.first().copied().filter(|_| !scope).unwrap_or(UnmetRequirement::Scope))
             }
-            Self::Scope(scope) => met(claims.scope.grants(scope, token.strategy), Lack::Scope),
-            Self::Role(role) => met(claims.roles.contains(role), Lack::Role),
+            Self::Scope(scope) => met(claims.scope.grants(scope, token.strategy), UnmetRequirement::Scope),
+            Self::Role(role) => met(claims.roles.contains(role), UnmetRequirement::Role),
             Self::Client(clients) => {
-                met(claims.client_id.as_ref().is_some_and(|client| clients.contains(client)), Lack::Client)
+                met(claims.client_id.as_ref().is_some_and(|client| clients.contains(client)), UnmetRequirement::Client)
             }
             Self::Audience(accepted) => {
-                met(claims.audience.iter().any(|audience| accepted.contains(audience)), Lack::Audience)
+                met(claims.audience.iter().any(|audience| accepted.contains(audience)), UnmetRequirement::Audience)
             }
             Self::Claim { index, test } => {
-                met(test.is_met_by(claims.asked.get(*index).and_then(Option::as_ref)), Lack::Claim)
+                met(test.is_met_by(claims.asked.get(*index).and_then(Option::as_ref)), UnmetRequirement::Claim)
             }
-            Self::Server(server) => met(*server == token.server, Lack::Server),
+            Self::Server(server) => met(*server == token.server, UnmetRequirement::Server),
             // Unresolved: nobody asked for the request. Nothing meets it.
-            Self::ScopeTemplate(_) | Self::MappedScope(_) => Err(Lack::Scope),
+            Self::ScopeTemplate(_) | Self::MappedScope(_) => Err(UnmetRequirement::Scope),
         }
     }
 
@@ -227,7 +227,7 @@ impl Requirement {
 }
 
 impl ClaimTest {
-    fn is_met_by(&self, claim: Option<&Fact>) -> bool {
+    fn is_met_by(&self, claim: Option<&ClaimValue>) -> bool {
         match self {
             Self::Exists(expected) => claim.is_some() == *expected,
             Self::OneOf(values) => claim.is_some_and(|claim| values.iter().any(|value| claim.is_or_contains(value))),

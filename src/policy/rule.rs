@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::application::Identification;
+use super::application::ApplicationPolicy;
 use super::request_match::RequestMatch;
 use super::requirement::Requirement;
 use crate::response::ErrorProfile;
@@ -50,7 +50,7 @@ pub(crate) enum Access {
         /// Whether the requirement depends on the request.
         is_dynamic: bool,
         /// Which applications it is for, if that matters.
-        identification: Option<Identification>,
+        identification: Option<ApplicationPolicy>,
     },
 }
 
@@ -58,7 +58,7 @@ impl Access {
     pub(crate) fn protected(
         servers: Vec<usize>,
         requirement: Requirement,
-        identification: Option<Identification>,
+        identification: Option<ApplicationPolicy>,
     ) -> Self {
         let is_dynamic = requirement.is_dynamic();
         Self::Protected { servers, requirement: Arc::new(requirement), is_dynamic, identification }

@@ -13,7 +13,7 @@ use crate::request::Target;
 
 /// All rules, in the order of the configuration, and how to find the one for a request.
 #[derive(Debug)]
-pub(crate) struct Policy {
+pub(crate) struct RuleSet {
     pub(crate) rules: Vec<Arc<Rule>>,
     /// Every entry of every rule, in order.
     places: Vec<Place>,
@@ -33,12 +33,12 @@ struct Place {
 
 /// A rule that a request falls under, and an entry by which it does.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Found<'p> {
+pub(crate) struct RuleMatch<'p> {
     pub(crate) rule: &'p Arc<Rule>,
     entry: &'p RequestMatch,
 }
 
-impl Policy {
+impl RuleSet {
     pub(crate) fn new(rules: Vec<Rule>) -> Self {
         let rules: Vec<Arc<Rule>> = rules.into_iter().map(Arc::new).collect();
         let of_rule =
@@ -57,12 +57,12 @@ impl Policy {
     }
 
     /// The first rule that matches, by its first entry that does.
-    pub(crate) fn find(&self, target: &Target<'_>) -> Option<Found<'_>> {
+    pub(crate) fn find(&self, target: &Target<'_>) -> Option<RuleMatch<'_>> {
         self.first(&self.index, &Query::of(target), target.method, |_| true)
     }
 
     /// The first rule that would match if no port counted, neither the request's nor those in `hosts`.
-    pub(crate) fn find_without_ports(&self, target: &Target<'_>) -> Option<Found<'_>> {
+    pub(crate) fn find_without_ports(&self, target: &Target<'_>) -> Option<RuleMatch<'_>> {
         let index = self.without_ports.as_ref().unwrap_or(&self.index);
         self.first(index, &Query::without_port(target), target.method, |_| true)
     }
@@ -80,13 +80,13 @@ impl Policy {
 
     /// Whether the rule that was found for this target matches by an entry that names the host, and with it the
     /// port if there is one.
-    pub(crate) fn names_host(&self, found: Found<'_>, target: &Target<'_>) -> bool {
+    pub(crate) fn names_host(&self, found: RuleMatch<'_>, target: &Target<'_>) -> bool {
         let names_host = |entry: &RequestMatch| !entry.hosts.is_empty();
         names_host(found.entry) || self.again(found, target, names_host).is_some()
     }
 
     /// The rule that was found for this target, by its first entry that spells the path as the request does.
-    pub(crate) fn as_spelled<'p>(&'p self, found: Found<'p>, target: &Target<'_>) -> Option<Found<'p>> {
+    pub(crate) fn as_spelled<'p>(&'p self, found: RuleMatch<'p>, target: &Target<'_>) -> Option<RuleMatch<'p>> {
         let spells = |entry: &RequestMatch| entry.spells(target);
         if spells(found.entry) { Some(found) } else { self.again(found, target, spells) }
     }
@@ -137,10 +137,10 @@ impl Policy {
     /// The first entry of the same rule that matches and has something more. No rule before it matches at all.
     fn again<'p>(
         &'p self,
-        found: Found<'p>,
+        found: RuleMatch<'p>,
         target: &Target<'_>,
         accept: impl Fn(&RequestMatch) -> bool,
-    ) -> Option<Found<'p>> {
+    ) -> Option<RuleMatch<'p>> {
         self.first(&self.index, &Query::of(target), target.method, accept).filter(|other| other.is_of(found))
     }
 
@@ -150,21 +150,21 @@ impl Policy {
         query: &Query<'_>,
         method: &[u8],
         accept: impl Fn(&RequestMatch) -> bool,
-    ) -> Option<Found<'_>> {
+    ) -> Option<RuleMatch<'_>> {
         let at = |place: usize| self.places.get(place).and_then(|place| self.entry(*place));
         let accepted = |place| at(place).is_some_and(|found| found.entry.takes_method(method) && accept(found.entry));
         index.first(query, self.places.len(), accepted).and_then(at)
     }
 
-    fn entry(&self, place: Place) -> Option<Found<'_>> {
+    fn entry(&self, place: Place) -> Option<RuleMatch<'_>> {
         let rule = self.rules.get(place.rule)?;
-        rule.matches.get(place.entry).map(|entry| Found { rule, entry })
+        rule.matches.get(place.entry).map(|entry| RuleMatch { rule, entry })
     }
 }
 
-impl Found<'_> {
+impl RuleMatch<'_> {
     /// Whether both are the same rule.
-    pub(crate) fn is_of(self, other: Found<'_>) -> bool {
+    pub(crate) fn is_of(self, other: RuleMatch<'_>) -> bool {
         Arc::ptr_eq(self.rule, other.rule)
     }
 

@@ -2,7 +2,7 @@
 
 /// The head of a request as the proxy has it: every header in order, pseudo-headers included.
 #[derive(Clone, Copy, Debug)]
-pub struct RawHead<'a> {
+pub struct RequestHead<'a> {
     /// Names in lower case, as HTTP/2 and Envoy spell them, with the bytes of their values.
     pub headers: &'a [(&'a str, &'a [u8])],
     /// The name of the Envoy route, if [`Gate::needs_route`](crate::Gate::needs_route) asked for it.
@@ -11,7 +11,7 @@ pub struct RawHead<'a> {
     pub has_body: bool,
 }
 
-impl<'a> RawHead<'a> {
+impl<'a> RequestHead<'a> {
     pub(crate) fn values(self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         self.headers.iter().filter(move |(held, _)| *held == name).map(|(_, value)| *value)
     }

@@ -13,8 +13,8 @@ mod target;
 
 pub(crate) use authority::Host;
 pub use credentials::CredentialsError;
-pub(crate) use credentials::{DEFAULT_MAX_TOKEN_BYTES, Locations};
-pub use head::RawHead;
+pub(crate) use credentials::{DEFAULT_MAX_TOKEN_BYTES, TokenLocations};
+pub use head::RequestHead;
 pub use header_edit::Edit;
 pub(crate) use header_name::HeaderName;
 pub use path::PathError;

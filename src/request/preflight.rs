@@ -1,10 +1,10 @@
 //! CORS preflights (Fetch standard, "CORS-preflight request"): a browser asks, without credentials and without a
 //! body, whether it may send a request.
 
-use super::head::RawHead;
+use super::head::RequestHead;
 
 /// The method that a preflight asks for; `None` if this is none. An OPTIONS by itself is not.
-pub(crate) fn requested_method<'a>(head: RawHead<'a>) -> Option<&'a [u8]> {
+pub(crate) fn requested_method<'a>(head: RequestHead<'a>) -> Option<&'a [u8]> {
     let one = |name: &str| {
         let mut values = head.values(name);
         values.next().filter(|value| !value.is_empty() && values.next().is_none())
@@ -28,8 +28,8 @@ mod tests {
 
     fn method(headers: &[(&str, &str)]) -> Option<String> {
         let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
-        let found = requested_method(RawHead { headers: &headers, route: None, has_body: false });
-        let with_body = requested_method(RawHead { headers: &headers, route: None, has_body: true });
+        let found = requested_method(RequestHead { headers: &headers, route: None, has_body: false });
+        let with_body = requested_method(RequestHead { headers: &headers, route: None, has_body: true });
         assert_eq!(with_body, None);
         found.map(|method| String::from_utf8_lossy(method).into_owned())
     }

@@ -1,7 +1,7 @@
 //! The target of a request: method, authority, path and route, each with exactly one reading.
 
 use super::authority::Host;
-use super::head::RawHead;
+use super::head::RequestHead;
 use super::path::{Path, PathError, PathOptions};
 
 /// What rules are matched against.
@@ -18,7 +18,7 @@ pub(crate) struct Target<'a> {
 pub enum TargetError {
     /// The path could be read two ways, or is none.
     Path(PathError),
-    /// The authority is not `host [":" port]`, or could be read two ways.
+    /// The authority is not `host [":" port]`, or could be read two failover.
     Host,
     /// With ports the request falls under another rule than without: Envoy and the application behind it may
     /// differ in whether a port belongs to the host.
@@ -28,7 +28,7 @@ pub enum TargetError {
 }
 
 impl<'a> Target<'a> {
-    pub(crate) fn parse(head: RawHead<'a>, options: PathOptions) -> Result<Self, TargetError> {
+    pub(crate) fn parse(head: RequestHead<'a>, options: PathOptions) -> Result<Self, TargetError> {
         let path = head.first(":path").ok_or(TargetError::Path(PathError::Missing))?;
         Ok(Self {
             method: head.first(":method").unwrap_or_default(),

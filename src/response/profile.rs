@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::content_type::ContentType;
 use super::template::{self, Template, Values};
 use super::vendors::Base;
-use crate::decision::{Challenge, Class, Denial, Wire};
+use crate::decision::{Challenge, Class, Denial, ErrorResponse};
 
 /// How refusals look: a vendor's way, and what the operator wants otherwise.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,7 +77,7 @@ impl ErrorProfile {
         }
     }
 
-    fn challenge(&self, wire: Wire, scope: &DemandedScope) -> Option<String> {
+    fn challenge(&self, wire: ErrorResponse, scope: &DemandedScope) -> Option<String> {
         let realm = &self.realm;
         let full = || {
             format!("Bearer realm=\"{realm}\", error=\"{}\", error_description=\"{}\"", wire.error, wire.description)

@@ -1,8 +1,8 @@
 use super::template::Values;
 use super::*;
 use crate::decision::Denial;
-use crate::decision::Lack;
-use crate::host::Trouble;
+use crate::decision::UnmetRequirement;
+use crate::host::CalloutError;
 use crate::request::CredentialsError;
 
 fn profile(base: Base) -> ErrorProfile {
@@ -25,7 +25,7 @@ const TOKEN_DENIALS: [Denial; 12] = [
     Denial::SenderConstrained,
     Denial::InsufficientScope,
     Denial::UnregisteredClient,
-    Denial::Lacks(Lack::Role),
+    Denial::Lacks(UnmetRequirement::Role),
 ];
 
 #[test]
@@ -92,7 +92,7 @@ fn our_own_trouble_is_503_in_every_profile_also_where_everything_else_is_overrid
     for (_, base) in Base::WORDS {
         let default_response = Some(Response { status: Some(404), ..Response::default() });
         let profile = ErrorProfile { default_response, ..profile(base) };
-        for denial in [Denial::Unavailable(Trouble::NoAnswer), Denial::Misconfigured] {
+        for denial in [Denial::Unavailable(CalloutError::NoAnswer), Denial::Misconfigured] {
             let rendered = profile.render(denial, &DemandedScope::default());
             assert_eq!((rendered.status, rendered.retry), (503, true), "{base:?}");
         }

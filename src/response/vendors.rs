@@ -1,7 +1,7 @@
 //! How the gateways of other vendors word their refusals.
 
 use super::content_type::ContentType;
-use crate::decision::{Challenge, Class, Denial, Wire};
+use crate::decision::{Challenge, Class, Denial, ErrorResponse};
 
 /// Whose way of refusing it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl Base {
         }
     }
 
-    pub(super) fn wire(self, denial: Denial) -> Wire {
+    pub(super) fn wire(self, denial: Denial) -> ErrorResponse {
         match self {
             Self::Rfc6750 | Self::ProblemJson => denial.class().wire(),
             Self::Axway => axway(denial),
@@ -58,18 +58,19 @@ impl Base {
 }
 
 /// Statuses, codes and texts of the product's manual.
-fn axway(denial: Denial) -> Wire {
-    let invalid = |description| Wire::plain(401, "invalid_token", description).challenging(Challenge::Error);
+fn axway(denial: Denial) -> ErrorResponse {
+    let invalid = |description| ErrorResponse::plain(401, "invalid_token", description).challenging(Challenge::Error);
     match denial.class() {
         Class::NoCredentials | Class::InvalidRequest => {
-            Wire::plain(400, "invalid_request", "Unable to find token in the message.").challenging(Challenge::Error)
+            ErrorResponse::plain(400, "invalid_request", "Unable to find token in the message.")
+                .challenging(Challenge::Error)
         }
         Class::InvalidToken if denial == Denial::Expired => invalid("The access token expired."),
         Class::InvalidToken => invalid("Unable to find the access token in persistent storage."),
         Class::UnregisteredClient => invalid("The client app was not found or is disabled."),
         Class::InsufficientScope => {
             let text = "scope(s) associated with access token are not valid to access this resource.";
-            Wire::plain(403, "insufficient_scope", text).challenging(Challenge::Scope)
+            ErrorResponse::plain(403, "insufficient_scope", text).challenging(Challenge::Scope)
         }
         class @ (Class::AmbiguousTarget
         | Class::NoRule
@@ -80,14 +81,14 @@ fn axway(denial: Denial) -> Wire {
     }
 }
 
-fn netiq(class: Class) -> Wire {
+fn netiq(class: Class) -> ErrorResponse {
     match class {
         Class::NoCredentials
         | Class::InvalidRequest
         | Class::InvalidToken
         | Class::InsufficientScope
         | Class::UnregisteredClient
-        | Class::InsufficientPrivileges => Wire::plain(403, "access_denied", "Access to the API is forbidden"),
+        | Class::InsufficientPrivileges => ErrorResponse::plain(403, "access_denied", "Access to the API is forbidden"),
         Class::AmbiguousTarget
         | Class::NoRule
         | Class::TooManyUnknownTokens
@@ -96,7 +97,7 @@ fn netiq(class: Class) -> Wire {
     }
 }
 
-fn netiq_hide(class: Class) -> Wire {
+fn netiq_hide(class: Class) -> ErrorResponse {
     match class {
         Class::TooManyUnknownTokens | Class::Unavailable | Class::Misconfigured => class.wire(),
         Class::NoCredentials
@@ -106,18 +107,18 @@ fn netiq_hide(class: Class) -> Wire {
         | Class::UnregisteredClient
         | Class::InsufficientPrivileges
         | Class::AmbiguousTarget
-        | Class::NoRule => Wire::plain(403, "not_available", "The API is not available"),
+        | Class::NoRule => ErrorResponse::plain(403, "not_available", "The API is not available"),
     }
 }
 
-fn webmethods(class: Class) -> Wire {
+fn webmethods(class: Class) -> ErrorResponse {
     match class {
         Class::InvalidRequest
         | Class::InvalidToken
         | Class::InsufficientScope
         | Class::UnregisteredClient
         | Class::InsufficientPrivileges => {
-            Wire::plain(401, "invalid_token", "Token is invalid or expired").challenging(Challenge::Error)
+            ErrorResponse::plain(401, "invalid_token", "Token is invalid or expired").challenging(Challenge::Error)
         }
         Class::NoCredentials
         | Class::AmbiguousTarget

@@ -8,14 +8,14 @@ use crate::base::UnixTime;
 
 /// When it opens, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BreakerConfig {
+pub(crate) struct CircuitBreakerSettings {
     /// Failures in a row that open it; 0: it never does.
     pub(crate) failures: u32,
     /// How long nobody is asked then.
     pub(crate) open_for: Duration,
 }
 
-impl Default for BreakerConfig {
+impl Default for CircuitBreakerSettings {
     fn default() -> Self {
         Self { failures: 5, open_for: Duration::from_secs(2) }
     }
@@ -23,7 +23,7 @@ impl Default for BreakerConfig {
 
 /// What became of a circuit breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BreakerChange {
+pub enum CircuitChange {
     /// Too many questions in a row have failed.
     Opened,
     /// The server answers again.
@@ -32,8 +32,8 @@ pub enum BreakerChange {
 
 /// Whether a server may be asked.
 #[derive(Debug)]
-pub(crate) struct Breaker {
-    config: BreakerConfig,
+pub(crate) struct CircuitBreaker {
+    config: CircuitBreakerSettings,
     state: State,
 }
 
@@ -47,13 +47,13 @@ enum State {
     Trying { until: UnixTime },
 }
 
-impl Breaker {
-    pub(crate) fn new(config: BreakerConfig) -> Self {
+impl CircuitBreaker {
+    pub(crate) fn new(config: CircuitBreakerSettings) -> Self {
         Self { config, state: State::Closed { failures: 0 } }
     }
 
     /// Whether the server may be asked now. Whoever is told so while it is open asks for all.
-    pub(crate) fn admits(&mut self, now: UnixTime) -> bool {
+    pub(crate) fn try_acquire(&mut self, now: UnixTime) -> bool {
         let until = match self.state {
             State::Closed { .. } => return true,
             State::Open { until } | State::Trying { until } => until,
@@ -71,16 +71,16 @@ impl Breaker {
     }
 
     /// Notes whether a question was answered, whatever the answer said; and says whether that has opened or closed it.
-    pub(crate) fn note(&mut self, is_answered: bool, now: UnixTime) -> Option<BreakerChange> {
-        let was_open = self.is_open();
+    pub(crate) fn record(&mut self, is_answered: bool, now: UnixTime) -> Option<CircuitChange> {
+        let was_open = self.has_opened();
         if is_answered {
             self.state = State::Closed { failures: 0 };
         } else {
             self.fail(now);
         }
-        match (was_open, self.is_open()) {
-            (false, true) => Some(BreakerChange::Opened),
-            (true, false) => Some(BreakerChange::Closed),
+        match (was_open, self.has_opened()) {
+            (false, true) => Some(CircuitChange::Opened),
+            (true, false) => Some(CircuitChange::Closed),
             (true, true) | (false, false) => None,
         }
     }
@@ -102,14 +102,14 @@ impl Breaker {
     }
 
     /// Whether it would admit nobody.
-    pub(crate) fn refuses(&self, now: UnixTime) -> bool {
+    pub(crate) fn is_open(&self, now: UnixTime) -> bool {
         match self.state {
             State::Closed { .. } => false,
             State::Open { until } | State::Trying { until } => !self.is_over(until, now),
         }
     }
 
-    fn is_open(&self) -> bool {
+    fn has_opened(&self) -> bool {
         !matches!(self.state, State::Closed { .. })
     }
 }
@@ -118,16 +118,16 @@ impl Breaker {
 mod tests {
     use super::*;
 
-    const CONFIG: BreakerConfig = BreakerConfig { failures: 3, open_for: Duration::from_secs(5) };
+    const CONFIG: CircuitBreakerSettings = CircuitBreakerSettings { failures: 3, open_for: Duration::from_secs(5) };
 
     fn at(seconds: u64) -> UnixTime {
         UnixTime::from_secs(1_000_000).saturating_add(Duration::from_secs(seconds))
     }
 
-    fn after_failures(count: u32) -> Breaker {
-        let mut breaker = Breaker::new(CONFIG);
+    fn after_failures(count: u32) -> CircuitBreaker {
+        let mut breaker = CircuitBreaker::new(CONFIG);
         for _ in 0..count {
-            breaker.note(false, at(0));
+            breaker.record(false, at(0));
         }
         breaker
     }
@@ -136,50 +136,56 @@ mod tests {
     fn it_opens_after_failures_in_a_row_and_not_before() {
         let mut breaker = after_failures(2);
         for (is_answered, change) in
-            [(true, None), (false, None), (false, None), (false, Some(BreakerChange::Opened)), (false, None)]
+            [(true, None), (false, None), (false, None), (false, Some(CircuitChange::Opened)), (false, None)]
         {
-            assert!(breaker.admits(at(0)) && !breaker.is_open() || change.is_none());
-            assert_eq!(breaker.note(is_answered, at(0)), change);
+            assert!(breaker.try_acquire(at(0)) && !breaker.has_opened() || change.is_none());
+            assert_eq!(breaker.record(is_answered, at(0)), change);
         }
-        assert!(!breaker.admits(at(0)) && breaker.is_open());
+        assert!(!breaker.try_acquire(at(0)) && breaker.has_opened());
     }
 
     #[test]
     fn one_question_tries_whether_the_server_is_back() {
         for is_back in [true, false] {
             let mut breaker = after_failures(3);
-            assert!(!breaker.admits(at(4)));
-            assert_eq!([breaker.admits(at(5)), breaker.admits(at(5)), breaker.admits(at(9))], [true, false, false]);
-            let change = breaker.note(is_back, at(6));
-            assert_eq!(change, is_back.then_some(BreakerChange::Closed));
-            assert_eq!([breaker.admits(at(10)), breaker.admits(at(11))], [is_back, true]);
+            assert!(!breaker.try_acquire(at(4)));
+            assert_eq!(
+                [breaker.try_acquire(at(5)), breaker.try_acquire(at(5)), breaker.try_acquire(at(9))],
+                [true, false, false]
+            );
+            let change = breaker.record(is_back, at(6));
+            assert_eq!(change, is_back.then_some(CircuitChange::Closed));
+            assert_eq!([breaker.try_acquire(at(10)), breaker.try_acquire(at(11))], [is_back, true]);
         }
     }
 
     #[test]
     fn a_question_that_is_never_heard_of_does_not_keep_it_open() {
         let mut breaker = after_failures(3);
-        assert_eq!([breaker.admits(at(5)), breaker.admits(at(9)), breaker.admits(at(10))], [true, false, true]);
+        assert_eq!(
+            [breaker.try_acquire(at(5)), breaker.try_acquire(at(9)), breaker.try_acquire(at(10))],
+            [true, false, true]
+        );
     }
 
     #[test]
     fn a_clock_that_steps_back_does_not_keep_it_open() {
         let mut breaker = after_failures(3);
         let before = UnixTime::from_secs(10);
-        assert!(breaker.refuses(at(0)) && !breaker.refuses(before) && breaker.admits(before));
+        assert!(breaker.is_open(at(0)) && !breaker.is_open(before) && breaker.try_acquire(before));
     }
 
     #[test]
     fn late_failures_do_not_prolong_it() {
         let mut breaker = after_failures(3);
-        assert_eq!(breaker.note(false, at(4)), None);
-        assert!(breaker.admits(at(5)));
+        assert_eq!(breaker.record(false, at(4)), None);
+        assert!(breaker.try_acquire(at(5)));
     }
 
     #[test]
     fn without_a_number_of_failures_it_never_opens() {
-        let mut breaker = Breaker::new(BreakerConfig { failures: 0, ..CONFIG });
-        (0..100).for_each(|_| assert_eq!(breaker.note(false, at(0)), None));
-        assert!(breaker.admits(at(0)));
+        let mut breaker = CircuitBreaker::new(CircuitBreakerSettings { failures: 0, ..CONFIG });
+        (0..100).for_each(|_| assert_eq!(breaker.record(false, at(0)), None));
+        assert!(breaker.try_acquire(at(0)));
     }
 }

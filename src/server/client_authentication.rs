@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::base::{Chance, Secret, UnixTime};
+use crate::base::{Secret, SeededRandom, UnixTime};
 use crate::jose::{Assertion, SigningKey};
 
 /// The credentials of our client.
@@ -34,7 +34,7 @@ impl ClientAuthentication {
         &'a self,
         parameters: &mut Vec<(&'a str, Cow<'a, str>)>,
         now: UnixTime,
-        chance: &mut Chance,
+        random: &mut SeededRandom,
     ) -> Option<Cow<'a, str>> {
         match self {
             Self::Basic(header) => Some(Cow::Borrowed(header.reveal())),
@@ -45,7 +45,7 @@ impl ClientAuthentication {
             }
             Self::PrivateKeyJwt(assertion) => {
                 parameters.push(("client_assertion_type", Cow::Borrowed(ASSERTION_TYPE)));
-                parameters.push(("client_assertion", Cow::Owned(assertion.sign(now, chance))));
+                parameters.push(("client_assertion", Cow::Owned(assertion.sign(now, random))));
                 None
             }
         }
@@ -64,14 +64,14 @@ impl ClientAuthentication {
 }
 
 impl ClientAssertion {
-    fn sign(&self, now: UnixTime, chance: &mut Chance) -> String {
+    fn sign(&self, now: UnixTime, random: &mut SeededRandom) -> String {
         let assertion = Assertion {
             issuer: &self.client_id,
             subject: &self.client_id,
             audience: &self.audience,
             issued_at: now,
             expires_at: now.saturating_add(ASSERTION_LIFETIME),
-            id: &chance.next_id(),
+            id: &random.next_id(),
         };
         // A key that cannot sign is refused with the configuration. Should one fail later, the server refuses
         // the empty assertion, and with it our client.

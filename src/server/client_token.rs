@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::client_authentication::{ClientAuthentication, form};
 use super::clusters::Clusters;
 use super::failover::Attempt;
-use crate::base::{Chance, Json, Secret, UnixTime};
+use crate::base::{Json, Secret, SeededRandom, UnixTime};
 use crate::claims::seconds;
-use crate::host::{CalloutAnswer, CalloutRequest, Trouble, USER_AGENT};
+use crate::host::{CalloutError, CalloutRequest, CalloutResult, USER_AGENT};
 
 /// The token endpoint that issues our own token.
 #[derive(Debug)]
@@ -27,10 +27,10 @@ pub(crate) struct TokenEndpoint {
 
 impl TokenEndpoint {
     /// RFC 6749 §4.4.2
-    pub(crate) fn request(&self, attempt: Attempt, now: UnixTime, chance: &mut Chance) -> CalloutRequest<'_> {
+    pub(crate) fn request(&self, attempt: Attempt, now: UnixTime, random: &mut SeededRandom) -> CalloutRequest<'_> {
         let mut parameters: Vec<_> =
             self.parameters.iter().map(|(name, value)| (name.as_str(), Cow::from(value.as_str()))).collect();
-        let authorization = self.authentication.apply(&mut parameters, now, chance);
+        let authorization = self.authentication.apply(&mut parameters, now, random);
         let mut headers = vec![
             (":method", Cow::Borrowed("POST")),
             (":path", Cow::Borrowed(self.path.as_str())),
@@ -45,31 +45,31 @@ impl TokenEndpoint {
     }
 
     /// RFC 6749 §5.1: the token, and how long after the request it lives.
-    pub(crate) fn understand(&self, answer: CalloutAnswer<'_>) -> Result<(Secret, Duration), Trouble> {
+    pub(crate) fn parse_response(&self, answer: CalloutResult<'_>) -> Result<(Secret, Duration), CalloutError> {
         let response = answer.response()?;
         match response.status {
             200 => {}
-            status @ (401 | 403) => return Err(Trouble::ClientRefused(status)),
-            status => return Err(Trouble::TokenStatus(status)),
+            status @ (401 | 403) => return Err(CalloutError::ClientRefused(status)),
+            status => return Err(CalloutError::TokenStatus(status)),
         }
         if !response.may_be_json() {
-            return Err(Trouble::BadTokenAnswer("its Content-Type is not JSON"));
+            return Err(CalloutError::BadTokenAnswer("its Content-Type is not JSON"));
         }
         let Ok(json @ Json::Object(_)) = Json::parse(response.body) else {
-            return Err(Trouble::BadTokenAnswer("it is not a JSON object"));
+            return Err(CalloutError::BadTokenAnswer("it is not a JSON object"));
         };
         if json.has_duplicate_names() {
-            return Err(Trouble::BadTokenAnswer("a member occurs twice"));
+            return Err(CalloutError::BadTokenAnswer("a member occurs twice"));
         }
         let member = |name: &str| json.member(name);
         if !member("token_type").and_then(Json::as_str).is_some_and(|kind| kind.eq_ignore_ascii_case("bearer")) {
-            return Err(Trouble::BadTokenAnswer("its token_type is not Bearer"));
+            return Err(CalloutError::BadTokenAnswer("its token_type is not Bearer"));
         }
         let token = member("access_token").and_then(Json::as_str).filter(|token| is_header_safe(token));
-        let token = token.ok_or(Trouble::BadTokenAnswer("it has no access_token that a header could carry"))?;
+        let token = token.ok_or(CalloutError::BadTokenAnswer("it has no access_token that a header could carry"))?;
         let lifetime = match member("expires_in") {
             None => DEFAULT_LIFETIME,
-            Some(value) => seconds(value).ok_or(Trouble::BadTokenAnswer("its expires_in is not a number"))?,
+            Some(value) => seconds(value).ok_or(CalloutError::BadTokenAnswer("its expires_in is not a number"))?,
         };
         Ok((Secret::new(token.to_owned()), lifetime.min(MAX_LIFETIME)))
     }
@@ -81,12 +81,12 @@ fn is_header_safe(token: &str) -> bool {
 
 /// The token that a worker holds for one authorization server.
 #[derive(Debug, Default)]
-pub(crate) struct OwnToken {
+pub(crate) struct ClientToken {
     held: Option<Held>,
     /// Until when a renewal may be under way.
     renewing_until: Option<UnixTime>,
     /// Why there is none, or none that is taken, and until when nobody tries again.
-    trouble: Option<(Trouble, UnixTime)>,
+    trouble: Option<(CalloutError, UnixTime)>,
 }
 
 #[derive(Debug)]
@@ -96,17 +96,17 @@ struct Held {
     expires_at: UnixTime,
 }
 
-impl OwnToken {
+impl ClientToken {
     /// Why it makes no sense to ask at the moment: a token that is refused for good must not have every request
     /// obtain another.
-    pub(crate) fn trouble(&self, now: UnixTime) -> Option<Trouble> {
+    pub(crate) fn trouble(&self, now: UnixTime) -> Option<CalloutError> {
         // A clock that stepped back must not make it last.
         let lasts = |until: UnixTime| now < until && until <= now.saturating_add(RETRY_AFTER);
         self.trouble.filter(|(_, until)| lasts(*until)).map(|(trouble, _)| trouble)
     }
 
     /// Notes that there is no token to be had, or none that is taken.
-    pub(crate) fn fail(&mut self, trouble: Trouble, now: UnixTime) {
+    pub(crate) fn fail(&mut self, trouble: CalloutError, now: UnixTime) {
         self.trouble = Some((trouble, now.saturating_add(RETRY_AFTER)));
     }
 
@@ -117,7 +117,7 @@ impl OwnToken {
 
     /// Whether this request should obtain a token: there is none, or it nears its end and no other request is
     /// about to renew it. Whoever is told so must try, within `timeout`.
-    pub(crate) fn claims_renewal(&mut self, now: UnixTime, timeout: Duration) -> bool {
+    pub(crate) fn try_begin_renewal(&mut self, now: UnixTime, timeout: Duration) -> bool {
         let Some(held) = self.held.as_ref().filter(|held| now < held.expires_at) else {
             return true;
         };
@@ -166,20 +166,20 @@ mod tests {
 
     #[test]
     fn a_token_is_renewed_by_one_request_before_it_ends() {
-        let mut own = OwnToken::default();
-        assert!(own.usable(START).is_none() && own.claims_renewal(START, TIMEOUT));
+        let mut own = ClientToken::default();
+        assert!(own.usable(START).is_none() && own.try_begin_renewal(START, TIMEOUT));
         own.keep(Secret::new("t".to_owned()), Duration::from_secs(100), START);
-        assert!(own.usable(START).is_some() && !own.claims_renewal(after(79), TIMEOUT));
+        assert!(own.usable(START).is_some() && !own.try_begin_renewal(after(79), TIMEOUT));
         // One renews, the others go on with the old one; a renewal that comes to nothing is tried again.
-        assert!(own.claims_renewal(after(80), TIMEOUT) && !own.claims_renewal(after(80), TIMEOUT));
-        assert!(own.claims_renewal(after(81), TIMEOUT));
+        assert!(own.try_begin_renewal(after(80), TIMEOUT) && !own.try_begin_renewal(after(80), TIMEOUT));
+        assert!(own.try_begin_renewal(after(81), TIMEOUT));
         assert!(own.usable(after(89)).is_some() && own.usable(after(90)).is_none());
-        assert!(own.claims_renewal(after(90), TIMEOUT) && own.claims_renewal(after(90), TIMEOUT));
+        assert!(own.try_begin_renewal(after(90), TIMEOUT) && own.try_begin_renewal(after(90), TIMEOUT));
     }
 
     #[test]
     fn only_the_token_that_was_refused_is_forgotten() {
-        let mut own = OwnToken::default();
+        let mut own = ClientToken::default();
         let (old, new) = (Secret::new("old".to_owned()), Secret::new("new".to_owned()));
         own.keep(new.clone(), Duration::from_secs(100), START);
         own.discard(&old);

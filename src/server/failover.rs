@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::circuit_breaker::{Breaker, BreakerChange, BreakerConfig};
+use super::circuit_breaker::{CircuitBreaker, CircuitBreakerSettings, CircuitChange};
 use crate::base::UnixTime;
 
 /// One attempt to have a question answered.
@@ -22,9 +22,9 @@ pub struct Attempt {
 
 /// What a worker knows of the ways to one authorization server.
 #[derive(Debug)]
-pub(crate) struct Ways {
+pub(crate) struct Failover {
     /// One for each cluster.
-    breakers: Vec<Breaker>,
+    breakers: Vec<CircuitBreaker>,
     /// What may still be spent on second attempts by the same way.
     budget: u32,
 }
@@ -36,19 +36,19 @@ impl Attempt {
     }
 }
 
-impl Ways {
-    pub(crate) fn new(clusters: usize, breaker: BreakerConfig) -> Self {
-        Self { breakers: (0..clusters).map(|_| Breaker::new(breaker)).collect(), budget: MAX_BUDGET }
+impl Failover {
+    pub(crate) fn new(clusters: usize, breaker: CircuitBreakerSettings) -> Self {
+        Self { breakers: (0..clusters).map(|_| CircuitBreaker::new(breaker)).collect(), budget: MAX_BUDGET }
     }
 
     /// How many of them refuse at the moment.
     pub(crate) fn open_circuits(&self, now: UnixTime) -> usize {
-        self.breakers.iter().filter(|breaker| breaker.refuses(now)).count()
+        self.breakers.iter().filter(|breaker| breaker.is_open(now)).count()
     }
 
     /// Whether all of them refuse at the moment.
-    pub(crate) fn all_refuse(&self, now: UnixTime) -> bool {
-        self.breakers.iter().all(|breaker| breaker.refuses(now))
+    pub(crate) fn is_unavailable(&self, now: UnixTime) -> bool {
+        self.breakers.iter().all(|breaker| breaker.is_open(now))
     }
 
     /// The next attempt for a question that must have its answer before `deadline`, and never takes longer than `timeout`;
@@ -62,12 +62,12 @@ impl Ways {
     ) -> Option<Attempt> {
         let lost = after.map(|attempt| attempt.cluster);
         let elsewhere = (0..self.breakers.len()).filter(|index| Some(*index) != lost);
-        let cluster = elsewhere.chain(lost).find(|index| self.admits(*index, now))?;
+        let cluster = elsewhere.chain(lost).find(|index| self.try_acquire(*index, now))?;
         // The clock may have stepped back since the deadline was set.
         let left = deadline.saturating_since(now).clamp(MIN_TIME.min(timeout), timeout);
         let is_first = after.is_none();
         // Half of it is left for another way to answer in, if there is one.
-        let has_other = self.others(cluster).any(|breaker| !breaker.refuses(now));
+        let has_other = self.others(cluster).any(|breaker| !breaker.is_open(now));
         let timeout = if is_first && has_other { left.checked_div(2).unwrap_or_default() } else { left };
         Some(Attempt { cluster, timeout, is_first })
     }
@@ -79,28 +79,28 @@ impl Ways {
             return false;
         }
         // Whoever is asked instead would be asked anyway, were the lost way known to be closed.
-        if self.others(lost.cluster).any(|breaker| !breaker.refuses(now)) {
+        if self.others(lost.cluster).any(|breaker| !breaker.is_open(now)) {
             return true;
         }
-        let is_open = self.breakers.get(lost.cluster).is_some_and(|breaker| !breaker.refuses(now));
-        let left = self.budget.checked_sub(COST_OF_RETRY).filter(|_| was_sent && is_open);
+        let is_closed = self.breakers.get(lost.cluster).is_some_and(|breaker| !breaker.is_open(now));
+        let left = self.budget.checked_sub(COST_OF_RETRY).filter(|_| was_sent && is_closed);
         self.budget = left.unwrap_or(self.budget);
         left.is_some()
     }
 
     /// Notes whether an attempt was answered, whatever the answer said; and says what that changes, if anything.
-    pub(crate) fn note(&mut self, attempt: Attempt, is_answered: bool, now: UnixTime) -> Option<BreakerChange> {
+    pub(crate) fn record(&mut self, attempt: Attempt, is_answered: bool, now: UnixTime) -> Option<CircuitChange> {
         if is_answered {
             self.budget = self.budget.saturating_add(1).min(MAX_BUDGET);
         }
-        self.breakers.get_mut(attempt.cluster)?.note(is_answered, now)
+        self.breakers.get_mut(attempt.cluster)?.record(is_answered, now)
     }
 
-    fn admits(&mut self, index: usize, now: UnixTime) -> bool {
-        self.breakers.get_mut(index).is_some_and(|breaker| breaker.admits(now))
+    fn try_acquire(&mut self, index: usize, now: UnixTime) -> bool {
+        self.breakers.get_mut(index).is_some_and(|breaker| breaker.try_acquire(now))
     }
 
-    fn others(&self, index: usize) -> impl Iterator<Item = &Breaker> {
+    fn others(&self, index: usize) -> impl Iterator<Item = &CircuitBreaker> {
         self.breakers.iter().enumerate().filter(move |(other, _)| *other != index).map(|(_, breaker)| breaker)
     }
 }
@@ -126,70 +126,71 @@ mod tests {
     use super::*;
     use crate::server::Clusters;
 
-    const CONFIG: BreakerConfig = BreakerConfig { failures: 3, open_for: Duration::from_secs(5) };
+    const CONFIG: CircuitBreakerSettings = CircuitBreakerSettings { failures: 3, open_for: Duration::from_secs(5) };
     const SECOND: Duration = Duration::from_secs(1);
 
     fn at(millis: u64) -> UnixTime {
         UnixTime::from_millis(1_000_000_000).saturating_add(Duration::from_millis(millis))
     }
 
-    fn first(ways: &mut Ways) -> Attempt {
-        ways.attempt(None, SECOND, at(1000), at(0)).unwrap()
+    fn first(failover: &mut Failover) -> Attempt {
+        failover.attempt(None, SECOND, at(1000), at(0)).unwrap()
     }
 
     #[test]
     fn what_is_lost_is_asked_once_more_in_the_time_that_is_left() {
-        let mut ways = Ways::new(1, CONFIG);
-        let attempt = first(&mut ways);
+        let mut failover = Failover::new(1, CONFIG);
+        let attempt = first(&mut failover);
         assert_eq!((attempt.cluster, attempt.timeout), (0, SECOND));
-        assert!(ways.retries(attempt, true, at(1000), at(300)));
-        let second = ways.attempt(Some(attempt), SECOND, at(1000), at(300)).unwrap();
+        assert!(failover.retries(attempt, true, at(1000), at(300)));
+        let second = failover.attempt(Some(attempt), SECOND, at(1000), at(300)).unwrap();
         assert_eq!((second.cluster, second.timeout), (0, Duration::from_millis(700)));
-        assert!(!ways.retries(second, true, at(1000), at(301)));
-        assert!(!ways.retries(attempt, true, at(1000), at(991)), "no time is left");
-        assert!(!ways.retries(attempt, false, at(1000), at(300)), "it cannot be sent this way");
+        assert!(!failover.retries(second, true, at(1000), at(301)));
+        assert!(!failover.retries(attempt, true, at(1000), at(991)), "no time is left");
+        assert!(!failover.retries(attempt, false, at(1000), at(300)), "it cannot be sent this way");
     }
 
     #[test]
     fn another_way_is_taken_by_the_second_attempt_and_while_the_first_is_closed() {
-        let mut ways = Ways::new(2, CONFIG);
+        let mut failover = Failover::new(2, CONFIG);
         for n in 0..3 {
-            let attempt = first(&mut ways);
+            let attempt = first(&mut failover);
             assert_eq!((attempt.cluster, attempt.timeout), (0, SECOND / 2), "{n}");
-            ways.note(attempt, false, at(0));
-            assert!(ways.retries(attempt, false, at(1000), at(500)));
-            let second = ways.attempt(Some(attempt), SECOND, at(1000), at(500)).unwrap();
+            failover.record(attempt, false, at(0));
+            assert!(failover.retries(attempt, false, at(1000), at(500)));
+            let second = failover.attempt(Some(attempt), SECOND, at(1000), at(500)).unwrap();
             assert_eq!((second.cluster, second.timeout), (1, SECOND / 2), "{n}");
-            ways.note(second, true, at(500));
+            failover.record(second, true, at(500));
         }
-        assert_eq!((ways.open_circuits(at(0)), ways.all_refuse(at(0))), (1, false));
-        let attempt = first(&mut ways);
+        assert_eq!((failover.open_circuits(at(0)), failover.is_unavailable(at(0))), (1, false));
+        let attempt = first(&mut failover);
         // The whole time: there is nobody else to ask.
         assert_eq!((attempt.cluster, attempt.timeout), (1, SECOND));
         for _ in 0..3 {
-            ways.note(attempt, false, at(0));
+            failover.record(attempt, false, at(0));
         }
-        assert!(ways.all_refuse(at(0)) && ways.attempt(None, SECOND, at(1000), at(0)).is_none());
+        assert!(failover.is_unavailable(at(0)) && failover.attempt(None, SECOND, at(1000), at(0)).is_none());
         // One question tries the first way again.
-        let probe = ways.attempt(None, SECOND, at(6000), at(5000)).unwrap();
+        let probe = failover.attempt(None, SECOND, at(6000), at(5000)).unwrap();
         assert_eq!((probe.cluster, probe.timeout), (0, SECOND / 2));
-        assert_eq!(ways.attempt(None, SECOND, at(6000), at(5000)).map(|attempt| attempt.cluster), Some(1));
+        assert_eq!(failover.attempt(None, SECOND, at(6000), at(5000)).map(|attempt| attempt.cluster), Some(1));
     }
 
     #[test]
     fn no_more_is_asked_twice_than_a_tenth_of_what_is_answered() {
-        let mut ways = Ways::new(1, BreakerConfig { failures: 0, ..CONFIG });
-        let attempt = first(&mut ways);
-        let retries = |ways: &mut Ways| (0..100).filter(|_| ways.retries(attempt, true, at(1000), at(0))).count();
-        assert_eq!((retries(&mut ways), retries(&mut ways)), (10, 0));
+        let mut failover = Failover::new(1, CircuitBreakerSettings { failures: 0, ..CONFIG });
+        let attempt = first(&mut failover);
+        let retries =
+            |failover: &mut Failover| (0..100).filter(|_| failover.retries(attempt, true, at(1000), at(0))).count();
+        assert_eq!((retries(&mut failover), retries(&mut failover)), (10, 0));
         for _ in 0..25 {
-            ways.note(attempt, true, at(0));
+            failover.record(attempt, true, at(0));
         }
-        assert_eq!(retries(&mut ways), 2);
+        assert_eq!(retries(&mut failover), 2);
         for _ in 0..1_000 {
-            ways.note(attempt, true, at(0));
+            failover.record(attempt, true, at(0));
         }
-        assert_eq!(retries(&mut ways), 10);
+        assert_eq!(retries(&mut failover), 10);
     }
 
     #[test]
@@ -199,15 +200,15 @@ mod tests {
             let deadline = at(0).saturating_add(timeout);
             assert_eq!(is_timely(timeout, deadline, at(waited)), is_due, "{timeout:?} {waited}");
         }
-        assert_eq!(Ways::new(1, CONFIG).attempt(None, MIN_TIME, at(10), at(10)).unwrap().timeout, MIN_TIME);
+        assert_eq!(Failover::new(1, CONFIG).attempt(None, MIN_TIME, at(10), at(10)).unwrap().timeout, MIN_TIME);
     }
 
     #[test]
     fn a_clock_that_steps_back_gives_nobody_more_time() {
-        let mut ways = Ways::new(1, CONFIG);
-        let attempt = ways.attempt(None, SECOND, at(3_601_000), at(3_600_000)).unwrap();
-        assert!(ways.retries(attempt, true, at(3_601_000), at(0)));
-        assert_eq!(ways.attempt(Some(attempt), SECOND, at(3_601_000), at(0)).unwrap().timeout, SECOND);
+        let mut failover = Failover::new(1, CONFIG);
+        let attempt = failover.attempt(None, SECOND, at(3_601_000), at(3_600_000)).unwrap();
+        assert!(failover.retries(attempt, true, at(3_601_000), at(0)));
+        assert_eq!(failover.attempt(Some(attempt), SECOND, at(3_601_000), at(0)).unwrap().timeout, SECOND);
     }
 
     #[test]

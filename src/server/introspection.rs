@@ -2,7 +2,7 @@
 //! understood.
 //!
 //! One engine; what differs from server to server is data, a dialect. An answer is either understood
-//! completely or it is [`Trouble`]; nothing is guessed. Only what the dialect names says that a token is bad.
+//! completely or it is [`CalloutError`]; nothing is guessed. Only what the dialect names says that a token is bad.
 //! Whatever else goes wrong is the authorization server's trouble, or ours with it.
 
 use std::borrow::Cow;
@@ -13,11 +13,11 @@ use super::client_authentication::{ClientAuthentication, form};
 use super::client_token::TokenEndpoint;
 use super::clusters::Clusters;
 use super::failover::Attempt;
-use super::request_format::{RequestDialect, TokenIn};
+use super::request_format::{RequestFormat, TokenIn};
 use super::response_format::{Activity, ResponseFormat};
-use crate::base::{Chance, Json, Secret, UnixTime};
-use crate::claims::{Claims, Interest, Introspection};
-use crate::host::{CalloutAnswer, CalloutRequest, Trouble, USER_AGENT};
+use crate::base::{Json, Secret, SeededRandom, UnixTime};
+use crate::claims::{Claims, Introspection, RequestedClaims};
+use crate::host::{CalloutError, CalloutRequest, CalloutResult, USER_AGENT};
 use crate::token::AccessToken;
 
 /// The presets: what each kind of server differs in from `rfc7662`, in the form of a configuration; a JSON object.
@@ -32,7 +32,7 @@ pub(crate) struct Endpoint {
     pub(crate) path: String,
     pub(crate) authentication: EndpointAuthentication,
     pub(crate) timeout: Duration,
-    pub(crate) request: RequestDialect,
+    pub(crate) request: RequestFormat,
     pub(crate) answer: ResponseFormat,
 }
 
@@ -54,11 +54,11 @@ impl EndpointAuthentication {
         &'a self,
         parameters: &mut Vec<(&'a str, Cow<'a, str>)>,
         now: UnixTime,
-        chance: &mut Chance,
+        random: &mut SeededRandom,
     ) -> Option<Cow<'a, str>> {
         match self {
             Self::None | Self::ClientToken(_) => None,
-            Self::Client(client) => client.apply(parameters, now, chance),
+            Self::Client(client) => client.apply(parameters, now, random),
         }
     }
 
@@ -80,7 +80,7 @@ impl Endpoint {
         own: Option<&Secret>,
         attempt: Attempt,
         now: UnixTime,
-        chance: &mut Chance,
+        random: &mut SeededRandom,
     ) -> CalloutRequest<'a> {
         let dialect = &self.request;
         let mut parameters: Vec<(&str, Cow<'_, str>)> = Vec::new();
@@ -88,7 +88,7 @@ impl Endpoint {
             parameters.push((&dialect.token_parameter, Cow::Borrowed(token.reveal())));
         }
         parameters.extend(dialect.parameters.iter().map(|(name, value)| (name.as_str(), Cow::from(value.as_str()))));
-        let mut authorization = self.authentication.apply(&mut parameters, now, chance);
+        let mut authorization = self.authentication.apply(&mut parameters, now, random);
         if let Some(own) = own {
             authorization = Some(Cow::Owned(format!("Bearer {}", own.reveal())));
         }
@@ -124,13 +124,13 @@ impl Endpoint {
         CalloutRequest { cluster, headers, body, timeout: attempt.timeout }
     }
 
-    /// The answer to a request that was sent at `asked_at`. `interest` says what of it is kept.
-    pub(crate) fn understand(
+    /// The answer to a request that was sent at `asked_at`. `requested` says what of it is kept.
+    pub(crate) fn parse_response(
         &self,
-        answer: CalloutAnswer<'_>,
-        interest: &Interest,
+        answer: CalloutResult<'_>,
+        requested: &RequestedClaims,
         asked_at: UnixTime,
-    ) -> Result<Introspection, Trouble> {
+    ) -> Result<Introspection, CalloutError> {
         let response = answer.response()?;
         let dialect = &self.answer;
         match response.status {
@@ -139,18 +139,18 @@ impl Endpoint {
                 return Ok(Introspection::Inactive);
             }
             400 if is_unsupported_token_type(response.body) => return Ok(Introspection::Inactive),
-            status @ (401 | 403) => return Err(Trouble::ClientRefused(status)),
-            status => return Err(Trouble::Status(status)),
+            status @ (401 | 403) => return Err(CalloutError::ClientRefused(status)),
+            status => return Err(CalloutError::Status(status)),
         }
         if !response.may_be_json() {
-            return Err(Trouble::BadAnswer("its Content-Type is not JSON"));
+            return Err(CalloutError::BadAnswer("its Content-Type is not JSON"));
         }
-        let json = Json::parse(response.body).map_err(|_| Trouble::BadAnswer("it is not JSON"))?;
+        let json = Json::parse(response.body).map_err(|_| CalloutError::BadAnswer("it is not JSON"))?;
         if json.has_duplicate_names() {
-            return Err(Trouble::BadAnswer("a member occurs twice"));
+            return Err(CalloutError::BadAnswer("a member occurs twice"));
         }
         let Json::Object(members) = json else {
-            return Err(Trouble::BadAnswer("it is not a JSON object"));
+            return Err(CalloutError::BadAnswer("it is not a JSON object"));
         };
         if dialect.error_members.iter().any(|path| path.find(&members).is_some()) {
             return Ok(Introspection::Inactive);
@@ -158,15 +158,15 @@ impl Endpoint {
         if !is_active(&members, dialect.active)? {
             return Ok(Introspection::Inactive);
         }
-        Claims::from_members(&members, &dialect.claims, interest, asked_at)
+        Claims::from_members(&members, &dialect.claims, requested, asked_at)
             .map(|claims| Introspection::Active(Rc::new(claims)))
-            .map_err(Trouble::BadAnswer)
+            .map_err(CalloutError::BadAnswer)
     }
 }
 
 /// What `active` says. A server that leaves it out does not call the token active; one that answers with
 /// another type speaks another language.
-fn is_active(members: &[(String, Json)], activity: Activity) -> Result<bool, Trouble> {
+fn is_active(members: &[(String, Json)], activity: Activity) -> Result<bool, CalloutError> {
     let active = members.iter().find(|(name, _)| name == "active").map(|(_, value)| value);
     match (activity, active) {
         // A server that says it although nobody asks for it means it.
@@ -177,7 +177,7 @@ fn is_active(members: &[(String, Json)], activity: Activity) -> Result<bool, Tro
         (Activity::BooleanOrString, Some(Json::String(text))) if text.eq_ignore_ascii_case("true") => Ok(true),
         (Activity::BooleanOrString, Some(Json::String(text))) if text.eq_ignore_ascii_case("false") => Ok(false),
         (Activity::Boolean | Activity::BooleanOrString, Some(_)) => {
-            Err(Trouble::BadAnswer("`active` is not a boolean"))
+            Err(CalloutError::BadAnswer("`active` is not a boolean"))
         }
     }
 }

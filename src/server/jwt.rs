@@ -5,16 +5,16 @@
 
 use std::time::Duration;
 
-use super::jwks::source::KeySource;
+use super::jwks::source::JwksSource;
 use crate::base::{Json, UnixTime};
-use crate::claims::{ClaimMapping, Claims, Interest, TokenKind};
+use crate::claims::{ClaimMapping, Claims, RequestedClaims, TokenKind};
 use crate::decision::Denial;
 use crate::jose::{Algorithm, Jws};
 
 /// How JWTs of an authorization server are verified.
 #[derive(Debug)]
-pub(crate) struct JwtConfig {
-    pub(crate) keys: KeySource,
+pub(crate) struct JwtSettings {
+    pub(crate) keys: JwksSource,
     pub(crate) algorithms: Vec<Algorithm>,
     /// What `typ` may be, in lower case and without `application/`.
     pub(crate) types: Vec<String>,
@@ -27,7 +27,7 @@ pub(crate) struct JwtConfig {
     pub(crate) claims: ClaimMapping,
 }
 
-impl JwtConfig {
+impl JwtSettings {
     /// What a token claims, if it is one that this server could have issued as an access token. Its signature is
     /// still to be verified.
     ///
@@ -37,7 +37,7 @@ impl JwtConfig {
         &self,
         jws: &Jws<'_>,
         issuer: &str,
-        interest: &Interest,
+        requested: &RequestedClaims,
         now: UnixTime,
     ) -> Result<Claims, Denial> {
         if !self.algorithms.contains(&jws.algorithm) {
@@ -54,7 +54,7 @@ impl JwtConfig {
             return Err(Denial::NotAnAccessToken);
         }
         let claims =
-            Claims::from_members(&jws.members, &self.claims, interest, now).map_err(|_| Denial::MalformedJwt)?;
+            Claims::from_members(&jws.members, &self.claims, requested, now).map_err(|_| Denial::MalformedJwt)?;
         if claims.kind == TokenKind::NotAccess {
             return Err(Denial::NotAnAccessToken);
         }
@@ -101,7 +101,7 @@ mod tests {
             let encode = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
             let token = format!("{}.{}.c2ln", encode(header), encode(payload));
             let jws = Jws::parse(&token, &Header::of(&token).unwrap()).unwrap();
-            jwt.read(&jws, "https://as.test", &Interest::default(), START).map(|claims| claims.client_id)
+            jwt.read(&jws, "https://as.test", &RequestedClaims::default(), START).map(|claims| claims.client_id)
         };
         let (header, good) = (r#"{"alg":"RS256","typ":"at+jwt"}"#, r#""iss":"https://as.test","exp":1000060"#);
         let with = |more: &str| format!("{{{good}{more}}}");

@@ -2,7 +2,7 @@
 
 /// The request of RFC 7662 §2.1, or what stands in its place.
 #[derive(Clone, Debug)]
-pub(crate) struct RequestDialect {
+pub(crate) struct RequestFormat {
     pub(crate) method: &'static str,
     pub(crate) token_in: TokenIn,
     /// The name of the parameter or JSON member that carries the token.

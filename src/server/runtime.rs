@@ -2,12 +2,12 @@
 
 use std::cell::RefCell;
 
-use super::client_token::OwnToken;
-use super::failover::Ways;
-use super::jwks::store::Keys;
-use super::settings::AuthorizationServer;
+use super::client_token::ClientToken;
+use super::failover::Failover;
+use super::jwks::store::JwksStore;
+use super::settings::ServerSettings;
 use crate::base::UnixTime;
-use crate::cache::CacheConfig;
+use crate::cache::CacheSettings;
 use crate::claims::Introspection;
 use crate::jose::Header;
 use crate::token::DigestKey;
@@ -17,31 +17,31 @@ use crate::token::DigestKey;
 pub(crate) struct Server {
     /// Its place in the configuration.
     pub(crate) index: usize,
-    pub(crate) config: AuthorizationServer,
+    pub(crate) config: ServerSettings,
     pub(crate) digest_key: DigestKey,
-    pub(crate) own_token: RefCell<OwnToken>,
-    pub(crate) keys: RefCell<Keys>,
+    pub(crate) client_token: RefCell<ClientToken>,
+    pub(crate) keys: RefCell<JwksStore>,
     /// How it is reached.
-    pub(crate) ways: RefCell<Ways>,
+    pub(crate) failover: RefCell<Failover>,
 }
 
 impl Server {
     /// `fingerprint` identifies the configuration, and `index` the server in it.
-    pub(crate) fn new(index: usize, config: AuthorizationServer, fingerprint: &[u8; 32]) -> Self {
+    pub(crate) fn new(index: usize, config: ServerSettings, fingerprint: &[u8; 32]) -> Self {
         Self {
             index,
             digest_key: DigestKey::new(fingerprint, index),
-            own_token: RefCell::default(),
+            client_token: RefCell::default(),
             keys: RefCell::default(),
-            ways: RefCell::new(Ways::new(config.clusters, config.circuit_breaker)),
+            failover: RefCell::new(Failover::new(config.clusters, config.circuit_breaker)),
             config,
         }
     }
 
     /// How long its answers are kept.
-    pub(crate) fn cache(&self, cache: &CacheConfig) -> CacheConfig {
+    pub(crate) fn cache(&self, cache: &CacheSettings) -> CacheSettings {
         let max_ttl = self.config.max_ttl.map_or(cache.max_ttl, |max_ttl| max_ttl.min(cache.max_ttl));
-        CacheConfig { max_ttl, ..*cache }
+        CacheSettings { max_ttl, ..*cache }
     }
 
     /// Whether the host verifies such a token, and nobody has to be asked about it.
@@ -51,12 +51,13 @@ impl Server {
     }
 
     /// Whether the key that facts rest on is still one of the server's.
-    pub(crate) fn vouches(&self, facts: &Introspection, now: UnixTime) -> bool {
+    pub(crate) fn is_still_trusted(&self, facts: &Introspection, now: UnixTime) -> bool {
         match (facts, &self.config.jwt) {
-            (Introspection::Active(claims), Some(jwt)) => {
-                claims.vouched_by.as_ref().is_none_or(|thumbprint| self.keys.borrow().vouch(thumbprint, &jwt.keys, now))
-            }
-            (Introspection::Active(claims), None) => claims.vouched_by.is_none(),
+            (Introspection::Active(claims), Some(jwt)) => claims
+                .verified_by
+                .as_ref()
+                .is_none_or(|thumbprint| self.keys.borrow().is_trusted(thumbprint, &jwt.keys, now)),
+            (Introspection::Active(claims), None) => claims.verified_by.is_none(),
             (Introspection::Inactive, _) => true,
         }
     }

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::settings::AuthorizationServer;
+use super::settings::ServerSettings;
 use crate::base::Json;
 use crate::token::AccessToken;
 
@@ -14,7 +14,7 @@ use crate::token::AccessToken;
 /// whatever the token looks like.
 pub(crate) fn select<'a, T: Copy>(
     candidates: &[T],
-    config: impl Fn(T) -> Option<&'a AuthorizationServer>,
+    config: impl Fn(T) -> Option<&'a ServerSettings>,
     token: &AccessToken,
 ) -> Vec<T> {
     let prefix = |candidate: T| config(candidate).and_then(|server| server.token_prefix.as_deref());
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
 
-    fn servers() -> Vec<AuthorizationServer> {
+    fn servers() -> Vec<ServerSettings> {
         let server = |name: &str, more: &str| {
             format!(
                 r#"{{"name":"{name}","cluster":"c","audience":"any",{more}

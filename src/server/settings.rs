@@ -3,14 +3,14 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::circuit_breaker::BreakerConfig;
+use super::circuit_breaker::CircuitBreakerSettings;
 use super::introspection::Endpoint;
-use super::jwt::JwtConfig;
+use super::jwt::JwtSettings;
 use crate::policy::TokenPolicy;
 
 /// An authorization server.
 #[derive(Debug)]
-pub(crate) struct AuthorizationServer {
+pub(crate) struct ServerSettings {
     pub(crate) name: String,
     /// What all of its tokens must meet.
     pub(crate) tokens: TokenPolicy,
@@ -20,11 +20,11 @@ pub(crate) struct AuthorizationServer {
     pub(crate) max_ttl: Option<Duration>,
     /// The number of its clusters; at least 1.
     pub(crate) clusters: usize,
-    pub(crate) circuit_breaker: BreakerConfig,
+    pub(crate) circuit_breaker: CircuitBreakerSettings,
     /// How many introspection requests a worker sends at a time.
     pub(crate) max_callouts: usize,
     /// How opaque tokens are introspected, and JWTs that `jwt` does not verify.
     pub(crate) introspection: Option<Rc<Endpoint>>,
     /// How JWTs are verified without a callout.
-    pub(crate) jwt: Option<Rc<JwtConfig>>,
+    pub(crate) jwt: Option<Rc<JwtSettings>>,
 }

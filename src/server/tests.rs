@@ -1,13 +1,13 @@
 use super::*;
-use crate::base::Chance;
 use crate::base::Json;
+use crate::base::SeededRandom;
 use crate::base::UnixTime;
-use crate::claims::Interest;
 use crate::claims::Introspection;
+use crate::claims::RequestedClaims;
 use crate::config::Config;
-use crate::host::CalloutAnswer;
-use crate::host::MAX_ANSWER_BYTES;
-use crate::host::Trouble;
+use crate::host::CalloutError;
+use crate::host::CalloutResult;
+use crate::host::MAX_RESPONSE_BYTES;
 use crate::token::AccessToken;
 
 /// The endpoint of a configuration whose `introspection` has these members.
@@ -23,12 +23,12 @@ fn endpoint(introspection: &str) -> std::rc::Rc<Endpoint> {
 const PLAIN: &str = r#""path":"/introspect","client_id":"gate way","client_secret":"s+cret %/=é""#;
 const NOW: UnixTime = UnixTime::from_secs(1_000_000);
 
-fn understood(introspection: &str, status: u16, body: &str) -> Result<Introspection, Trouble> {
-    let answer = CalloutAnswer::Response { status, content_type: None, body: body.as_bytes() };
-    endpoint(introspection).understand(answer, &Interest::default(), NOW)
+fn understood(introspection: &str, status: u16, body: &str) -> Result<Introspection, CalloutError> {
+    let answer = CalloutResult::Response { status, content_type: None, body: body.as_bytes() };
+    endpoint(introspection).parse_response(answer, &RequestedClaims::default(), NOW)
 }
 
-fn understand(status: u16, body: &str) -> Result<Introspection, Trouble> {
+fn parse_response(status: u16, body: &str) -> Result<Introspection, CalloutError> {
     understood(PLAIN, status, body)
 }
 
@@ -36,7 +36,7 @@ fn understand(status: u16, body: &str) -> Result<Introspection, Trouble> {
 fn sent(introspection: &str, token: &str) -> (Vec<String>, String) {
     let endpoint = endpoint(introspection);
     let token = AccessToken::new(token.to_owned());
-    let request = endpoint.request(&token, None, Attempt::only(endpoint.timeout), NOW, &mut Chance::new([7; 32]));
+    let request = endpoint.request(&token, None, Attempt::only(endpoint.timeout), NOW, &mut SeededRandom::new([7; 32]));
     assert_eq!(request.cluster, "as");
     let headers = request.headers.iter().filter(|(name, _)| !matches!(*name, ":authority" | "user-agent"));
     (headers.map(|(name, value)| format!("{name}: {value}")).collect(), request.body)
@@ -99,8 +99,9 @@ fn what_carries_a_secret_does_not_print_it() {
     for text in [PLAIN, post] {
         let endpoint = endpoint(text);
         let token = AccessToken::new("t0ken".to_owned());
-        let answer = CalloutAnswer::Response { status: 200, content_type: None, body: b"t0ken" };
-        let request = endpoint.request(&token, None, Attempt::only(endpoint.timeout), NOW, &mut Chance::new([7; 32]));
+        let answer = CalloutResult::Response { status: 200, content_type: None, body: b"t0ken" };
+        let request =
+            endpoint.request(&token, None, Attempt::only(endpoint.timeout), NOW, &mut SeededRandom::new([7; 32]));
         let printed = format!("{endpoint:?} {request:?} {answer:?}");
         for secret in ["t0ken", "Basic ", "s3cret", "s+cret"] {
             assert!(!printed.contains(secret), "{printed}");
@@ -110,22 +111,22 @@ fn what_carries_a_secret_does_not_print_it() {
 
 #[test]
 fn only_what_the_dialect_names_says_that_a_token_is_bad() {
-    assert_eq!(understand(200, r#"{"active":false}"#), Ok(Introspection::Inactive));
-    assert_eq!(understand(200, r#"{"scope":"view"}"#), Ok(Introspection::Inactive));
-    assert!(matches!(understand(200, r#"{"active":true}"#), Ok(Introspection::Active(_))));
-    assert_eq!(understand(400, r#"{"error":"unsupported_token_type"}"#), Ok(Introspection::Inactive));
+    assert_eq!(parse_response(200, r#"{"active":false}"#), Ok(Introspection::Inactive));
+    assert_eq!(parse_response(200, r#"{"scope":"view"}"#), Ok(Introspection::Inactive));
+    assert!(matches!(parse_response(200, r#"{"active":true}"#), Ok(Introspection::Active(_))));
+    assert_eq!(parse_response(400, r#"{"error":"unsupported_token_type"}"#), Ok(Introspection::Inactive));
     let twice = r#"{"error":"unsupported_token_type","error":"invalid_client"}"#;
-    assert_eq!(understand(400, twice), Err(Trouble::Status(400)));
+    assert_eq!(parse_response(400, twice), Err(CalloutError::Status(400)));
     for (status, trouble) in [
-        (0, Trouble::Status(0)),
-        (204, Trouble::Status(204)),
-        (400, Trouble::Status(400)),
-        (401, Trouble::ClientRefused(401)),
-        (403, Trouble::ClientRefused(403)),
-        (404, Trouble::Status(404)),
-        (500, Trouble::Status(500)),
+        (0, CalloutError::Status(0)),
+        (204, CalloutError::Status(204)),
+        (400, CalloutError::Status(400)),
+        (401, CalloutError::ClientRefused(401)),
+        (403, CalloutError::ClientRefused(403)),
+        (404, CalloutError::Status(404)),
+        (500, CalloutError::Status(500)),
     ] {
-        assert_eq!(understand(status, r#"{"active":false}"#), Err(trouble));
+        assert_eq!(parse_response(status, r#"{"active":false}"#), Err(trouble));
     }
     let github = r#""preset":"github","client_id":"c","client_secret":"s""#;
     for (preset, status) in [
@@ -135,9 +136,9 @@ fn only_what_the_dialect_names_says_that_a_token_is_bad() {
         (github, 404),
     ] {
         assert_eq!(understood(preset, status, ""), Ok(Introspection::Inactive), "{preset}");
-        assert_eq!(understood(preset, 500, ""), Err(Trouble::Status(500)), "{preset}");
+        assert_eq!(understood(preset, 500, ""), Err(CalloutError::Status(500)), "{preset}");
     }
-    assert_eq!(understood(github, 401, ""), Err(Trouble::ClientRefused(401)));
+    assert_eq!(understood(github, 401, ""), Err(CalloutError::ClientRefused(401)));
     let axway = r#""preset":"axway-tokeninfo""#;
     assert_eq!(understood(axway, 200, r#"{"error":"x","expires_in":5}"#), Ok(Introspection::Inactive));
 }
@@ -145,12 +146,12 @@ fn only_what_the_dialect_names_says_that_a_token_is_bad() {
 #[test]
 fn active_is_a_boolean_or_where_a_preset_says_so_the_text_of_one() {
     let webmethods = r#""preset":"webmethods","client_id":"c","client_secret":"s""#;
-    let bad = Err(Trouble::BadAnswer("`active` is not a boolean"));
+    let bad = Err(CalloutError::BadAnswer("`active` is not a boolean"));
     for text in [r#""true""#, r#""True""#, "true"] {
         let body = format!(r#"{{"active":{text},"token_type":"Bearer"}}"#);
         assert!(matches!(understood(webmethods, 200, &body), Ok(Introspection::Active(_))), "{text}");
         if text != "true" {
-            assert_eq!(understand(200, &body), bad, "{text}");
+            assert_eq!(parse_response(200, &body), bad, "{text}");
         }
     }
     for text in [r#""false""#, "false"] {
@@ -159,7 +160,7 @@ fn active_is_a_boolean_or_where_a_preset_says_so_the_text_of_one() {
     for text in ["1", r#""yes""#, r#""""#, "null", "[]", "{}"] {
         let body = format!(r#"{{"active":{text}}}"#);
         assert_eq!(understood(webmethods, 200, &body), bad, "{text}");
-        assert_eq!(understand(200, &body), bad, "{text}");
+        assert_eq!(parse_response(200, &body), bad, "{text}");
     }
 }
 
@@ -182,8 +183,11 @@ fn every_preset_reads_and_none_takes_the_refresh_token_of_its_server_or_an_expir
         let endpoint = endpoint(&text);
         let refresh = r#"{"active":true,"token_type":"refresh_token","token_use":"refresh_token","expires_in":60,
             "user_id":"u","scope":"x","client_id":"c","iss":"i","app":{"client_id":"c"}}"#;
-        let answer = CalloutAnswer::Response { status: 200, content_type: None, body: refresh.as_bytes() };
-        match endpoint.understand(answer, &Interest::default(), NOW).unwrap_or_else(|e| panic!("{name}: {e:?}")) {
+        let answer = CalloutResult::Response { status: 200, content_type: None, body: refresh.as_bytes() };
+        match endpoint
+            .parse_response(answer, &RequestedClaims::default(), NOW)
+            .unwrap_or_else(|e| panic!("{name}: {e:?}"))
+        {
             Introspection::Active(claims) => assert_eq!(claims.kind, crate::claims::TokenKind::NotAccess, "{name}"),
             Introspection::Inactive => panic!("{name} should have read it"),
         }
@@ -208,7 +212,7 @@ fn relative_lifetimes_count_from_the_request_and_the_earlier_end_counts() {
     assert_eq!(ends(github, &body(r#""1970-01-12T13:46:40Z""#)), Some(1_000_000_000));
     assert_eq!(ends(github, &body("null")), None);
     for wrong in ["1000000", r#""tomorrow""#] {
-        assert!(matches!(understood(github, 200, &body(wrong)), Err(Trouble::BadAnswer(_))), "{wrong}");
+        assert!(matches!(understood(github, 200, &body(wrong)), Err(CalloutError::BadAnswer(_))), "{wrong}");
     }
 }
 
@@ -244,22 +248,22 @@ fn an_answer_may_be_as_long_as_the_limit_and_no_longer() {
         body.push_str(&" ".repeat(length - body.len()));
         body
     };
-    assert_eq!(understand(200, &padded(MAX_ANSWER_BYTES)), Ok(Introspection::Inactive));
-    assert_eq!(understand(200, &padded(MAX_ANSWER_BYTES + 1)), Err(Trouble::TooLarge));
+    assert_eq!(parse_response(200, &padded(MAX_RESPONSE_BYTES)), Ok(Introspection::Inactive));
+    assert_eq!(parse_response(200, &padded(MAX_RESPONSE_BYTES + 1)), Err(CalloutError::TooLarge));
 }
 
 #[test]
 fn every_trouble_is_explained_without_a_value_from_the_answer() {
     for trouble in [
-        Trouble::NotSent,
-        Trouble::NoAnswer,
-        Trouble::ClientRefused(401),
-        Trouble::Status(503),
-        Trouble::Status(404),
-        Trouble::TooLarge,
-        Trouble::BadAnswer("it is not JSON"),
-        Trouble::TokenStatus(400),
-        Trouble::BadTokenAnswer("it is not JSON"),
+        CalloutError::NotSent,
+        CalloutError::NoAnswer,
+        CalloutError::ClientRefused(401),
+        CalloutError::Status(503),
+        CalloutError::Status(404),
+        CalloutError::TooLarge,
+        CalloutError::BadAnswer("it is not JSON"),
+        CalloutError::TokenStatus(400),
+        CalloutError::BadTokenAnswer("it is not JSON"),
     ] {
         assert!(!trouble.explain().is_empty());
         assert!(crate::Call::OUTCOMES.contains(&trouble.outcome()));
@@ -276,10 +280,10 @@ fn a_client_assertion_is_signed_anew_for_each_request() {
     );
     let endpoint = endpoint(&text);
     let token = AccessToken::new("t".to_owned());
-    let mut chance = Chance::new([7; 32]);
+    let mut random = SeededRandom::new([7; 32]);
     let mut ids = Vec::new();
     for _ in 0..2 {
-        let request = endpoint.request(&token, None, Attempt::only(endpoint.timeout), NOW, &mut chance);
+        let request = endpoint.request(&token, None, Attempt::only(endpoint.timeout), NOW, &mut random);
         let form: Vec<(String, String)> = form_urlencoded::parse(request.body.as_bytes()).into_owned().collect();
         assert_eq!(form[2].0, "client_assertion_type");
         assert_eq!(form[2].1, "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");

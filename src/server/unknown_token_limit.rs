@@ -14,14 +14,14 @@ use crate::base::UnixTime;
 
 /// How many, for each client address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct QuotaConfig {
+pub(crate) struct UnknownTokenLimitSettings {
     /// In the long run; at least 1.
     pub(crate) per_second: u32,
     /// At once, after a while without any; at least 1.
     pub(crate) burst: u32,
 }
 
-impl Default for QuotaConfig {
+impl Default for UnknownTokenLimitSettings {
     fn default() -> Self {
         Self { per_second: 200, burst: 2_000 }
     }
@@ -37,7 +37,7 @@ impl Charge {
 
 /// The buckets of a worker.
 #[derive(Debug)]
-pub(crate) struct Quota {
+pub(crate) struct UnknownTokenLimit {
     key: (u64, u64),
     /// When each will be full again, in microseconds since the epoch.
     full_at: Vec<u64>,
@@ -47,9 +47,9 @@ pub(crate) struct Quota {
     capacity: u64,
 }
 
-impl Quota {
+impl UnknownTokenLimit {
     /// Full buckets. Nobody else may know `key`.
-    pub(crate) fn new(key: (u64, u64), config: QuotaConfig) -> Self {
+    pub(crate) fn new(key: (u64, u64), config: UnknownTokenLimitSettings) -> Self {
         let interval = MICROS.checked_div(u64::from(config.per_second)).unwrap_or(MICROS).max(1);
         let capacity = interval.saturating_mul(u64::from(config.burst));
         Self { key, full_at: vec![0; usize::try_from(BUCKETS).unwrap_or_default()], interval, capacity }
@@ -107,20 +107,20 @@ mod tests {
 
     use super::*;
 
-    const CONFIG: QuotaConfig = QuotaConfig { per_second: 10, burst: 5 };
+    const CONFIG: UnknownTokenLimitSettings = UnknownTokenLimitSettings { per_second: 10, burst: 5 };
 
     fn at(millis: u64) -> UnixTime {
         UnixTime::from_millis(1_000_000_000).saturating_add(Duration::from_millis(millis))
     }
 
-    fn admitted(quota: &mut Quota, address: &str, count: usize, millis: u64) -> usize {
-        (0..count).filter(|_| quota.charge(address.as_bytes(), at(millis)).is_some()).count()
+    fn admitted(limit: &mut UnknownTokenLimit, address: &str, count: usize, millis: u64) -> usize {
+        (0..count).filter(|_| limit.charge(address.as_bytes(), at(millis)).is_some()).count()
     }
 
     #[test]
     fn a_client_has_its_burst_and_then_its_rate_and_no_other_pays_for_it() {
-        let mut quota = Quota::new((7, 7), CONFIG);
-        let mut of = |address, count, millis| admitted(&mut quota, address, count, millis);
+        let mut limit = UnknownTokenLimit::new((7, 7), CONFIG);
+        let mut of = |address, count, millis| admitted(&mut limit, address, count, millis);
         assert_eq!((of("192.0.2.1:1234", 20, 0), of("192.0.2.1:99", 20, 99)), (5, 0));
         assert_eq!(of("192.0.2.2:1234", 3, 99), 3);
         assert_eq!((of("192.0.2.1:1", 20, 100), of("192.0.2.1:1", 20, 350)), (1, 2));
@@ -129,20 +129,20 @@ mod tests {
 
     #[test]
     fn what_turns_out_to_be_good_costs_nothing() {
-        let mut quota = Quota::new((7, 7), CONFIG);
+        let mut limit = UnknownTokenLimit::new((7, 7), CONFIG);
         for _ in 0..100 {
-            let charge = quota.charge(b"192.0.2.1:1234", at(0)).unwrap();
-            quota.refund(&charge);
+            let charge = limit.charge(b"192.0.2.1:1234", at(0)).unwrap();
+            limit.refund(&charge);
         }
-        assert_eq!(admitted(&mut quota, "192.0.2.1:1234", 20, 0), 5);
-        quota.refund(&Charge::NOTHING);
-        assert_eq!(admitted(&mut quota, "192.0.2.1:1234", 20, 0), 0);
+        assert_eq!(admitted(&mut limit, "192.0.2.1:1234", 20, 0), 5);
+        limit.refund(&Charge::NOTHING);
+        assert_eq!(admitted(&mut limit, "192.0.2.1:1234", 20, 0), 0);
     }
 
     #[test]
     fn an_ipv6_client_is_known_by_its_network_and_an_ipv4_client_by_any_spelling() {
-        let mut quota = Quota::new((7, 7), CONFIG);
-        let mut of = |address, count| admitted(&mut quota, address, count, 0);
+        let mut limit = UnknownTokenLimit::new((7, 7), CONFIG);
+        let mut of = |address, count| admitted(&mut limit, address, count, 0);
         assert_eq!(
             (of("[2001:db8::1]:80", 3), of("[2001:db8::ffff:2]:81", 9), of("[2001:db8:0:1::1]:80", 9)),
             (3, 2, 5)
@@ -153,8 +153,8 @@ mod tests {
 
     #[test]
     fn a_clock_that_steps_back_empties_no_bucket_for_longer_than_it_takes_to_fill() {
-        let mut quota = Quota::new((7, 7), CONFIG);
-        assert_eq!(admitted(&mut quota, "a", 9, 3_600_000), 5);
-        assert_eq!((admitted(&mut quota, "a", 9, 0), admitted(&mut quota, "a", 9, 500)), (0, 5));
+        let mut limit = UnknownTokenLimit::new((7, 7), CONFIG);
+        assert_eq!(admitted(&mut limit, "a", 9, 3_600_000), 5);
+        assert_eq!((admitted(&mut limit, "a", 9, 0), admitted(&mut limit, "a", 9, 500)), (0, 5));
     }
 }

@@ -10,7 +10,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jwt_simple::prelude::*;
 use proptest::prelude::*;
 use rsa::BigUint;
-use scopegate::{CalloutAnswer, Config, Gate, HostVerdict, RawHead, Step, UnixTime};
+use scopegate::{CalloutResult, Config, Gate, HostVerdict, RequestHead, Step, UnixTime};
 use serde_json::{Value, json};
 
 const NOW: u64 = 1_800_000_000;
@@ -94,7 +94,7 @@ fn gate() -> Gate {
     let gate = Gate::new(Config::parse(CONFIGURATION.as_bytes(), &|_| None).unwrap(), [0; 32]);
     let jwks = json!({ "keys": SIGNERS.iter().map(|signer| &signer.jwk).collect::<Vec<_>>() }).to_string();
     let now = UnixTime::from_secs(NOW);
-    let answer = CalloutAnswer::Response { status: 200, content_type: None, body: jwks.as_bytes() };
+    let answer = CalloutResult::Response { status: 200, content_type: None, body: jwks.as_bytes() };
     assert_eq!(gate.fetch_keys(0, now).unwrap().resume(answer, now, now).trouble, None);
     gate
 }
@@ -109,7 +109,7 @@ fn status(gate: &Gate, token: &[u8]) -> u16 {
         (":path", b"/"),
         ("authorization", &credentials),
     ];
-    let mut step = gate.begin(RawHead { headers: &headers, route: None, has_body: false }, now);
+    let mut step = gate.begin(RequestHead { headers: &headers, route: None, has_body: false }, now);
     loop {
         step = match step {
             Step::Forward(_) => return 200,
@@ -117,7 +117,7 @@ fn status(gate: &Gate, token: &[u8]) -> u16 {
             Step::Lookup(lookup) => lookup.resume(gate, None, now),
             Step::Verify(verification) => verification.resume(gate, HostVerdict::Unable, now).step,
             // It asks for the keys again on account of a token that none of them has signed. There are no others.
-            Step::Call(call) => call.resume(gate, CalloutAnswer::NoAnswer, now, now).step,
+            Step::Call(call) => call.resume(gate, CalloutResult::NoAnswer, now, now).step,
         };
     }
 }

@@ -10,7 +10,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use scopegate::{Attempt, Call, CalloutAnswer, Flight, Gate, Lease, Step, Trouble, UnixTime};
+use scopegate::{Attempt, Call, CalloutError, CalloutKey, CalloutResult, Gate, Lease, Step, UnixTime};
 
 use crate::host::{self, CalloutResponse};
 use crate::request::Request;
@@ -34,7 +34,7 @@ pub(crate) struct Flights {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
     pub(crate) generation: u64,
-    pub(crate) flight: Flight,
+    pub(crate) flight: CalloutKey,
 }
 
 /// A request that waits.
@@ -63,16 +63,16 @@ pub(crate) enum How {
 /// What became of a callout.
 pub(crate) enum Outcome {
     /// It was not sent, for this reason.
-    NotSent(Trouble),
+    NotSent(CalloutError),
     /// What came back, if anything did.
     Answered(Option<CalloutResponse>),
 }
 
 impl Outcome {
     /// As the core takes it.
-    pub(crate) fn answer(&self) -> CalloutAnswer<'_> {
+    pub(crate) fn answer(&self) -> CalloutResult<'_> {
         match self {
-            Self::NotSent(trouble) => CalloutAnswer::NotSent(*trouble),
+            Self::NotSent(trouble) => CalloutResult::NotSent(*trouble),
             Self::Answered(response) => CalloutResponse::answer(response.as_ref()),
         }
     }
@@ -149,7 +149,7 @@ impl Flights {
     }
 
     /// Whether this is being asked.
-    pub(crate) fn asks(&self, generation: u64, flight: Flight) -> bool {
+    pub(crate) fn asks(&self, generation: u64, flight: CalloutKey) -> bool {
         self.under_way.borrow().contains_key(&Key { generation, flight })
     }
 
@@ -218,15 +218,15 @@ impl Flights {
 
     /// What has waited for its turn for too long, and what another worker was to ask and has not answered in time; and
     /// what to say of it.
-    pub(crate) fn overdue(&self, now: UnixTime) -> Vec<(Key, Trouble)> {
+    pub(crate) fn overdue(&self, now: UnixTime) -> Vec<(Key, CalloutError)> {
         let waiting = self.those(|_, state| matches!(state, State::Ready { .. } | State::Elsewhere { .. }));
         let overdue = |key: Key| {
             let state = self.state(&key)?;
             let is_overdue = self.with_call(&key, |_, call, deadline| call.is_overdue(deadline, now))?;
             if state.is_ready() {
-                (is_overdue || self.has_waited_too_long(&key, now)).then_some((key, Trouble::Crowded))
+                (is_overdue || self.has_waited_too_long(&key, now)).then_some((key, CalloutError::Crowded))
             } else {
-                is_overdue.then_some((key, Trouble::NoAnswer))
+                is_overdue.then_some((key, CalloutError::NoAnswer))
             }
         };
         waiting.into_iter().filter_map(overdue).collect()

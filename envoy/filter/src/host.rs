@@ -7,7 +7,7 @@ use hmac_sha256::Hash;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType, Status};
 use scopegate::{
-    CalloutAnswer, CalloutRequest, Claim, Edit, HostVerdict, Insert, Lease, MAX_ANSWER_BYTES, Publish, UnixTime,
+    BucketUpdate, CalloutRequest, CalloutResult, Claim, Edit, HostVerdict, Lease, MAX_RESPONSE_BYTES, Publish, UnixTime,
 };
 
 /// The proxy's clock.
@@ -130,7 +130,7 @@ pub(crate) fn shared_data(key: &str) -> Option<Vec<u8>> {
 
 /// Puts an entry into its bucket and returns how many fresh ones had to make room; `None` if other workers
 /// kept writing the same bucket. Then it is not kept, which costs one callout and nothing else.
-pub(crate) fn insert(insert: &Insert) -> Option<u32> {
+pub(crate) fn insert(insert: &BucketUpdate) -> Option<u32> {
     let mut evicted = 0;
     if insert.is_removal() && !insert.changes(shared_data(insert.key()).as_deref()) {
         return Some(evicted);
@@ -188,10 +188,10 @@ pub(crate) struct CalloutResponse {
 
 impl CalloutResponse {
     /// The response as the core takes it.
-    pub(crate) fn answer(response: Option<&Self>) -> CalloutAnswer<'_> {
+    pub(crate) fn answer(response: Option<&Self>) -> CalloutResult<'_> {
         match response {
-            None => CalloutAnswer::NoAnswer,
-            Some(response) => CalloutAnswer::Response {
+            None => CalloutResult::NoAnswer,
+            Some(response) => CalloutResult::Response {
                 status: response.status,
                 content_type: response.content_type.as_deref(),
                 body: &response.body,
@@ -211,7 +211,7 @@ pub(crate) fn callout_response(num_headers: usize, body_size: usize) -> Option<C
     let body = match body_size {
         0 => Vec::new(),
         size => {
-            let wanted = size.min(MAX_ANSWER_BYTES.saturating_add(1));
+            let wanted = size.min(MAX_RESPONSE_BYTES.saturating_add(1));
             hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, wanted).ok().flatten().unwrap_or_default()
         }
     };

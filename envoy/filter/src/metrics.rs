@@ -8,7 +8,7 @@ use std::cell::Cell;
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MetricType;
-use scopegate::{CacheResult, Call, Denial};
+use scopegate::{CacheOutcome, Call, Denial};
 
 /// All metrics, defined once per worker.
 #[derive(Debug)]
@@ -73,12 +73,12 @@ impl Metrics {
         add(&self.reported, outcome, 1);
     }
 
-    pub(crate) fn count_cache(&self, result: CacheResult, times: u32) {
+    pub(crate) fn count_cache(&self, result: CacheOutcome, times: u32) {
         let word = match result {
-            CacheResult::Hit => HIT,
-            CacheResult::InactiveHit => INACTIVE_HIT,
-            CacheResult::Miss => MISS,
-            CacheResult::Stale => STALE,
+            CacheOutcome::Hit => HIT,
+            CacheOutcome::InactiveHit => INACTIVE_HIT,
+            CacheOutcome::Miss => MISS,
+            CacheOutcome::Stale => STALE,
         };
         add(&self.cache, word, times);
     }

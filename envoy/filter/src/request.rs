@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use proxy_wasm::hostcalls;
-use scopegate::{Call, Forward, Gate, HostVerdict, Insert, Reply, Step};
+use scopegate::{BucketUpdate, Call, Forward, Gate, HostVerdict, Reply, Step};
 
 use crate::flights::{Joined, Waiting};
 use crate::host;
@@ -149,7 +149,7 @@ impl Shared {
     }
 
     /// Puts what was learned into shared data; whether it is there now.
-    pub(crate) fn keep(&self, insert: &Insert) -> bool {
+    pub(crate) fn keep(&self, insert: &BucketUpdate) -> bool {
         let evicted = host::insert(insert);
         evicted.into_iter().for_each(|evicted| self.metrics.count_evicted(evicted));
         evicted.is_some()

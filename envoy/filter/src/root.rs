@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
-use scopegate::{CalloutAnswer, Config, Gate, KeyFetch, Lease, Trouble, UnixTime};
+use scopegate::{CalloutError, CalloutResult, Config, Gate, KeyFetch, Lease, UnixTime};
 
 use crate::flights::{Flights, GoingOn, How, Outcome};
 use crate::host;
@@ -36,7 +36,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// Tells the operator of trouble with an authorization server, unless that has just been done.
-    fn warn_of_trouble(&self, server: &str, trouble: Trouble, now: UnixTime) {
+    fn warn_of_trouble(&self, server: &str, trouble: CalloutError, now: UnixTime) {
         let mut throttles = self.trouble.borrow_mut();
         let throttle = throttles.entry(server.to_owned()).or_insert_with(|| Throttle::new(1));
         if let Some(suppressed) = throttle.admit(now) {
@@ -141,11 +141,11 @@ impl Root {
     fn fetch(&mut self, fetch: KeyFetch, now: UnixTime) {
         match host::dispatch(&fetch.request()) {
             Ok(callout) => drop(self.fetches.insert(callout, (fetch, now))),
-            Err(_) => self.resume(fetch, CalloutAnswer::NotSent(Trouble::NotSent), now),
+            Err(_) => self.resume(fetch, CalloutResult::NotSent(CalloutError::NotSent), now),
         }
     }
 
-    fn resume(&mut self, fetch: KeyFetch, answer: CalloutAnswer<'_>, since: UnixTime) {
+    fn resume(&mut self, fetch: KeyFetch, answer: CalloutResult<'_>, since: UnixTime) {
         let now = host::now();
         let server = fetch.server().to_owned();
         let answered = fetch.resume(answer, since, now);

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
-use scopegate::{Gate, RawHead, Reply, header_pairs};
+use scopegate::{Gate, Reply, RequestHead, header_pairs};
 
 use crate::host;
 use crate::request::Request;
@@ -47,9 +47,9 @@ impl HttpContext for Stream {
         // Without any the request has no path, and is refused.
         let headers = headers.as_deref().and_then(header_pairs).unwrap_or_default();
         let has_body = !end_of_stream;
-        host::edit_request_headers(&gate.cleaning(RawHead { headers: &headers, route: None, has_body }));
+        host::edit_request_headers(&gate.cleaning(RequestHead { headers: &headers, route: None, has_body }));
         let route = if gate.needs_route() { host::route_name() } else { None };
-        let head = RawHead { headers: &headers, route: route.as_deref(), has_body };
+        let head = RequestHead { headers: &headers, route: route.as_deref(), has_body };
         request.perform(gate.begin(head, host::now()));
         self.action()
     }
@@ -68,7 +68,7 @@ impl HttpContext for Stream {
                 self.shared.answer(&Reply::misconfigured());
                 return Action::Pause;
             };
-            let head = RawHead { headers: &trailers, route: None, has_body: false };
+            let head = RequestHead { headers: &trailers, route: None, has_body: false };
             host::edit_request_trailers(&request.gate().cleaning(head));
         }
         self.action()

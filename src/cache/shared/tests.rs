@@ -7,7 +7,7 @@ use super::*;
 use crate::token::{AccessToken, DigestKey};
 
 const NOW: UnixTime = UnixTime::from_secs(1_000_000);
-const CACHE: CacheConfig = CacheConfig {
+const CACHE: CacheSettings = CacheSettings {
     capacity: 64,
     max_ttl: Duration::from_secs(60),
     inactive_ttl: Duration::from_secs(5),
@@ -31,15 +31,15 @@ impl SharedData {
     }
 
     fn find(&self, digest: TokenDigest, now: UnixTime) -> Option<Introspection> {
-        [Region::Active, Region::Inactive].into_iter().find_map(|region| {
+        [Partition::Active, Partition::Inactive].into_iter().find_map(|region| {
             let bucket = self.buckets.get(&region.key(&digest, CACHE.capacity))?;
             region.find(bucket, &digest, now, &CACHE).map(|fresh| fresh.facts)
         })
     }
 }
 
-fn insert(facts: &Introspection, digest: TokenDigest, now: UnixTime, cache: &CacheConfig) -> Option<Insert> {
-    Insert::new(&Fresh::new(facts.clone(), now, now, cache)?, digest, now, cache)
+fn insert(facts: &Introspection, digest: TokenDigest, now: UnixTime, cache: &CacheSettings) -> Option<BucketUpdate> {
+    BucketUpdate::new(&CacheEntry::new(facts.clone(), now, now, cache)?, digest, now, cache)
 }
 
 fn digest(token: &str) -> TokenDigest {
@@ -76,7 +76,7 @@ fn facts_are_found_again_until_they_end() {
 
 #[test]
 fn a_lifetime_of_zero_keeps_nothing() {
-    let off = CacheConfig { max_ttl: Duration::ZERO, inactive_ttl: Duration::ZERO, ..CACHE };
+    let off = CacheSettings { max_ttl: Duration::ZERO, inactive_ttl: Duration::ZERO, ..CACHE };
     assert!(insert(&active("a", None), digest("t"), NOW, &off).is_none());
     assert!(insert(&Introspection::Inactive, digest("t"), NOW, &off).is_none());
 }
@@ -147,7 +147,7 @@ fn tokens_that_share_a_bucket_never_answer_for_one_another() {
 
 #[test]
 fn of_a_full_bucket_the_oldest_entry_makes_room() {
-    let one = CacheConfig { capacity: 8, ..CACHE };
+    let one = CacheSettings { capacity: 8, ..CACHE };
     let mut bucket: Option<Vec<u8>> = None;
     let mut evicted = 0;
     for n in 0..9_u64 {
@@ -157,14 +157,14 @@ fn of_a_full_bucket_the_oldest_entry_makes_room() {
         bucket = Some(applied.bucket);
     }
     let bucket = bucket.unwrap();
-    let held = |n: u64| Region::Active.find(&bucket, &digest(&n.to_string()), NOW, &one).is_some();
+    let held = |n: u64| Partition::Active.find(&bucket, &digest(&n.to_string()), NOW, &one).is_some();
     assert_eq!(evicted, 1);
     assert!(!held(0) && (1..9).all(held));
 }
 
 #[test]
 fn what_expired_makes_room_without_being_counted_as_evicted() {
-    let one = CacheConfig { capacity: 8, ..CACHE };
+    let one = CacheSettings { capacity: 8, ..CACHE };
     let mut bucket = None;
     for n in 0..8 {
         let applied = insert(&active("a", None), digest(&n.to_string()), NOW, &one).unwrap().apply(bucket.as_deref());

@@ -2,7 +2,7 @@ use super::*;
 use crate::base::Json;
 use crate::config::Config;
 use crate::policy::Access;
-use crate::request::{PathOptions, RawHead};
+use crate::request::{PathOptions, RequestHead};
 use crate::token::Scope;
 
 /// What a rule for `/t/{tenant}` demands with this `require`, and the claims that it asks for.
@@ -25,44 +25,44 @@ fn requirement(require: &str) -> (Requirement, Config) {
 }
 
 /// Whether a token meets `require` for a request; the token is in the form of an introspection answer of server 0.
-fn check(require: &str, method: &str, path: &str, server: usize, answer: &str) -> Result<(), Lack> {
+fn check(require: &str, method: &str, path: &str, server: usize, answer: &str) -> Result<(), UnmetRequirement> {
     let (_, config) = requirement(require);
     let head =
         [(":method", method), (":authority", "h.test"), (":path", path)].map(|(name, value)| (name, value.as_bytes()));
     let target =
-        Target::parse(RawHead { headers: &head, route: None, has_body: false }, PathOptions::default()).unwrap();
+        Target::parse(RequestHead { headers: &head, route: None, has_body: false }, PathOptions::default()).unwrap();
     let requirement = config.policy.find(&target).unwrap().requirement(&target).unwrap();
     let Json::Object(members) = Json::parse(answer.as_bytes()).unwrap() else { panic!("{answer}") };
     let dialect = &config.servers[server].introspection.as_ref().unwrap().answer.claims;
     let now = crate::base::UnixTime::from_secs(0);
-    let claims = Claims::from_members(&members, dialect, &config.interest, now).unwrap();
+    let claims = Claims::from_members(&members, dialect, &config.requested, now).unwrap();
     requirement.check(Presented { claims: &claims, server, strategy: ScopeStrategy::Exact })
 }
 
-fn plain(require: &str, answer: &str) -> Result<(), Lack> {
+fn plain(require: &str, answer: &str) -> Result<(), UnmetRequirement> {
     check(require, "GET", "/t/1", 0, answer)
 }
 
 #[test]
 fn each_demand_is_met_by_what_it_names_and_by_nothing_else() {
     for (require, good, bad, lack) in [
-        (r#"{"scope":"a b"}"#, r#"{"scope":"b a c"}"#, r#"{"scope":"a"}"#, Lack::Scope),
-        (r#"{"any_scope":["a","b"]}"#, r#"{"scope":"b"}"#, r#"{"scope":"c"}"#, Lack::Scope),
-        (r#"{"roles":["m","n"]}"#, r#"{"roles":["n","m"]}"#, r#"{"roles":["m"]}"#, Lack::Role),
-        (r#"{"any_role":["m","n"]}"#, r#"{"roles":{"n":{}}}"#, r#"{"roles":["M"]}"#, Lack::Role),
+        (r#"{"scope":"a b"}"#, r#"{"scope":"b a c"}"#, r#"{"scope":"a"}"#, UnmetRequirement::Scope),
+        (r#"{"any_scope":["a","b"]}"#, r#"{"scope":"b"}"#, r#"{"scope":"c"}"#, UnmetRequirement::Scope),
+        (r#"{"roles":["m","n"]}"#, r#"{"roles":["n","m"]}"#, r#"{"roles":["m"]}"#, UnmetRequirement::Role),
+        (r#"{"any_role":["m","n"]}"#, r#"{"roles":{"n":{}}}"#, r#"{"roles":["M"]}"#, UnmetRequirement::Role),
         (
             r#"{"authorization_server":"a","client_ids":["x","y"]}"#,
             r#"{"client_id":"y"}"#,
             r#"{"client_id":"z"}"#,
-            Lack::Client,
+            UnmetRequirement::Client,
         ),
-        (r#"{"authorization_server":"a","client_ids":["x"]}"#, r#"{"client_id":"x"}"#, "{}", Lack::Client),
-        (r#"{"audience":["x"]}"#, r#"{"aud":["w","x"]}"#, r#"{"aud":"w"}"#, Lack::Audience),
-        (r#"{"authorization_server":"a"}"#, "{}", r#"{"x":1}"#, Lack::Server),
-        (r#"{"scope":"a","roles":["m"]}"#, r#"{"scope":"a","roles":"m"}"#, r#"{"scope":"a"}"#, Lack::Role),
+        (r#"{"authorization_server":"a","client_ids":["x"]}"#, r#"{"client_id":"x"}"#, "{}", UnmetRequirement::Client),
+        (r#"{"audience":["x"]}"#, r#"{"aud":["w","x"]}"#, r#"{"aud":"w"}"#, UnmetRequirement::Audience),
+        (r#"{"authorization_server":"a"}"#, "{}", r#"{"x":1}"#, UnmetRequirement::Server),
+        (r#"{"scope":"a","roles":["m"]}"#, r#"{"scope":"a","roles":"m"}"#, r#"{"scope":"a"}"#, UnmetRequirement::Role),
     ] {
         assert_eq!(plain(require, good), Ok(()), "{require}");
-        let server = usize::from(lack == Lack::Server);
+        let server = usize::from(lack == UnmetRequirement::Server);
         assert_eq!(check(require, "GET", "/t/1", server, bad), Err(lack), "{require}");
     }
     assert_eq!(plain(r#"{"authenticated":true}"#, "{}"), Ok(()));
@@ -92,9 +92,9 @@ fn claims_are_compared_by_type_and_value() {
         (r#"{"exists":true,"equals":"x"}"#, r#""y""#, false),
     ] {
         let found = plain(&format!(r#"{{"claims":{{"d.e":{test}}}}}"#), &format!(r#"{{"d":{{"e":{claim}}}}}"#));
-        assert_eq!(found, if expected { Ok(()) } else { Err(Lack::Claim) }, "{test} {claim}");
+        assert_eq!(found, if expected { Ok(()) } else { Err(UnmetRequirement::Claim) }, "{test} {claim}");
     }
-    assert_eq!(plain(r#"{"claims":{"d":{"equals":"x"}}}"#, "{}"), Err(Lack::Claim));
+    assert_eq!(plain(r#"{"claims":{"d":{"equals":"x"}}}"#, "{}"), Err(UnmetRequirement::Claim));
 }
 
 #[test]
@@ -103,14 +103,14 @@ fn all_and_any_nest_and_a_scope_is_what_is_said_to_be_lacking() {
     for (answer, expected) in [
         (r#"{"scope":"admin"}"#, Ok(())),
         (r#"{"scope":"view","roles":"m"}"#, Ok(())),
-        (r#"{"scope":"view"}"#, Err(Lack::Scope)),
-        (r#"{"roles":"m"}"#, Err(Lack::Scope)),
+        (r#"{"scope":"view"}"#, Err(UnmetRequirement::Scope)),
+        (r#"{"roles":"m"}"#, Err(UnmetRequirement::Scope)),
     ] {
         assert_eq!(plain(require, answer), expected, "{answer}");
     }
     assert_eq!(
         plain(r#"{"any":[{"roles":["m"]},{"authorization_server":"a","client_ids":["c"]}]}"#, "{}"),
-        Err(Lack::Role)
+        Err(UnmetRequirement::Role)
     );
 }
 
@@ -196,7 +196,7 @@ fn what_is_unresolved_or_has_no_alternative_is_met_by_nobody() {
         Requirement::MappedScope(Arc::default()),
         Requirement::ScopeTemplate(ScopeTemplate::parse("{method}").unwrap()),
     ] {
-        assert_eq!(requirement.check(token), Err(Lack::Scope));
+        assert_eq!(requirement.check(token), Err(UnmetRequirement::Scope));
     }
     assert_eq!(Requirement::NONE.check(token), Ok(()));
 }
@@ -205,7 +205,7 @@ fn what_is_unresolved_or_has_no_alternative_is_met_by_nobody() {
 fn the_order_of_claims_in_a_document_changes_nothing() {
     let one = requirement(r#"{"claims":{"department":{"equals":"x"},"nickname":{"exists":true}}}"#);
     let other = requirement(r#"{"claims":{"nickname":{"exists":true},"department":{"equals":"x"}}}"#);
-    assert_eq!(one.1.interest, other.1.interest);
+    assert_eq!(one.1.requested, other.1.requested);
     assert_eq!(one.1.fingerprint, other.1.fingerprint);
     assert_eq!(one.0, other.0);
 }

@@ -5,7 +5,7 @@ use crate::policy::HostPattern;
 use crate::policy::Method;
 use crate::policy::Mode;
 use crate::policy::PathPattern;
-use crate::request::{Path, PathOptions, RawHead};
+use crate::request::{Path, PathOptions, RequestHead};
 
 fn entry(methods: &[&str], hosts: &[&str], path: Option<PathPattern>, route: Option<&str>) -> RequestMatch {
     RequestMatch {
@@ -24,7 +24,7 @@ fn prefix(path: &str) -> Option<PathPattern> {
     Some(PathPattern::prefix(path, PathOptions::default()).unwrap())
 }
 
-fn policy(rules: Vec<Vec<RequestMatch>>) -> Policy {
+fn policy(rules: Vec<Vec<RequestMatch>>) -> RuleSet {
     let rule = |(index, matches): (usize, _)| Rule {
         name: Arc::from(format!("r{index}")),
         api: None,
@@ -34,19 +34,19 @@ fn policy(rules: Vec<Vec<RequestMatch>>) -> Policy {
         errors: Arc::default(),
         mode: Mode::default(),
     };
-    Policy::new(rules.into_iter().enumerate().map(rule).collect())
+    RuleSet::new(rules.into_iter().enumerate().map(rule).collect())
 }
 
 /// What `see` makes of a request.
 fn with_target<T>(method: &str, host: &str, path: &str, route: Option<&str>, see: impl FnOnce(&Target<'_>) -> T) -> T {
     let headers =
         [(":method", method), (":authority", host), (":path", path)].map(|(name, value)| (name, value.as_bytes()));
-    let head = RawHead { headers: &headers, route: route.map(str::as_bytes), has_body: false };
+    let head = RequestHead { headers: &headers, route: route.map(str::as_bytes), has_body: false };
     see(&Target::parse(head, PathOptions { allow_encoded_slash: true }).unwrap())
 }
 
 /// The name of the rule that a request falls under.
-fn found(policy: &Policy, method: &str, host: &str, path: &str, route: Option<&str>) -> Option<String> {
+fn found(policy: &RuleSet, method: &str, host: &str, path: &str, route: Option<&str>) -> Option<String> {
     with_target(method, host, path, route, |target| policy.find(target).map(|found| found.rule.name.to_string()))
 }
 
@@ -139,7 +139,7 @@ fn a_rule_that_earlier_ones_take_everything_from_is_shadowed() {
 #[test]
 fn a_target_keeps_the_segments_of_its_path() {
     let headers = [(":path", &b"/a/b"[..])];
-    let head = RawHead { headers: &headers, route: None, has_body: false };
+    let head = RequestHead { headers: &headers, route: None, has_body: false };
     let target = Target::parse(head, PathOptions::default()).unwrap();
     assert_eq!(target.path, Path::parse(b"/a/b", PathOptions::default()).unwrap());
 }
@@ -158,7 +158,7 @@ fn a_rule_may_name_one_path_in_several_spellings() {
 }
 
 /// The patterns of `depth` segments, each of them `a` or a parameter, but for the one that is all `a`.
-fn patterns(depth: u32) -> Policy {
+fn patterns(depth: u32) -> RuleSet {
     let pattern = |bits: u32| {
         let segment = |at: u32| if bits >> at & 1 == 1 { format!("/{{p{at}}}") } else { "/a".to_owned() };
         vec![entry(&[], &[], exact(&(0..depth).map(segment).collect::<String>()), None)]

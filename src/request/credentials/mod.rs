@@ -3,7 +3,7 @@
 //! The Authorization header is always looked at; the query (§2.3), a cookie and another header only where the
 //! configuration says so. A form body (§2.2) never is: it would have to be read before anything is decided.
 
-use crate::request::head::RawHead;
+use crate::request::head::RequestHead;
 use crate::request::header_edit::Edit;
 use crate::request::header_name::HeaderName;
 use crate::token::AccessToken;
@@ -14,7 +14,7 @@ mod query;
 
 /// Where tokens are looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Locations {
+pub(crate) struct TokenLocations {
     /// Authentication schemes of the Authorization header, in any case.
     pub(crate) schemes: Vec<String>,
     /// A header whose whole value is the token.
@@ -52,9 +52,9 @@ impl CredentialsError {
     }
 }
 
-impl Locations {
+impl TokenLocations {
     /// The token of a request, if it has one.
-    pub(crate) fn find(&self, head: RawHead<'_>) -> Result<Option<AccessToken>, CredentialsError> {
+    pub(crate) fn find(&self, head: RequestHead<'_>) -> Result<Option<AccessToken>, CredentialsError> {
         let authorization = authorization::find(head.values("authorization"), &self.schemes, self.max_bytes)?;
         let mut elsewhere: Vec<Vec<u8>> = Vec::new();
         if let Some(header) = &self.header {
@@ -76,7 +76,7 @@ impl Locations {
     }
 
     /// What takes the credentials out of a request, wherever they may stand.
-    pub(crate) fn removal<'a>(&self, head: RawHead<'a>) -> Vec<Edit<'a>> {
+    pub(crate) fn removal<'a>(&self, head: RequestHead<'a>) -> Vec<Edit<'a>> {
         let mut edits = Vec::new();
         for (name, _) in head.headers {
             let is_ours = self.header.as_ref().is_some_and(|header| header.is_alias_of(name));
@@ -136,7 +136,7 @@ const fn is_b64token_byte(b: u8) -> bool {
     letter | (b.wrapping_sub(b'-') <= b'9' - b'-') | (b == b'_') | (b == b'~') | (b == b'+')
 }
 
-impl Default for Locations {
+impl Default for TokenLocations {
     fn default() -> Self {
         Self {
             schemes: vec!["Bearer".to_owned()],

@@ -1,7 +1,7 @@
 use super::*;
 
-fn locations() -> Locations {
-    Locations {
+fn locations() -> TokenLocations {
+    TokenLocations {
         schemes: vec!["Bearer".to_owned(), "OAuth".to_owned()],
         header: Some(HeaderName::parse("x-token").unwrap()),
         query: Some("access_token".to_owned()),
@@ -10,15 +10,15 @@ fn locations() -> Locations {
     }
 }
 
-fn find(locations: &Locations, headers: &[(&str, &str)]) -> Result<Option<String>, CredentialsError> {
+fn find(locations: &TokenLocations, headers: &[(&str, &str)]) -> Result<Option<String>, CredentialsError> {
     let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
-    let found = locations.find(RawHead { headers: &headers, route: None, has_body: false });
+    let found = locations.find(RequestHead { headers: &headers, route: None, has_body: false });
     found.map(|token| token.map(|token| token.reveal().to_owned()))
 }
 
 fn removal(headers: &[(&'static str, &'static str)]) -> Vec<Edit<'static>> {
     let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
-    locations().removal(RawHead { headers: headers.leak(), route: None, has_body: false })
+    locations().removal(RequestHead { headers: headers.leak(), route: None, has_body: false })
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn one_token_is_found_wherever_it_may_stand() {
 #[test]
 fn nowhere_else_than_in_the_authorization_header_unless_said_so() {
     let plain =
-        Locations { schemes: vec!["Bearer".to_owned()], header: None, query: None, cookie: None, max_bytes: 32 };
+        TokenLocations { schemes: vec!["Bearer".to_owned()], header: None, query: None, cookie: None, max_bytes: 32 };
     let head = [(":path", "/?access_token=t"), ("cookie", "session=t"), ("x-token", "t"), ("authorization", "OAuth t")];
     assert_eq!(find(&plain, &head), Ok(None));
     assert_eq!(find(&plain, &[("authorization", "Bearer t"), ("x-token", "t")]), Ok(Some("t".to_owned())));

@@ -5,17 +5,17 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::source::{self, JwksLocation, KeySource, Location};
+use super::source::{self, JwksPlace, JwksSource, Location};
 use crate::base::UnixTime;
-use crate::host::{CalloutAnswer, CalloutRequest, Publish, Trouble};
+use crate::host::{CalloutError, CalloutRequest, CalloutResult, Publish};
 use crate::jose::KeySet;
-use crate::server::jwt::JwtConfig;
+use crate::server::jwt::JwtSettings;
 use crate::server::runtime::Server;
 
 /// Waits for the keys of an authorization server, or for the metadata that say where they are.
 pub struct KeyFetch {
     server: Rc<Server>,
-    jwt: Rc<JwtConfig>,
+    jwt: Rc<JwtSettings>,
     stage: Stage,
 }
 
@@ -31,7 +31,7 @@ pub struct KeysAnswered {
     /// How the callout ended: one of [`Call::OUTCOMES`](crate::Call::OUTCOMES).
     pub outcome: &'static str,
     /// Why it brought nothing, if it did not.
-    pub trouble: Option<Trouble>,
+    pub trouble: Option<CalloutError>,
     /// What to put into shared data for the other workers, if anything.
     pub publish: Option<Publish>,
     /// What is to be asked next, if the keys are still to come.
@@ -69,18 +69,18 @@ impl KeyFetch {
         let jwt = Rc::clone(server.config.jwt.as_ref()?);
         server.keys.borrow_mut().ask(now);
         let stage = match &jwt.keys.place {
-            JwksLocation::Known(location) => Stage::Keys(location.clone()),
+            JwksPlace::Known(location) => Stage::Keys(location.clone()),
             // They may have moved.
-            JwksLocation::Discovered(_) => Stage::Metadata,
+            JwksPlace::Discovered(_) => Stage::Metadata,
         };
         Some(Self { server: Rc::clone(server), jwt, stage })
     }
 
     /// The fetch for a token whose key is unknown: from where the keys were the last time.
-    pub(crate) fn for_unknown(server: Rc<Server>, jwt: Rc<JwtConfig>, now: UnixTime) -> Self {
+    pub(crate) fn for_unknown(server: Rc<Server>, jwt: Rc<JwtSettings>, now: UnixTime) -> Self {
         let stage = match &jwt.keys.place {
-            JwksLocation::Known(location) => Stage::Keys(location.clone()),
-            JwksLocation::Discovered(_) => {
+            JwksPlace::Known(location) => Stage::Keys(location.clone()),
+            JwksPlace::Discovered(_) => {
                 server.keys.borrow().location(&jwt.keys, now).cloned().map_or(Stage::Metadata, Stage::Keys)
             }
         };
@@ -92,10 +92,10 @@ impl KeyFetch {
         let source = &self.jwt.keys;
         let cluster = self.server.keys.borrow().cluster(source);
         match (&self.stage, &source.place) {
-            (Stage::Keys(location), _) | (Stage::Metadata, JwksLocation::Known(location)) => {
+            (Stage::Keys(location), _) | (Stage::Metadata, JwksPlace::Known(location)) => {
                 source.keys_request(location, cluster)
             }
-            (Stage::Metadata, JwksLocation::Discovered(discovery)) => source.metadata_request(discovery, cluster),
+            (Stage::Metadata, JwksPlace::Discovered(discovery)) => source.metadata_request(discovery, cluster),
         }
     }
 
@@ -115,13 +115,13 @@ impl KeyFetch {
     }
 
     /// Takes the answer to the request that was sent at `asked_at`.
-    pub fn resume(self, answer: CalloutAnswer<'_>, asked_at: UnixTime, now: UnixTime) -> KeysAnswered {
+    pub fn resume(self, answer: CalloutResult<'_>, asked_at: UnixTime, now: UnixTime) -> KeysAnswered {
         match (&self.stage, &self.jwt.keys.place) {
-            (Stage::Metadata, JwksLocation::Discovered(discovery)) => {
+            (Stage::Metadata, JwksPlace::Discovered(discovery)) => {
                 let located = discovery.read(answer);
                 self.resume_with_metadata(located, asked_at, now)
             }
-            (Stage::Keys(_), _) | (Stage::Metadata, JwksLocation::Known(_)) => {
+            (Stage::Keys(_), _) | (Stage::Metadata, JwksPlace::Known(_)) => {
                 self.resume_with_keys(answer, asked_at, now)
             }
         }
@@ -129,7 +129,7 @@ impl KeyFetch {
 
     fn resume_with_metadata(
         self,
-        located: Result<Location, Trouble>,
+        located: Result<Location, CalloutError>,
         asked_at: UnixTime,
         now: UnixTime,
     ) -> KeysAnswered {
@@ -153,7 +153,7 @@ impl KeyFetch {
         KeysAnswered { outcome, trouble, publish: None, next }
     }
 
-    fn resume_with_keys(self, answer: CalloutAnswer<'_>, asked_at: UnixTime, now: UnixTime) -> KeysAnswered {
+    fn resume_with_keys(self, answer: CalloutResult<'_>, asked_at: UnixTime, now: UnixTime) -> KeysAnswered {
         self.server.keys.borrow_mut().end_request();
         // Of many requests that have waited for them the first has read them.
         if self.server.keys.borrow().are_since(asked_at, now) {
@@ -180,8 +180,8 @@ impl fmt::Debug for KeyFetch {
 }
 
 /// An answer with good keys, for the other workers: when it was asked for, and the keys as they came.
-fn publication(source: &KeySource, answer: CalloutAnswer<'_>, asked_at: UnixTime) -> Option<Publish> {
-    let CalloutAnswer::Response { body, .. } = answer else { return None };
+fn publication(source: &JwksSource, answer: CalloutResult<'_>, asked_at: UnixTime) -> Option<Publish> {
+    let CalloutResult::Response { body, .. } = answer else { return None };
     let mut value = asked_at.as_millis().to_le_bytes().to_vec();
     value.extend_from_slice(body);
     Some(Publish { key: source.shared_key(), value })

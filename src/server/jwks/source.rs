@@ -6,16 +6,16 @@ use std::time::Duration;
 use hmac_sha256::Hash;
 
 use crate::base::Json;
-use crate::host::{CalloutAnswer, CalloutRequest, Response, Trouble, USER_AGENT};
+use crate::host::{CalloutError, CalloutRequest, CalloutResult, Response, USER_AGENT};
 use crate::jose::KeySet;
 use crate::request::Host;
 use crate::server::clusters::Clusters;
 
 /// Where the keys of an authorization server are, and how long they are believed.
 #[derive(Debug)]
-pub(crate) struct KeySource {
+pub(crate) struct JwksSource {
     pub(crate) clusters: Clusters,
-    pub(crate) place: JwksLocation,
+    pub(crate) place: JwksPlace,
     /// How long each callout may take.
     pub(crate) timeout: Duration,
     /// After this time they are fetched again.
@@ -28,7 +28,7 @@ pub(crate) struct KeySource {
 
 /// How the keys are found.
 #[derive(Debug)]
-pub(crate) enum JwksLocation {
+pub(crate) enum JwksPlace {
     Known(Location),
     Discovered(Discovery),
 }
@@ -60,22 +60,22 @@ pub(crate) enum WellKnown {
     OAuth,
 }
 
-impl KeySource {
+impl JwksSource {
     /// How long a fetch may take, with everything that it takes to find them.
     pub(crate) fn patience(&self) -> Duration {
         match self.place {
-            JwksLocation::Known(_) => self.timeout,
-            JwksLocation::Discovered(_) => self.timeout.saturating_mul(2),
+            JwksPlace::Known(_) => self.timeout,
+            JwksPlace::Discovered(_) => self.timeout.saturating_mul(2),
         }
     }
 
     /// Where the keys are in shared data: the same for every configuration that fetches them from the same place.
     pub(super) fn shared_key(&self) -> String {
         let place = match &self.place {
-            JwksLocation::Known(Location { authority, path }) => {
+            JwksPlace::Known(Location { authority, path }) => {
                 format!("{}\n{authority}\n{path}", self.clusters.get(0))
             }
-            JwksLocation::Discovered(Discovery { metadata: Location { authority, path }, issuer, keeps_authority }) => {
+            JwksPlace::Discovered(Discovery { metadata: Location { authority, path }, issuer, keeps_authority }) => {
                 format!("{}\n{authority}\n{path}\n{issuer}\n{keeps_authority}", self.clusters.get(0))
             }
         };
@@ -107,16 +107,16 @@ impl KeySource {
 }
 
 /// The keys in an answer.
-pub(super) fn read_keys(answer: CalloutAnswer<'_>) -> Result<KeySet, Trouble> {
-    let body = json_body(answer, Trouble::KeysStatus, Trouble::BadKeys)?;
-    KeySet::parse(body).map_err(Trouble::BadKeys)
+pub(super) fn read_keys(answer: CalloutResult<'_>) -> Result<KeySet, CalloutError> {
+    let body = json_body(answer, CalloutError::KeysStatus, CalloutError::BadKeys)?;
+    KeySet::parse(body).map_err(CalloutError::BadKeys)
 }
 
 impl Discovery {
     /// Where the keys are, by an answer with the metadata.
-    pub(super) fn read(&self, answer: CalloutAnswer<'_>) -> Result<Location, Trouble> {
-        let body = json_body(answer, Trouble::MetadataStatus, Trouble::BadMetadata)?;
-        self.locate(body).map_err(Trouble::BadMetadata)
+    pub(super) fn read(&self, answer: CalloutResult<'_>) -> Result<Location, CalloutError> {
+        let body = json_body(answer, CalloutError::MetadataStatus, CalloutError::BadMetadata)?;
+        self.locate(body).map_err(CalloutError::BadMetadata)
     }
 
     fn locate(&self, metadata: &[u8]) -> Result<Location, &'static str> {
@@ -168,10 +168,10 @@ impl WellKnown {
 }
 
 fn json_body(
-    answer: CalloutAnswer<'_>,
-    other_status: fn(u16) -> Trouble,
-    bad: fn(&'static str) -> Trouble,
-) -> Result<&[u8], Trouble> {
+    answer: CalloutResult<'_>,
+    other_status: fn(u16) -> CalloutError,
+    bad: fn(&'static str) -> CalloutError,
+) -> Result<&[u8], CalloutError> {
     match answer.response()? {
         response @ Response { status: 200, .. } if !response.may_be_json() => {
             Err(bad("their Content-Type is not JSON"))

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::source::{KeySource, Location};
+use super::source::{JwksSource, Location};
 use crate::base::UnixTime;
 use crate::jose::{KeySet, Thumbprint};
 
 /// The keys that a worker holds of one authorization server.
 #[derive(Debug, Default)]
-pub(crate) struct Keys {
+pub(crate) struct JwksStore {
     held: Option<Held>,
     /// Where the metadata last said they are, and when that was.
     located: Option<(Location, UnixTime)>,
@@ -27,20 +27,20 @@ struct Held {
     fetched_at: UnixTime,
 }
 
-impl Keys {
+impl JwksStore {
     /// The keys, unless they are too old to be believed.
-    pub(crate) fn usable(&self, source: &KeySource, now: UnixTime) -> Option<&KeySet> {
+    pub(crate) fn usable(&self, source: &JwksSource, now: UnixTime) -> Option<&KeySet> {
         let held = self.held.as_ref()?;
         (now.saturating_since(held.fetched_at) < source.max_age).then_some(&held.set)
     }
 
     /// Whether a key is still among those that are believed.
-    pub(crate) fn vouch(&self, thumbprint: &Thumbprint, source: &KeySource, now: UnixTime) -> bool {
+    pub(crate) fn is_trusted(&self, thumbprint: &Thumbprint, source: &JwksSource, now: UnixTime) -> bool {
         self.usable(source, now).is_some_and(|set| set.holds(thumbprint))
     }
 
     /// Whether it is time to fetch them again, and this worker is not about to.
-    pub(crate) fn are_due(&self, source: &KeySource, now: UnixTime) -> bool {
+    pub(crate) fn are_due(&self, source: &JwksSource, now: UnixTime) -> bool {
         // Of a time that is still to come: the clock has stepped back, and their age is unknown.
         let is_old = |held: &Held| held.fetched_at > now || now.saturating_since(held.fetched_at) >= source.refresh;
         self.held.as_ref().is_none_or(is_old) && (!self.are_coming() || self.may_ask(source, now, RETRY_INTERVAL))
@@ -52,7 +52,7 @@ impl Keys {
     }
 
     /// Whether they may be fetched for a token that none of them has signed. Whoever is told so must try.
-    pub(crate) fn claims_fetch_for_unknown(&mut self, source: &KeySource, now: UnixTime) -> bool {
+    pub(crate) fn claims_fetch_for_unknown(&mut self, source: &JwksSource, now: UnixTime) -> bool {
         let interval = if self.usable(source, now).is_some() { source.min_interval } else { RETRY_INTERVAL };
         let free = self.may_ask(source, now, interval);
         if free {
@@ -63,7 +63,7 @@ impl Keys {
     }
 
     /// The place of the cluster that is asked for them: after a failure it is the next one's turn.
-    pub(super) fn cluster(&self, source: &KeySource) -> usize {
+    pub(super) fn cluster(&self, source: &JwksSource) -> usize {
         self.failures.checked_rem(source.clusters.len()).unwrap_or_default()
     }
 
@@ -89,7 +89,7 @@ impl Keys {
         self.held.as_ref().is_some_and(|held| asked_at <= held.fetched_at && held.fetched_at <= now)
     }
 
-    fn may_ask(&self, source: &KeySource, now: UnixTime, interval: Duration) -> bool {
+    fn may_ask(&self, source: &JwksSource, now: UnixTime, interval: Duration) -> bool {
         let interval = interval.max(source.patience());
         // A clock that stepped back must not stop fetches.
         let recent = |asked: UnixTime| asked <= now && now.saturating_since(asked) < interval;
@@ -103,7 +103,7 @@ impl Keys {
     }
 
     /// Where they are, by metadata that are not too old to be believed.
-    pub(super) fn location(&self, source: &KeySource, now: UnixTime) -> Option<&Location> {
+    pub(super) fn location(&self, source: &JwksSource, now: UnixTime) -> Option<&Location> {
         let (location, since) = self.located.as_ref()?;
         (*since <= now && now.saturating_since(*since) < source.max_age).then_some(location)
     }
@@ -131,7 +131,7 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
-    use super::super::source::JwksLocation;
+    use super::super::source::JwksPlace;
     use super::*;
     use crate::server::Clusters;
 
@@ -141,10 +141,10 @@ mod tests {
         START.saturating_add(Duration::from_secs(seconds))
     }
 
-    fn source() -> KeySource {
-        KeySource {
+    fn source() -> JwksSource {
+        JwksSource {
             clusters: Clusters::new("c", &[]),
-            place: JwksLocation::Known(Location { authority: "a".to_owned(), path: "/jwks".to_owned() }),
+            place: JwksPlace::Known(Location { authority: "a".to_owned(), path: "/jwks".to_owned() }),
             timeout: Duration::from_secs(1),
             refresh: Duration::from_secs(300),
             max_age: Duration::from_secs(3600),
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn keys_are_fetched_when_they_are_due_and_for_unknown_ones_at_a_bounded_rate() {
-        let (source, mut keys) = (source(), Keys::default());
+        let (source, mut keys) = (source(), JwksStore::default());
         assert!(keys.are_due(&source, START) && keys.usable(&source, START).is_none());
         keys.ask(START);
         assert!(!keys.are_due(&source, after(1)) && keys.are_due(&source, after(2)));
@@ -173,8 +173,8 @@ mod tests {
 
     #[test]
     fn keys_that_came_are_refreshed_as_often_as_is_said_whatever_a_fetch_may_take() {
-        let source = KeySource { refresh: Duration::from_secs(1), timeout: Duration::from_secs(5), ..source() };
-        let mut keys = Keys::default();
+        let source = JwksSource { refresh: Duration::from_secs(1), timeout: Duration::from_secs(5), ..source() };
+        let mut keys = JwksStore::default();
         keys.ask(START);
         assert!(!keys.are_due(&source, after(4)) && keys.are_due(&source, after(5)));
         keys.keep(set(), START, START);
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn until_keys_that_were_asked_for_have_come_nobody_knows_what_they_say() {
-        let mut keys = Keys::default();
+        let mut keys = JwksStore::default();
         keys.keep(set(), START, START);
         assert!(!keys.are_coming());
         keys.ask(after(10));
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_place_that_metadata_named_is_believed_as_long_as_keys_are() {
-        let (source, mut keys) = (source(), Keys::default());
+        let (source, mut keys) = (source(), JwksStore::default());
         assert_eq!(keys.location(&source, START), None);
         let location = Location { authority: "a".to_owned(), path: "/k".to_owned() };
         keys.locate(location.clone(), START);
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn keys_of_a_time_to_come_give_way_to_any_others() {
-        let (source, mut keys) = (source(), Keys::default());
+        let (source, mut keys) = (source(), JwksStore::default());
         // The clock was far ahead, and has been set right.
         keys.ask(after(1_000_000));
         keys.keep(set(), after(1_000_000), after(1_000_000));

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use scopegate::{CalloutAnswer, Edit, Gate, RawHead};
+use scopegate::{CalloutResult, Edit, Gate, RequestHead};
 use scopegate_fuzz::{gate, run};
 
 const CONFIGURATION: &str = r#"{
@@ -33,8 +33,8 @@ fuzz_target!(|data: &[u8]| {
     GATE.with(|gate| {
         let found = candidates(&head);
         let raw: Vec<_> = head.iter().map(|(name, value)| (*name, value.as_slice())).collect();
-        let raw = RawHead { headers: &raw, route: None, has_body: false };
-        let ended = run(gate, raw, None, CalloutAnswer::NoAnswer);
+        let raw = RequestHead { headers: &raw, route: None, has_body: false };
+        let ended = run(gate, raw, None, CalloutResult::NoAnswer);
         if let [form] = &ended.asked[..] {
             let form: Vec<(String, String)> = form_urlencoded::parse(form.as_bytes()).into_owned().collect();
             let token =

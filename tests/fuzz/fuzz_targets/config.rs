@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use scopegate::{CalloutAnswer, Config, Gate, RawHead};
+use scopegate::{CalloutResult, Config, Gate, RequestHead};
 use scopegate_fuzz::{End, NOW, answer, jwks, request, run};
 
 fuzz_target!(|data: &[u8]| {
@@ -34,13 +34,13 @@ fuzz_target!(|data: &[u8]| {
         ("access-control-request-method", b"GET"),
         ("cookie", b"a=b; c=d"),
     ];
-    let head = RawHead { headers: &headers, route: Some(b"r"), has_body: false };
-    let _ = (gate.cleaning(head), run(&gate, head, None, CalloutAnswer::NoAnswer));
+    let head = RequestHead { headers: &headers, route: Some(b"r"), has_body: false };
+    let _ = (gate.cleaning(head), run(&gate, head, None, CalloutResult::NoAnswer));
     for path in [&b"/"[..], b"/a", b"/a/b/"] {
         for headers in [&[][..], &[("authorization", &b"Bearer abc"[..])], &[("authorization", b"Bearer e30.e30.e30")]]
         {
             for body in [&b""[..], br#"{"active":false}"#] {
-                let answer = CalloutAnswer::Response { status: 403, content_type: None, body };
+                let answer = CalloutResult::Response { status: 403, content_type: None, body };
                 if let End::Forward { public } = request(&gate, path, headers, None, answer).end {
                     assert!(public, "somebody passes whom nobody knows");
                 }

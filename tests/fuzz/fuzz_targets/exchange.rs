@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use scopegate::{Denial, Gate, Step, Trouble, UnixTime};
+use scopegate::{CalloutError, Denial, Gate, Step, UnixTime};
 use scopegate_fuzz::model::{Answer, Failures, Knowledge, Outcome, Terms, Verdict};
 use scopegate_fuzz::{NOW, seeded_gate};
 
@@ -293,7 +293,7 @@ fn outcome(end: Step) -> Outcome {
             let (status, outcome) = match reply.denial {
                 Denial::InsufficientScope => (403, Outcome::Insufficient),
                 Denial::Inactive | Denial::Expired => (401, Outcome::Refused),
-                Denial::Unavailable(Trouble::CircuitOpen) => (503, Outcome::CircuitOpen),
+                Denial::Unavailable(CalloutError::CircuitOpen) => (503, Outcome::CircuitOpen),
                 Denial::Unavailable(_) => (503, Outcome::Unavailable),
                 other => panic!("{other:?}"),
             };

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use scopegate::{CalloutAnswer, PRESETS};
+use scopegate::{CalloutResult, PRESETS};
 use scopegate_fuzz::{NOW, gate, request};
 use serde_json::{Value, json};
 
@@ -44,7 +44,7 @@ const TYPES: [Option<&[u8]>; 4] =
 fuzz_target!(|data: &[u8]| {
     let [preset, kind, body @ ..] = data else { return };
     let (status, content_type) = (STATUSES[usize::from(kind % 8)], TYPES[usize::from(kind / 8 % 4)]);
-    let answer = CalloutAnswer::Response { status, content_type, body };
+    let answer = CalloutResult::Response { status, content_type, body };
     SERVERS.with(|presets| {
         let Preset { configuration, active, required_members } = &presets[usize::from(*preset) % presets.len()];
         // One that has heard of no token.

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use scopegate::{CalloutAnswer, Gate};
+use scopegate::{CalloutResult, Gate};
 use scopegate_fuzz::{NOW, SIGNED, Signed, answer, bearer, fetch_keys, jwt_gate, request};
 use serde_json::Value;
 
@@ -19,7 +19,7 @@ fuzz_target!(|data: &[u8]| {
             0 => drop(fetch_keys(gate, answer(&set))),
             1 => {
                 let answer =
-                    CalloutAnswer::Response { status: u16::from(*mode) + 100, content_type: Some(&set), body: &set };
+                    CalloutResult::Response { status: u16::from(*mode) + 100, content_type: Some(&set), body: &set };
                 drop(fetch_keys(gate, answer));
             }
             // The time, then the keys. Such as are no newer than those that are there are nothing new.
@@ -40,7 +40,7 @@ fuzz_target!(|data: &[u8]| {
 
 fn passes(gate: &Gate, signed: &Signed) -> bool {
     let authorization = bearer(&signed.token);
-    request(gate, b"/", &[("authorization", &authorization)], None, CalloutAnswer::NoAnswer).is_authorized()
+    request(gate, b"/", &[("authorization", &authorization)], None, CalloutResult::NoAnswer).is_authorized()
 }
 
 fn check(gate: &Gate, set: &[u8]) {

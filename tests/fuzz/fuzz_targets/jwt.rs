@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use libfuzzer_sys::fuzz_target;
-use scopegate::{CalloutAnswer, Gate};
+use scopegate::{CalloutResult, Gate};
 use scopegate_fuzz::{SIGNED, answer, fetch_keys, jwks, jwt_gate, request};
 
 thread_local!(static GATE: Gate = {
@@ -19,7 +19,7 @@ fuzz_target!(|data: &[u8]| {
     let is_good = SIGNED.iter().any(|signed| signed.token.as_bytes() == token);
     let authorization = [b"Bearer ", &token[..]].concat();
     let run =
-        GATE.with(|gate| request(gate, b"/", &[("authorization", &authorization)], None, CalloutAnswer::NoAnswer));
+        GATE.with(|gate| request(gate, b"/", &[("authorization", &authorization)], None, CalloutResult::NoAnswer));
     // Whitespace before a token is none of it.
     let is_good = is_good || SIGNED.iter().any(|signed| signed.token.as_bytes() == token.trim_ascii());
     assert_eq!(run.is_authorized(), is_good, "{}", String::from_utf8_lossy(&token));

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use scopegate::{CalloutAnswer, Gate};
+use scopegate::{CalloutResult, Gate};
 use scopegate_fuzz::{End, gate, request};
 
 /// `/admin` needs a token; everything else is public. `%2F` is refused by the one, and data to the other.
@@ -23,7 +23,7 @@ thread_local! {
 
 fuzz_target!(|path: &[u8]| {
     let passes =
-        |gate: &Gate| matches!(request(gate, path, &[], None, CalloutAnswer::NoAnswer).end, End::Forward { .. });
+        |gate: &Gate| matches!(request(gate, path, &[], None, CalloutResult::NoAnswer).end, End::Forward { .. });
     let strict = STRICT.with(passes);
     let lenient = LENIENT.with(passes);
     if strict {

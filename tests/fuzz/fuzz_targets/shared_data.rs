@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use scopegate::{CalloutAnswer, Insert};
+use scopegate::{BucketUpdate, CalloutResult};
 use scopegate_fuzz::{answer, gate, request};
 
 const CONFIGURATION: &str = r#"{
@@ -16,7 +16,7 @@ const CONFIGURATION: &str = r#"{
 const MAX_FACTS: usize = 65_535;
 
 // The entry for the token `good`, and for one that is inactive.
-thread_local!(static INSERTS: [Insert; 2] = {
+thread_local!(static INSERTS: [BucketUpdate; 2] = {
     let learn = |token: &[u8], body: &[u8]| {
         request(&gate(CONFIGURATION), b"/", &[("authorization", token)], None, answer(body)).inserts.remove(0)
     };
@@ -31,7 +31,7 @@ fuzz_target!(|data: &[u8]| {
         let passes = |token: &[u8], bucket: &[u8]| {
             // By one that has heard of no token.
             let gate = gate(CONFIGURATION);
-            request(&gate, b"/", &[("authorization", token)], Some(bucket), CalloutAnswer::NoAnswer).is_authorized()
+            request(&gate, b"/", &[("authorization", token)], Some(bucket), CalloutResult::NoAnswer).is_authorized()
         };
         let bucket = match mode % 2 {
             // As it is.

@@ -7,7 +7,9 @@ use std::cell::Cell;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use scopegate::{CalloutAnswer, Config, Gate, HostVerdict, Insert, KeysAnswered, RawHead, Reply, Step, UnixTime};
+use scopegate::{
+    BucketUpdate, CalloutResult, Config, Gate, HostVerdict, KeysAnswered, Reply, RequestHead, Step, UnixTime,
+};
 use serde_json::Value;
 
 /// The time of everything.
@@ -18,7 +20,7 @@ pub const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 pub struct Run {
     pub end: End,
     /// What was learned on the way.
-    pub inserts: Vec<Insert>,
+    pub inserts: Vec<BucketUpdate>,
     /// The forms that the authorization server was sent.
     pub asked: Vec<String>,
 }
@@ -58,15 +60,15 @@ pub fn request(
     path: &[u8],
     headers: &[(&str, &[u8])],
     bucket: Option<&[u8]>,
-    answer: CalloutAnswer<'_>,
+    answer: CalloutResult<'_>,
 ) -> Run {
     let mut head = vec![(":method", &b"GET"[..]), (":authority", b"api.example.test"), (":path", path)];
     head.extend_from_slice(headers);
-    run(gate, RawHead { headers: &head, route: None, has_body: false }, bucket, answer)
+    run(gate, RequestHead { headers: &head, route: None, has_body: false }, bucket, answer)
 }
 
 /// Takes every step of a request. Signatures are verified by the core.
-pub fn run(gate: &Gate, head: RawHead<'_>, bucket: Option<&[u8]>, answer: CalloutAnswer<'_>) -> Run {
+pub fn run(gate: &Gate, head: RequestHead<'_>, bucket: Option<&[u8]>, answer: CalloutResult<'_>) -> Run {
     let (mut step, mut inserts, mut asked) = (gate.begin(head, NOW), Vec::new(), Vec::new());
     // Longer than any request takes: several keys, our own token, several servers.
     for _ in 0..1_000 {
@@ -133,15 +135,15 @@ pub fn jwt_gate() -> Gate {
 
 /// Has the keys of the first server fetched, with this answer. Each fetch is later than the one before: of one time
 /// there is one answer.
-pub fn fetch_keys(gate: &Gate, answer: CalloutAnswer<'_>) -> KeysAnswered {
+pub fn fetch_keys(gate: &Gate, answer: CalloutResult<'_>) -> KeysAnswered {
     thread_local!(static FETCHES: Cell<u64> = const { Cell::new(0) });
     let now = NOW.saturating_add(Duration::from_millis(FETCHES.replace(FETCHES.get() + 1)));
     gate.fetch_keys(0, now).expect("keys are asked for").resume(answer, now, now)
 }
 
 /// An answer of an authorization server with this body.
-pub fn answer(body: &[u8]) -> CalloutAnswer<'_> {
-    CalloutAnswer::Response { status: 200, content_type: None, body }
+pub fn answer(body: &[u8]) -> CalloutResult<'_> {
+    CalloutResult::Response { status: 200, content_type: None, body }
 }
 
 /// A header with a bearer token.

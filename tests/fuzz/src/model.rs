@@ -45,7 +45,7 @@ pub enum Verdict {
     },
     Inactive,
     /// No answer, or one that says nothing of the token.
-    Trouble,
+    CalloutError,
 }
 
 impl Verdict {
@@ -54,14 +54,14 @@ impl Verdict {
         match self {
             Self::Active { expires_at, .. } => expires_at.is_some_and(|expires_at| expires_at <= now),
             Self::Inactive => true,
-            Self::Trouble => false,
+            Self::CalloutError => false,
         }
     }
 
     /// What it makes of a request.
     pub fn end(self, wants_view: bool, now: UnixTime) -> Outcome {
         match self {
-            Self::Trouble => Outcome::Unavailable,
+            Self::CalloutError => Outcome::Unavailable,
             verdict if verdict.is_over(now) => Outcome::Refused,
             Self::Active { view: false, .. } if wants_view => Outcome::Insufficient,
             Self::Active { .. } => Outcome::Passed,
@@ -122,7 +122,7 @@ impl Answer {
         let is_kept = match self.verdict {
             Verdict::Active { .. } => !self.is_bad() || !terms.max_ttl.is_zero(),
             Verdict::Inactive => true,
-            Verdict::Trouble => false,
+            Verdict::CalloutError => false,
         };
         is_kept && self.heard_at < self.term(terms).0
     }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use scopegate::{Attempt, BreakerChange, Call, Claim, Gate, Lease, Publish, Step, Trouble, UnixTime};
+use scopegate::{Attempt, Call, CalloutError, CircuitChange, Claim, Gate, Lease, Publish, Step, UnixTime};
 
 use super::Root;
 use crate::flights::{Flights, How, Key, Landed, Outcome, State, Waiting};
@@ -21,12 +21,12 @@ impl Root {
         let (flights, now) = (&self.shared.flights, host::now());
         if !flights.has_room(key) {
             if !flights.park(key) {
-                self.end(key, Trouble::Crowded);
+                self.end(key, CalloutError::Crowded);
             }
             return;
         }
         if flights.has_waited_too_long(key, now) {
-            return self.end(key, Trouble::Crowded);
+            return self.end(key, CalloutError::Crowded);
         }
         let lease = key.flight.lease().filter(|_| !alone).zip(self.shared.queue.get());
         let leased = match lease.map(|(lease, queue)| host::claim_lease(lease, queue)) {
@@ -51,14 +51,14 @@ impl Root {
         flights.set_state(key, State::Sent { since, leased, attempt });
         match sent {
             Some(Ok((_, Ok(callout)))) => flights.sent(key, callout),
-            Some(Ok((_, Err(_)))) => self.resolve(key, Outcome::NotSent(Trouble::NotSent)),
+            Some(Ok((_, Err(_)))) => self.resolve(key, Outcome::NotSent(CalloutError::NotSent)),
             Some(Err(trouble)) => self.resolve(key, Outcome::NotSent(trouble)),
             None => drop(flights.land(key)),
         }
     }
 
     /// Has everyone go on who waits for what is not asked.
-    fn end(&self, key: &Key, trouble: Trouble) {
+    fn end(&self, key: &Key, trouble: CalloutError) {
         self.shared.flights.set_state(key, State::Sent { since: host::now(), leased: false, attempt: None });
         self.resolve(key, Outcome::NotSent(trouble));
     }
@@ -110,10 +110,10 @@ impl Root {
         });
         let Some((server, change, lost)) = noted else { return false };
         match change {
-            Some(BreakerChange::Opened) => log::warn!(
+            Some(CircuitChange::Opened) => log::warn!(
                 "authorization server `{server}`: too many questions in a row were lost, so a cluster of it is not asked for a while"
             ),
-            Some(BreakerChange::Closed) => log::warn!("authorization server `{server}`: answers again"),
+            Some(CircuitChange::Closed) => log::warn!("authorization server `{server}`: answers again"),
             None => {}
         }
         if let Some(trouble) = lost {
@@ -162,7 +162,7 @@ impl Root {
     }
 
     /// Publishes what there is for other workers, and tells of trouble.
-    pub(super) fn note(&self, server: &str, trouble: Option<Trouble>, publish: Option<&Publish>, now: UnixTime) {
+    pub(super) fn note(&self, server: &str, trouble: Option<CalloutError>, publish: Option<&Publish>, now: UnixTime) {
         publish.into_iter().for_each(host::publish);
         if let Some(trouble) = trouble {
             self.shared.warn_of_trouble(server, trouble, now);
@@ -190,7 +190,7 @@ impl Root {
                 if flights.with_call(&key, is_timely).unwrap_or_default() {
                     flights.set_state(&key, State::Ready { alone: true });
                 } else {
-                    self.end(&key, Trouble::NoAnswer);
+                    self.end(&key, CalloutError::NoAnswer);
                 }
             }
         }

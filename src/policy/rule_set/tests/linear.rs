@@ -33,17 +33,17 @@ fn is_of_route(entry: &RequestMatch, target: &Target<'_>) -> bool {
     entry.route.as_ref().is_none_or(|route| target.route == Some(route.as_bytes()))
 }
 
-fn first(policy: &Policy, takes: impl Fn(&RequestMatch) -> bool) -> Option<&Arc<Rule>> {
+fn first(policy: &RuleSet, takes: impl Fn(&RequestMatch) -> bool) -> Option<&Arc<Rule>> {
     policy.rules.iter().find(|rule| rule.matches.iter().any(&takes))
 }
 
-fn follows_route(policy: &Policy, target: &Target<'_>) -> bool {
+fn follows_route(policy: &RuleSet, target: &Target<'_>) -> bool {
     first(policy, |entry| matches_on_any_route(entry, target)).is_some_and(|rule| {
         !rule.matches.iter().any(|entry| entry.route.is_none() && matches_on_any_route(entry, target))
     })
 }
 
-fn shadowing(policy: &Policy, index: usize) -> Vec<&Arc<Rule>> {
+fn shadowing(policy: &RuleSet, index: usize) -> Vec<&Arc<Rule>> {
     let mut shadowing: Vec<&Arc<Rule>> = Vec::new();
     for single in policy.rules[index].matches.iter().flat_map(RequestMatch::singles) {
         let mut earlier = policy.rules[..index].iter();
@@ -159,7 +159,7 @@ fn an_entry(routes: bool, hosts: bool) -> impl Strategy<Value = RequestMatch> {
         .prop_map(|(methods, hosts, path, route)| entry(&methods, &hosts, path, route))
 }
 
-fn a_policy() -> impl Strategy<Value = Policy> {
+fn a_policy() -> impl Strategy<Value = RuleSet> {
     (any::<bool>(), any::<bool>())
         .prop_flat_map(|(routes, hosts)| vec(vec(an_entry(routes, hosts), 1..4), 1..12))
         .prop_map(policy)
@@ -183,7 +183,7 @@ proptest! {
         for (method, host, path, route) in requests {
             with_target(method, host, &path, route, |target| -> Result<(), TestCaseError> {
                 let pointer = |rule: &Arc<Rule>| Arc::as_ptr(rule);
-                let rule_of = |found: Option<Found<'_>>| found.map(|found| pointer(found.rule));
+                let rule_of = |found: Option<RuleMatch<'_>>| found.map(|found| pointer(found.rule));
                 let found = policy.find(target);
                 prop_assert_eq!(rule_of(found), first(&policy, |entry| matches(entry, target)).map(pointer));
                 prop_assert_eq!(

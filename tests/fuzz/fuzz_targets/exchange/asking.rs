@@ -1,6 +1,6 @@
 //! A request on its way, what it or a renewal asks, and whether its end has a reason.
 
-use scopegate::{Call, RawHead, Step};
+use scopegate::{Call, RequestHead, Step};
 use scopegate_fuzz::model::{Answer, Outcome, Verdict};
 
 use crate::under_way::{UnderWay, Waiting};
@@ -13,7 +13,7 @@ impl Run {
         let headers = [(":method", "GET"), (":path", path), (":authority", "a"), ("authorization", &authorization)]
             .map(|(name, value)| (name, value.as_bytes()));
         let step =
-            self.workers[worker].gate.begin(RawHead { headers: &headers, route: None, has_body: false }, self.now);
+            self.workers[worker].gate.begin(RequestHead { headers: &headers, route: None, has_body: false }, self.now);
         self.drive(worker, token, wants_view, step, None)
     }
 
@@ -101,7 +101,7 @@ impl Run {
                 assert!(token.is_none_or(|token| token == asked), "{form}");
                 let token = asked;
                 assert!(it.flights.iter().all(|other| other.token != token), "a token has one question");
-                let verdict = if server.mood == 0 { server.tokens[usize::from(token)] } else { Verdict::Trouble };
+                let verdict = if server.mood == 0 { server.tokens[usize::from(token)] } else { Verdict::CalloutError };
                 it.flights.push(UnderWay {
                     flight,
                     attempt,

@@ -1,6 +1,6 @@
 //! A worker hears an answer: as `resolve` and `hear` of envoy/filter/src/root/callouts.rs have it, call of the host by call.
 
-use scopegate::{Answered, BreakerChange, Insert};
+use scopegate::{Answered, BucketUpdate, CircuitChange};
 use scopegate_fuzz::model::{Answer, Verdict};
 
 use crate::under_way::{UnderWay, Waiting};
@@ -38,12 +38,12 @@ impl Run {
         let it = &mut workers[worker];
         let (body, now) = (flight.body(), *now);
         let is_answered = !matches!(flight.mood, 1 | 2 | 4);
-        let change = call.note(flight.attempt, flight.answer(&body), now).map(|change| change == BreakerChange::Opened);
+        let change = call.note(flight.attempt, flight.answer(&body), now).map(|change| change == CircuitChange::Opened);
         assert_eq!(change, it.failures.note(terms, is_answered, now));
         let answered = call.resume(&it.gate, flight.answer(&body), flight.asked_at, now);
         let Answer { verdict, token, .. } = flight.as_heard(now);
         assert_eq!(answered.ends_epoch(), flight.renews && verdict.is_over(now), "{verdict:?}");
-        assert_eq!(answered.trouble.is_some(), verdict == Verdict::Trouble);
+        assert_eq!(answered.trouble.is_some(), verdict == Verdict::CalloutError);
         assert!(answered.inserts().all(|insert| !insert.key().contains(&name(token))));
         answers.push(flight.as_heard(now));
         let (answer, epoch) = (answers.len() - 1, *epoch);
@@ -57,7 +57,7 @@ impl Run {
     pub(crate) fn remember(&mut self, worker: usize, answer: usize, flight: &UnderWay) -> bool {
         let Self { terms, workers, answers, .. } = self;
         let (it, heard) = (&mut workers[worker], answers[answer]);
-        if heard.verdict == Verdict::Trouble {
+        if heard.verdict == Verdict::CalloutError {
             return false;
         }
         it.known.forget(|known, _| answers[known].token == flight.token);
@@ -128,7 +128,7 @@ impl Run {
     }
 
     /// As `insert` of envoy/filter/src/host.rs.
-    pub(crate) fn put(&mut self, insert: &Insert, answer: usize) {
+    pub(crate) fn put(&mut self, insert: &BucketUpdate, answer: usize) {
         let applied = insert.apply(self.shared.get(insert.key()).map(Vec::as_slice));
         self.shared.insert(insert.key().to_owned(), applied.bucket);
         let (answers, heard) = (&self.answers, self.answers[answer]);

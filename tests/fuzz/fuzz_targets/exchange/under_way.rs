@@ -1,11 +1,11 @@
 //! A callout, and what the server answers.
 
-use scopegate::{Attempt, Call, CalloutAnswer, Flight, MAX_ANSWER_BYTES, Trouble, UnixTime};
+use scopegate::{Attempt, Call, CalloutError, CalloutKey, CalloutResult, MAX_RESPONSE_BYTES, UnixTime};
 use scopegate_fuzz::model::{Answer, Verdict};
 
 /// A callout, and the requests that wait for it.
 pub(crate) struct UnderWay {
-    pub(crate) flight: Flight,
+    pub(crate) flight: CalloutKey,
     pub(crate) attempt: Attempt,
     pub(crate) token: u8,
     pub(crate) waiting: Vec<Waiting>,
@@ -42,21 +42,21 @@ impl UnderWay {
             (6, _) => br#"{"active":true"#.to_vec(),
             (7, _) => br#"{"active":"true","scope":"view"}"#.to_vec(),
             (8, _) => br#"{"active":false,"active":true,"scope":"view"}"#.to_vec(),
-            (9, _) => vec![b' '; MAX_ANSWER_BYTES + 1],
+            (9, _) => vec![b' '; MAX_RESPONSE_BYTES + 1],
             _ => Vec::new(),
         }
     }
 
-    pub(crate) fn answer<'a>(&self, body: &'a [u8]) -> CalloutAnswer<'a> {
+    pub(crate) fn answer<'a>(&self, body: &'a [u8]) -> CalloutResult<'a> {
         let status = match self.mood {
-            1 => return CalloutAnswer::NotSent(Trouble::NotSent),
-            2 => return CalloutAnswer::NoAnswer,
+            1 => return CalloutResult::NotSent(CalloutError::NotSent),
+            2 => return CalloutResult::NoAnswer,
             3 => 500,
             4 => 503,
             5 => 401,
             _ => 200,
         };
-        CalloutAnswer::Response { status, content_type: None, body }
+        CalloutResult::Response { status, content_type: None, body }
     }
 
     pub(crate) fn as_heard(&self, now: UnixTime) -> Answer {

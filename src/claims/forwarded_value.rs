@@ -5,7 +5,7 @@ use crate::base::Json;
 
 /// Something about a token that can be forwarded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Property {
+pub(crate) enum ForwardedValue {
     /// A claim as the authorization server sent it.
     Claim(ClaimPath),
     ClientId,
@@ -22,7 +22,7 @@ pub(crate) enum Property {
     Stale,
 }
 
-impl Property {
+impl ForwardedValue {
     /// The words for what every authorization server states, by whatever name.
     pub(crate) const WORDS: [(&str, Self); 10] = [
         ("client_id", Self::ClientId),
@@ -120,7 +120,7 @@ mod tests {
             let value = Json::parse(json.as_bytes()).unwrap();
             assert_eq!(header_value(&value), header.map(str::to_owned), "{json}");
         }
-        let property = Property::parse("a").unwrap();
+        let property = ForwardedValue::parse("a").unwrap();
         let long = |n: usize| [("a".to_owned(), Json::String("x".repeat(n)))];
         assert!(property.value(&Claims::default(), &long(MAX_VALUE_BYTES)).is_ok());
         assert_eq!(property.value(&Claims::default(), &long(MAX_VALUE_BYTES + 1)), Err(TooLong));
@@ -144,9 +144,9 @@ mod tests {
             ("owner", None),
             ("claims.owner", None),
         ] {
-            let value = Property::parse(text).unwrap().value(&claims, &members);
+            let value = ForwardedValue::parse(text).unwrap().value(&claims, &members);
             assert_eq!(value, Ok(expected.map(str::to_owned)), "{text}");
         }
-        assert_eq!(Property::parse("claims."), None);
+        assert_eq!(ForwardedValue::parse("claims."), None);
     }
 }

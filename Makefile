@@ -59,10 +59,10 @@ prerequisites:
 build: ## build the module: dist/scopegate.wasm
 	$(call need,$(RUST))
 	@[ -d "$$(rustc --print target-libdir --target $(TARGET))" ] || rustup target add $(TARGET)
-	cargo build --release --locked --target-dir target --target $(TARGET) --package scopegate-filter
+	cargo build --release --locked --target-dir target --target $(TARGET) --package scopegate-wasm
 	@mkdir -p dist
-	cargo run --quiet --locked --target-dir target --package scopegate-trim -- \
-		target/$(TARGET)/release/scopegate_filter.wasm $(MODULE)
+	cargo run --quiet --locked --target-dir target --package scopegate-strip-callbacks -- \
+		target/$(TARGET)/release/scopegate_wasm.wasm $(MODULE)
 	@printf '%s %s bytes\n' $(MODULE) "$$(wc -c < $(MODULE))"
 
 # Filters for the tests alone. Each by itself: what the features of one bring must not reach the others.
@@ -160,13 +160,13 @@ fuzz: ## fuzz every target for FUZZ_SECONDS=60 each; FUZZ_TARGETS=jwt for one
 lint: ## rustfmt, clippy (native and wasm32) and rustdoc, warnings denied
 	$(call need,cargo c++)
 	cargo fmt --all --check
-	cargo clippy --locked --workspace --exclude scopegate-filter --exclude scopegate-bench-filter \
+	cargo clippy --locked --workspace --exclude scopegate-wasm --exclude scopegate-bench-filter \
 		--exclude scopegate-vectors-filter --exclude scopegate-crash-filter --all-targets --features cli,vectors -- -D warnings
-	cargo clippy --locked --target $(TARGET) --package scopegate-filter --package scopegate-bench-filter -- -D warnings
+	cargo clippy --locked --target $(TARGET) --package scopegate-wasm --package scopegate-bench-filter -- -D warnings
 	cargo clippy --locked --target $(TARGET) --package scopegate-vectors-filter -- -D warnings
 	cargo clippy --locked --target $(TARGET) --package scopegate-crash-filter -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --features cli,vectors --package scopegate
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --target $(TARGET) --package scopegate-filter
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --target $(TARGET) --package scopegate-wasm
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --target $(TARGET) --package scopegate-vectors-filter
 
 .PHONY: envoy

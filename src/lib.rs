@@ -33,16 +33,16 @@ mod request;
 mod response;
 mod server;
 mod token;
+mod worker;
 
 pub use base::{Json, UnixTime};
-pub use cache::{BucketUpdate, CacheOutcome, Claim, Lease, UpdatedBucket};
 pub use config::{Config, Problem, Problems};
-pub use decision::{Denial, UnmetRequirement};
-pub use flow::{Answered, Call, CalloutKey, Gate, HostVerdict, Lookup, Renewal, Step, Verification, Verified};
-pub use host::{CalloutError, CalloutRequest, CalloutResult, MAX_RESPONSE_BYTES, Publish, header_pairs};
+pub use flow::{Counter, Counters, Decision};
+pub use host::{CalloutRequest, CalloutResponse, Host, SignatureVerdict, header_pairs};
 #[cfg(feature = "vectors")]
 pub use jose::vectors;
-pub use policy::{Forward, Permit};
-pub use request::{CredentialsError, Edit, PathError, RequestHead, TargetError};
+pub use policy::Forward;
+pub use request::{HeaderEdit, RequestHead};
 pub use response::Reply;
-pub use server::{Attempt, CircuitChange, KeyFetch, KeysAnswered, PRESETS};
+pub use server::PRESETS;
+pub use worker::{Gauges, Worker};

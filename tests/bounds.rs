@@ -17,9 +17,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use p256::ecdsa::signature::Signer as _;
 use p256::ecdsa::{Signature, SigningKey};
-use scopegate::{
-    CalloutResult, Config, Gate, HostVerdict, MAX_RESPONSE_BYTES, RequestHead, Step, UnixTime, header_pairs,
-};
+use scopegate::{CalloutResponse, Config, RequestHead, header_pairs};
+use scopegate_fake_proxy::{FakeWorker, Proxy, START, answer_all, bytes, json as response};
 use serde_json::json;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -36,7 +35,7 @@ const BYTES_BESIDES: usize = 128 * 1024;
 /// Levels of nesting.
 const DEEP: usize = 100_000;
 
-const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
+const MAX_RESPONSE_BYTES: usize = CalloutResponse::MAX_BODY_BYTES;
 
 /// Held by each test from its beginning: allocations are counted for the whole process, those of other tests among them.
 fn alone() -> MutexGuard<'static, ()> {
@@ -46,12 +45,12 @@ fn alone() -> MutexGuard<'static, ()> {
 
 /// Reads something of `length` bytes as it must, within the bounds. `bound` is what keeps it so.
 #[track_caller]
-fn within_bounds(bound: &str, length: usize, read: impl FnOnce(&Gate) + Send) {
+fn within_bounds(bound: &str, length: usize, read: impl FnOnce(&mut FakeWorker) + Send) {
     let allocated = std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, || {
-            let gate = gate();
+            let mut worker = worker();
             let region = Region::new(ALLOCATOR);
-            read(&gate);
+            read(&mut worker);
             region.change().bytes_allocated
         });
         thread.expect("a thread").join().unwrap_or_else(|_| panic!("{bound}: see above"))
@@ -60,7 +59,7 @@ fn within_bounds(bound: &str, length: usize, read: impl FnOnce(&Gate) + Send) {
     assert!(allocated <= allowed, "{bound}: {allocated} bytes are allocated to read {length}, not {allowed}");
 }
 
-fn gate() -> Gate {
+fn worker() -> FakeWorker {
     let configuration = json!({
         "authorization_servers": [
             { "name": "main", "cluster": "as", "audience": "any", "token_prefix": "o.",
@@ -76,40 +75,23 @@ fn gate() -> Gate {
               "authorization_server": "jwt" },
         ],
     });
-    let config = Config::parse(configuration.to_string().as_bytes(), &|_| None);
-    Gate::new(config.unwrap_or_else(|problems| panic!("{problems}")), [7; 32])
+    Proxy::default().worker(&configuration.to_string())
 }
 
-/// The status of a request. Shared data hold `bucket` everywhere, and the server answers with `body`.
-fn status(gate: &Gate, headers: &[(&str, &[u8])], bucket: Option<&[u8]>, body: &[u8]) -> u16 {
-    let mut step = gate.begin(RequestHead { headers, route: None, has_body: false }, NOW);
-    loop {
-        step = match step {
-            Step::Forward(_) => return 200,
-            Step::Respond(reply) | Step::Report(reply) => return reply.status,
-            Step::Lookup(lookup) => lookup.resume(gate, bucket, NOW),
-            Step::Verify(verification) => verification.resume(gate, HostVerdict::Unable, NOW).step,
-            Step::Call(call) => {
-                let answered = call.resume(gate, answer(body), NOW, NOW);
-                if let Some(insert) = &answered.insert {
-                    drop(insert.apply(bucket));
-                }
-                answered.step
-            }
-        };
-    }
-}
-
-fn answer(body: &[u8]) -> CalloutResult<'_> {
-    CalloutResult::Response { status: 200, content_type: None, body }
+/// The status of a request. Shared data hold `bucket` in every place, and the server answers with `body`.
+fn status(worker: &mut FakeWorker, headers: &[(&str, &[u8])], bucket: Option<&[u8]>, body: &[u8]) -> u16 {
+    worker.host.every_bucket = bucket.map(<[u8]>::to_vec);
+    let stream = worker.begin(RequestHead { headers, route: None, has_body: false });
+    answer_all(worker, |_| bytes(body));
+    worker.status(stream).expect("a decision")
 }
 
 fn get<'a>(path: &'a str, headers: &[(&'a str, &'a [u8])]) -> Vec<(&'a str, &'a [u8])> {
     [&[(":method", &b"GET"[..]), (":authority", b"a"), (":path", path.as_bytes())], headers].concat()
 }
 
-fn opaque(gate: &Gate, bucket: Option<&[u8]>, body: &[u8]) -> u16 {
-    status(gate, &get("/opaque", &[("authorization", b"Bearer o.token")]), bucket, body)
+fn opaque(worker: &mut FakeWorker, bucket: Option<&[u8]>, body: &[u8]) -> u16 {
+    status(worker, &get("/opaque", &[("authorization", b"Bearer o.token")]), bucket, body)
 }
 
 /// Values in one another: `open` a hundred thousand times, and closed again.
@@ -181,15 +163,15 @@ fn nested_struct(levels: usize) -> Vec<u8> {
 fn introspection_answers_are_read_within_bounds() {
     let _alone = alone();
     for text in deep(DEEP) {
-        within_bounds("MAX_ANSWER_BYTES", text.len(), |gate| assert_eq!(opaque(gate, None, text.as_bytes()), 503));
+        within_bounds("MAX_ANSWER_BYTES", text.len(), |worker| assert_eq!(opaque(worker, None, text.as_bytes()), 503));
     }
     for text in deep(MAX_RESPONSE_BYTES / 8) {
-        within_bounds("128 levels of JSON, by serde_json", text.len(), |gate| {
-            assert_eq!(opaque(gate, None, text.as_bytes()), 503)
+        within_bounds("128 levels of JSON, by serde_json", text.len(), |worker| {
+            assert_eq!(opaque(worker, None, text.as_bytes()), 503)
         });
         let text = format!(r#"{{"active":true,"x":{text}}}"#);
-        within_bounds("128 levels of JSON, by serde_json", text.len(), |gate| {
-            assert_eq!(opaque(gate, None, text.as_bytes()), 503)
+        within_bounds("128 levels of JSON, by serde_json", text.len(), |worker| {
+            assert_eq!(opaque(worker, None, text.as_bytes()), 503)
         });
     }
     let list = |name: &str, item: &str| {
@@ -207,38 +189,51 @@ fn introspection_answers_are_read_within_bounds() {
         (format!(r#"{{"active":true{members},"0000":1}}"#), 503),
     ] {
         assert!(text.len() <= MAX_RESPONSE_BYTES, "{}", text.len());
-        within_bounds("MAX_ANSWER_BYTES", text.len(), |gate| assert_eq!(opaque(gate, None, text.as_bytes()), expected));
+        within_bounds("MAX_ANSWER_BYTES", text.len(), |worker| {
+            assert_eq!(opaque(worker, None, text.as_bytes()), expected)
+        });
     }
 }
 
 #[test]
 fn keys_are_read_within_bounds() {
     let _alone = alone();
-    let taken = |gate: &Gate, text: &str| {
-        let fetch = gate.fetch_keys(1, NOW).expect("keys are asked for");
-        fetch.resume(answer(text.as_bytes()), NOW, NOW).trouble.is_none()
+    let taken = |worker: &mut FakeWorker, text: &str| {
+        check_keys(worker);
+        worker.respond(response(text));
+        worker.count("scopegate.callouts.outcome.keys") == 1
     };
     for text in deep(DEEP) {
-        within_bounds("MAX_ANSWER_BYTES", text.len(), |gate| assert!(!taken(gate, &text)));
+        within_bounds("MAX_ANSWER_BYTES", text.len(), |worker| assert!(!taken(worker, &text)));
     }
     for text in deep(MAX_RESPONSE_BYTES / 8) {
-        within_bounds("128 levels of JSON, by serde_json", text.len(), |gate| assert!(!taken(gate, &text)));
+        within_bounds("128 levels of JSON, by serde_json", text.len(), |worker| assert!(!taken(worker, &text)));
         let text = format!(r#"{{"keys":[{text}]}}"#);
-        within_bounds("128 levels of JSON, by serde_json", text.len(), |gate| assert!(!taken(gate, &text)));
+        within_bounds("128 levels of JSON, by serde_json", text.len(), |worker| assert!(!taken(worker, &text)));
     }
     let many = format!(r#"{{"keys":[{}{{}}]}}"#, r#"{"kty":"EC"},"#.repeat(5_000));
-    within_bounds("MAX_KEYS", many.len(), |gate| assert!(!taken(gate, &many)));
+    within_bounds("MAX_KEYS", many.len(), |worker| assert!(!taken(worker, &many)));
     let long = format!(r#"{{"keys":[{{"kty":"RSA","alg":"RS256","e":"AQAB","n":"{}"}}]}}"#, "_".repeat(60_000));
     // A key that is none of those that may sign is passed over.
-    within_bounds("RSA_BITS", long.len(), |gate| assert!(taken(gate, &long)));
+    within_bounds("RSA_BITS", long.len(), |worker| assert!(taken(worker, &long)));
     // From another worker, perhaps.
     for text in deep(DEEP) {
-        within_bounds("128 levels of JSON, by serde_json", text.len(), |gate| {
-            let published = [&NOW.as_millis().to_le_bytes()[..], text.as_bytes()].concat();
-            gate.take_over_keys(1, text.as_bytes(), NOW);
-            gate.take_over_keys(1, &published, NOW);
+        within_bounds("128 levels of JSON, by serde_json", text.len(), |worker| {
+            check_keys(worker);
+            let proxy = worker.host.proxy().clone();
+            let key = proxy.keys("scopegate.keys.").first().unwrap().strip_suffix(".lease").unwrap().to_owned();
+            let published = [&START.as_millis().to_le_bytes()[..], text.as_bytes()].concat();
+            for value in [text.as_bytes(), &published] {
+                proxy.set_shared(&key, value);
+                check_keys(worker);
+            }
         });
     }
+}
+
+/// Keys are checked on every tenth tick.
+fn check_keys(worker: &mut FakeWorker) {
+    (0..10).for_each(|_| worker.tick());
 }
 
 #[test]
@@ -254,8 +249,8 @@ fn tokens_are_read_within_bounds() {
         format!("Bearer {signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature.to_bytes()))
     };
     let ends = |bound: &str, token: &str, expected: &[u16]| {
-        within_bounds(bound, jwks.len() + token.len(), |gate| {
-            let status = status(gate, &get("/jwt", &[("authorization", token.as_bytes())]), None, jwks.as_bytes());
+        within_bounds(bound, jwks.len() + token.len(), |worker| {
+            let status = status(worker, &get("/jwt", &[("authorization", token.as_bytes())]), None, jwks.as_bytes());
             assert!(expected.contains(&status), "{status}");
         });
     };
@@ -291,8 +286,8 @@ fn requests_are_read_within_bounds() {
         within_bounds(
             bound,
             path.len() + headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>(),
-            |gate| {
-                assert_eq!(status(gate, &get(path, headers), None, b"{}"), expected, "{bound}");
+            |worker| {
+                assert_eq!(status(worker, &get(path, headers), None, b"{}"), expected, "{bound}");
             },
         );
     };
@@ -341,22 +336,26 @@ fn shared_data_are_read_within_bounds() {
     for bucket in
         [vec![2; LONG], [&[2][..], &[0; LONG]].concat(), [&[2][..], &entry.repeat(16)].concat(), vec![0xff; LONG]]
     {
-        within_bounds("an entry is not longer than its bucket", bucket.len(), |gate| {
-            assert_eq!(opaque(gate, Some(&bucket), br#"{"active":true}"#), 200);
+        within_bounds("an entry is not longer than its bucket", bucket.len(), |worker| {
+            assert_eq!(opaque(worker, Some(&bucket), br#"{"active":true}"#), 200);
         });
-        let call = |gate: &Gate| {
-            let headers = get("/opaque", &[("authorization", b"Bearer o.token")]);
-            let mut step = gate.begin(RequestHead { headers: &headers, route: None, has_body: false }, NOW);
-            while let Step::Lookup(lookup) = step {
-                step = lookup.resume(gate, None, NOW);
+        within_bounds("MAX_LEASES", bucket.len() * 8, |worker| {
+            for key in worker.host.proxy().keys("scopegate.lease.") {
+                worker.host.proxy().set_shared(&key, b"");
             }
-            let Step::Call(call) = step else { panic!("it is asked") };
-            call.flight(gate).lease().expect("a lease")
-        };
-        within_bounds("MAX_LEASES", bucket.len(), |gate| {
-            let lease = call(gate);
-            drop(lease.claim(Some(&bucket), 7, NOW));
-            drop((lease.release(Some(&bucket), NOW), lease.renew(Some(&bucket), NOW)));
+            let stream = worker.begin(RequestHead {
+                headers: &get("/opaque", &[("authorization", b"Bearer o.token")]),
+                route: None,
+                has_body: false,
+            });
+            // The slot of the lease is the only one that is not empty now.
+            let proxy = worker.host.proxy().clone();
+            let taken = proxy.keys("scopegate.lease.").into_iter();
+            let taken = taken.filter(|key| proxy.shared(key).is_some_and(|slot| !slot.is_empty()));
+            taken.for_each(|key| proxy.set_shared(&key, &bucket));
+            worker.tick();
+            worker.respond(response(r#"{"active":true}"#));
+            assert_eq!(worker.status(stream), Some(200));
         });
     }
 }

@@ -15,21 +15,15 @@ mod format;
 #[path = "cases/secrets.rs"]
 mod secrets;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use format::{Answer, Asked, Case, Expect, Suite};
-use scopegate::{
-    BucketUpdate, Call, CalloutRequest, CalloutResult, Config, Edit, Gate, HostVerdict, Reply, RequestHead, Step,
-    UnixTime,
-};
+use scopegate::{CalloutResponse, Config, Decision, HeaderEdit, Reply, RequestHead};
+use scopegate_fake_proxy::{Callout, FakeWorker, Proxy};
 use secrets::Secrets;
 use serde_json::json;
 
 const NOW: u64 = 1_800_000_000;
-
-/// Shared data, as the host has it.
-#[derive(Default)]
-struct SharedData(HashMap<String, Vec<u8>>);
 
 enum End {
     /// It passes, and these are the headers that the application gets.
@@ -37,18 +31,16 @@ enum End {
     Reply(Reply),
 }
 
-struct Run<'a> {
-    gate: &'a Gate,
-    data: SharedData,
-    calls: usize,
+struct Run {
+    worker: FakeWorker,
     /// How what was asked differs from what should have been.
     wrong: Vec<String>,
     /// How everything that came by prints.
     printed: String,
 }
 
-impl Run<'_> {
-    fn request(&mut self, suite: &Suite, case: &Case, token: &str, now: UnixTime) -> End {
+impl Run {
+    fn request(&mut self, suite: &Suite, case: &Case, token: &str) -> End {
         let mut head: Vec<(String, Vec<u8>)> =
             [(":method", &case.request.method), (":authority", &case.request.host), (":path", &case.request.path)]
                 .map(|(name, value)| (name.to_owned(), format::bytes(value)))
@@ -58,97 +50,70 @@ impl Run<'_> {
         let route = route.map(|route| route.name.as_bytes());
         let head: Vec<_> = head.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
         let head = RequestHead { headers: &head, route, has_body: false };
-        let cleaning = self.gate.cleaning(head);
-        let mut step = self.gate.begin(head, now);
-        loop {
-            self.print(&step);
-            step = match step {
-                Step::Forward(forward) => {
-                    // Who never asked the server and let the request pass must have had a public rule.
-                    assert_eq!(forward.permit.is_public(), self.calls == 0, "{}", case.name);
-                    let mut headers: Vec<(String, Vec<u8>)> =
-                        head.headers.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())).collect();
-                    for edit in &cleaning {
-                        match edit {
-                            Edit::Remove(name) => headers.retain(|(held, _)| held != name),
-                            Edit::Set(name, value) => {
-                                headers.retain(|(held, _)| held != name);
-                                headers.push(((*name).to_owned(), value.clone()));
-                            }
-                        }
-                    }
-                    headers.extend(forward.set.into_iter().map(|(name, value)| (name, value.into_bytes())));
-                    return End::Forward(headers);
+        let mut headers: Vec<(String, Vec<u8>)> =
+            head.headers.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())).collect();
+        for edit in self.worker.worker.clean(head) {
+            match edit {
+                HeaderEdit::Remove(name) => headers.retain(|(held, _)| held != name),
+                HeaderEdit::Set(name, value) => {
+                    headers.retain(|(held, _)| held != name);
+                    headers.push((name.to_owned(), value));
                 }
-                Step::Respond(reply) => return End::Reply(reply),
-                Step::Report(reply) => panic!("{}: nothing is configured to report only: {reply:?}", case.name),
-                Step::Lookup(lookup) => {
-                    let bucket = self.data.0.get(lookup.key()).map(Vec::as_slice);
-                    lookup.resume(self.gate, bucket, now)
-                }
-                Step::Verify(verification) => verification.resume(self.gate, HostVerdict::Unable, now).step,
-                Step::Call(call) => {
-                    self.calls += 1;
-                    self.answer(case, call, token, now)
-                }
-            };
+            }
+        }
+        let stream = self.worker.begin(head);
+        while let Some(callout) = self.worker.host.callouts.first().cloned() {
+            let response = self.answer(case, &callout, token);
+            self.print(&response);
+            self.worker.respond_to(callout.id, response);
+        }
+        let decision = self.worker.take_decision(stream).expect("a decision");
+        self.print(&format!("{decision:?} {:?}", self.worker.worker));
+        match decision {
+            Decision::Forward(forward) => {
+                // A request that passed without a callout must have had a public rule.
+                assert_eq!(forward.permit.is_public(), self.worker.host.sent == 0, "{}", case.name);
+                headers.extend(forward.set.into_iter().map(|(name, value)| (name, value.into_bytes())));
+                End::Forward(headers)
+            }
+            Decision::Respond(reply) => End::Reply(reply),
+            Decision::Report(reply) => panic!("{}: nothing is configured to report only: {reply:?}", case.name),
         }
     }
 
-    fn answer(&mut self, case: &Case, call: Call, token: &str, now: UnixTime) -> Step {
-        let attempt = call.attempt(None, call.deadline(now), now).expect("a way to the server");
-        let request = call.request(self.gate, attempt, now);
-        self.printed.push_str(&format!(
-            "{request:?} {attempt:?} {:?} {:?}",
-            call.flight(self.gate),
-            call.flight(self.gate).lease()
-        ));
-        let asked = asked(request);
+    fn answer(&mut self, case: &Case, callout: &Callout, token: &str) -> Option<CalloutResponse> {
+        // While it waits, the worker holds everything that a request brings.
+        self.print(&format!("{:?} {:#?} {}", self.worker.worker, self.worker.worker, callout.debug));
+        let asked = asked(callout);
         assert!(asked.is_about(token), "{}", case.name);
         self.wrong.extend(case.expect.callout.iter().flat_map(|callout| asked.differences(callout, token)));
-        let answer =
-            case.answer.clone().unwrap_or_else(|| panic!("{}: nobody said what the server answers", case.name));
-        let body;
-        let answer = match &answer {
+        let answer = case.answer.as_ref();
+        match answer.unwrap_or_else(|| panic!("{}: nobody said what the server answers", case.name)) {
             Answer::Response { status, content_type, json, text, repeat } => {
-                body = format::body(json.as_ref(), text.as_deref(), *repeat, NOW);
-                let content_type = content_type.as_deref().map(str::as_bytes);
-                CalloutResult::Response { status: *status, content_type, body: &body }
+                let body = format::body(json.as_ref(), text.as_deref(), *repeat, NOW);
+                let content_type = content_type.as_deref().map(|value| value.as_bytes().to_vec());
+                Some(CalloutResponse { status: *status, content_type, body })
             }
-            Answer::Fault { fault } => match fault.seen_through_envoy() {
-                Some(status) => CalloutResult::Response { status, content_type: Some(b"text/plain"), body: b"" },
-                None => CalloutResult::NoAnswer,
-            },
-        };
-        self.print(&answer);
-        let answered = call.resume(self.gate, answer, now, now);
-        self.print(&answered);
-        if let Some(insert) = &answered.insert {
-            self.keep(insert);
+            Answer::Fault { fault } => fault.seen_through_envoy().map(|status| CalloutResponse {
+                status,
+                content_type: Some(b"text/plain".to_vec()),
+                body: Vec::new(),
+            }),
         }
-        answered.step
     }
 
     fn print(&mut self, what: &dyn std::fmt::Debug) {
         self.printed.push_str(&format!("{what:?}"));
     }
-
-    fn keep(&mut self, insert: &BucketUpdate) {
-        let applied = insert.apply(self.data.0.get(insert.key()).map(Vec::as_slice));
-        self.data.0.insert(insert.key().to_owned(), applied.bucket);
-    }
 }
 
-fn asked(request: CalloutRequest<'_>) -> Asked {
-    let header = |name: &str| {
-        let found = request.headers.iter().find(|(held, _)| *held == name);
-        found.map(|(_, value)| value.clone().into_owned()).expect("a pseudo-header")
-    };
-    let headers = request.headers.iter().map(|(name, value)| {
-        let name = if *name == ":authority" { "host" } else { name };
-        (name.to_owned(), value.clone().into_owned())
+fn asked(callout: &Callout) -> Asked {
+    let header = |name: &str| callout.header(name).expect("a pseudo-header").to_owned();
+    let headers = callout.headers.iter().map(|(name, value)| {
+        let name = if name == ":authority" { "host" } else { name.as_str() };
+        (name.to_owned(), value.clone())
     });
-    Asked { method: header(":method"), path: header(":path"), headers: headers.collect(), body: request.body.clone() }
+    Asked { method: header(":method"), path: header(":path"), headers: headers.collect(), body: callout.body.clone() }
 }
 
 #[test]
@@ -166,20 +131,23 @@ fn every_case_ends_as_it_must_in_the_core() {
             found.into_iter().map(|secret| format!("{}: a Debug output shows {secret}", suite.name)).collect::<Vec<_>>()
         };
         failures.extend(leaks(&secrets, &format!("{config:?} {config:#?}")));
-        let (gate, configured) = (Gate::new(config, [0; 32]), secrets.clone());
+        let configured = secrets.clone();
         for (index, case) in suite.cases.iter().enumerate() {
             count += 1;
             let token = format::token(&suite, index);
-            let mut run =
-                Run { gate: &gate, data: SharedData::default(), calls: 0, wrong: Vec::new(), printed: String::new() };
-            let end = run.request(&suite, case, &token, UnixTime::from_secs(NOW));
-            let mut wrong = differences(case, &token, &end, run.calls);
+            let worker = Proxy::default().worker(&text);
+            let mut run = Run { worker, wrong: Vec::new(), printed: String::new() };
+            let end = run.request(&suite, case, &token);
+            // A callout that fails is sent a second time.
+            let retried = usize::try_from(run.worker.count("scopegate.callouts_retried")).unwrap();
+            let calls = |run: &Run| run.worker.host.sent - retried;
+            let mut wrong = differences(case, &token, &end, calls(&run));
             // The same request again: from the cache if the first answer was one, and never to another end.
-            if run.calls == 1 && case.expect.status != 503 {
-                let again = run.request(&suite, case, &token, UnixTime::from_secs(NOW));
+            if calls(&run) == 1 && case.expect.status != 503 {
+                let again = run.request(&suite, case, &token);
                 // An expired token is kept as an inactive one: the reason may change, the answer may not.
                 let case = Case { expect: Expect { reason: None, ..case.expect.clone() }, ..case.clone() };
-                let cached = differences(&case, &token, &again, run.calls);
+                let cached = differences(&case, &token, &again, calls(&run));
                 wrong.extend(cached.into_iter().map(|wrong| format!("from the cache: {wrong}")));
             }
             wrong.append(&mut run.wrong);
@@ -189,8 +157,6 @@ fn every_case_ends_as_it_must_in_the_core() {
             secrets.extend(own);
             failures.extend(wrong.into_iter().map(|wrong| format!("{} / {}: {wrong}", suite.name, case.name)));
         }
-        // By now it has heard of all of them.
-        failures.extend(leaks(&secrets, &format!("{gate:?} {gate:#?}")));
         searched += secrets.count();
     }
     assert!(failures.is_empty(), "{} of {count} cases:\n{}", failures.len(), failures.join("\n"));

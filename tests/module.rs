@@ -81,7 +81,7 @@ fn the_module_imports_what_it_always_did() {
 #[test]
 fn the_module_has_no_feature_of_the_core() {
     let tree = Command::new(env!("CARGO"))
-        .args(["tree", "--locked", "--offline", "--package", "scopegate-filter", "--target", "wasm32-wasip1"])
+        .args(["tree", "--locked", "--offline", "--package", "scopegate-wasm", "--target", "wasm32-wasip1"])
         .args(["--prefix", "none", "--format", "{p}|{f}"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::entry::CacheEntry;
 use super::settings::CacheSettings;
 use crate::base::UnixTime;
-use crate::claims::Introspection;
+use crate::claims::TokenState;
 use crate::token::AccessToken;
 
 /// What one worker remembers of tokens.
@@ -46,7 +46,7 @@ struct Held {
     /// The index of the authorization server that said so.
     server: usize,
     token: AccessToken,
-    fresh: CacheEntry,
+    entry: CacheEntry,
     /// The epoch after which it counts no more, if it is one that ends with an epoch.
     epoch: Option<u64>,
     /// When its use has it renewed.
@@ -55,8 +55,8 @@ struct Held {
 
 /// What is known of a token.
 #[derive(Debug)]
-pub(crate) struct Known {
-    pub(crate) fresh: CacheEntry,
+pub(crate) struct LocalHit {
+    pub(crate) entry: CacheEntry,
     /// Whether whoever asked should have it renewed.
     pub(crate) is_due: bool,
 }
@@ -104,24 +104,24 @@ impl LocalCache {
         token: &AccessToken,
         now: UnixTime,
         cache: &CacheSettings,
-    ) -> Option<Known> {
+    ) -> Option<LocalHit> {
         let (hash, epoch) = (self.hash(token), self.epoch);
         let known = match self.active.find(hash, server, token, epoch, now) {
             Some(known) => known,
             None => self.inactive.find(hash, server, token, epoch, now)?,
         };
-        known.fresh.counts(now, cache).then_some(known)
+        known.entry.counts(now, cache).then_some(known)
     }
 
     /// Keeps what was learned, in the place of whatever was known.
-    pub(crate) fn keep(&mut self, server: usize, token: &AccessToken, fresh: CacheEntry, cache: &CacheSettings) {
+    pub(crate) fn keep(&mut self, server: usize, token: &AccessToken, entry: CacheEntry, cache: &CacheSettings) {
         let hash = self.forget(server, token);
-        let (renew_at, epoch) = (fresh.renew_at(cache), fresh.may_be_revoked().then_some(self.epoch));
-        let generations = match fresh.facts {
-            Introspection::Active(_) => &mut self.active,
-            Introspection::Inactive => &mut self.inactive,
+        let (renew_at, epoch) = (entry.renew_at(cache), entry.may_be_revoked().then_some(self.epoch));
+        let generations = match entry.state {
+            TokenState::Active(_) => &mut self.active,
+            TokenState::Inactive => &mut self.inactive,
         };
-        generations.insert(Held { hash, server, token: token.clone(), fresh, epoch, renew_at });
+        generations.insert(Held { hash, server, token: token.clone(), entry, epoch, renew_at });
     }
 
     /// Forgets whatever is known of a token from a server; its hash.
@@ -140,7 +140,7 @@ impl LocalCache {
 }
 
 impl Generations {
-    fn find(&mut self, hash: u64, server: usize, token: &AccessToken, epoch: u64, now: UnixTime) -> Option<Known> {
+    fn find(&mut self, hash: u64, server: usize, token: &AccessToken, epoch: u64, now: UnixTime) -> Option<LocalHit> {
         if let Some(held) = self.young.find_mut(hash, |held| held.is(server, token)) {
             return held.known(epoch, now);
         }
@@ -179,7 +179,7 @@ impl Held {
     }
 
     /// What it says, unless its epoch is over. Of several who ask at a time one is told to have it renewed.
-    fn known(&mut self, epoch: u64, now: UnixTime) -> Option<Known> {
+    fn known(&mut self, epoch: u64, now: UnixTime) -> Option<LocalHit> {
         if self.epoch.is_some_and(|its| its != epoch) {
             return None;
         }
@@ -187,16 +187,16 @@ impl Held {
         if is_due {
             self.renew_at = Some(now.saturating_add(RENEWAL_INTERVAL));
         }
-        Some(Known { fresh: self.fresh.clone(), is_due })
+        Some(LocalHit { entry: self.entry.clone(), is_due })
     }
 
     /// About how many bytes it takes.
     fn estimated_size(&self) -> usize {
-        let facts = match &self.fresh.facts {
-            Introspection::Active(claims) => claims.estimated_size(),
-            Introspection::Inactive => 0,
+        let state = match &self.entry.state {
+            TokenState::Active(claims) => claims.estimated_size(),
+            TokenState::Inactive => 0,
         };
-        OVERHEAD.saturating_add(self.token.as_bytes().len()).saturating_add(facts)
+        OVERHEAD.saturating_add(self.token.as_bytes().len()).saturating_add(state)
     }
 }
 
@@ -232,16 +232,16 @@ mod tests {
         AccessToken::new(text.to_owned())
     }
 
-    fn active(owner: &str) -> Introspection {
-        Introspection::Active(Rc::new(Claims { owner: Some(owner.to_owned()), ..Claims::default() }))
+    fn active(owner: &str) -> TokenState {
+        TokenState::Active(Rc::new(Claims { owner: Some(owner.to_owned()), ..Claims::default() }))
     }
 
-    fn keep(cache: &mut LocalCache, server: usize, text: &str, facts: Introspection) {
-        cache.keep(server, &token(text), CacheEntry::new(facts, NOW, NOW, &CACHE).unwrap(), &CACHE);
+    fn keep(cache: &mut LocalCache, server: usize, text: &str, state: TokenState) {
+        cache.keep(server, &token(text), CacheEntry::new(state, NOW, NOW, &CACHE).unwrap(), &CACHE);
     }
 
-    fn found(cache: &mut LocalCache, server: usize, text: &str, now: UnixTime) -> Option<Introspection> {
-        cache.find(server, &token(text), now, &CACHE).map(|known| known.fresh.facts)
+    fn found(cache: &mut LocalCache, server: usize, text: &str, now: UnixTime) -> Option<TokenState> {
+        cache.find(server, &token(text), now, &CACHE).map(|known| known.entry.state)
     }
 
     fn after(seconds: u64) -> UnixTime {
@@ -252,11 +252,11 @@ mod tests {
     fn facts_are_found_until_they_end_and_only_under_their_token_and_server() {
         let mut cache = LocalCache::new((7, 7), 1_000_000);
         keep(&mut cache, 0, "a", active("alice"));
-        keep(&mut cache, 1, "a", Introspection::Inactive);
+        keep(&mut cache, 1, "a", TokenState::Inactive);
         let mut find = |server, text: &str, now| found(&mut cache, server, text, now);
         assert_eq!(find(0, "a", after(59)), Some(active("alice")));
         assert_eq!(find(0, "a", after(60)), None);
-        assert_eq!(find(1, "a", after(4)), Some(Introspection::Inactive));
+        assert_eq!(find(1, "a", after(4)), Some(TokenState::Inactive));
         assert_eq!(find(1, "a", after(5)), None);
         assert_eq!((find(2, "a", NOW), find(0, "b", NOW), find(0, "", NOW)), (None, None, None));
         // From before the clock stepped back.
@@ -268,7 +268,7 @@ mod tests {
         let cache = CacheSettings { inactive_ttl: Duration::from_secs(3600), ..CACHE };
         let mut local = LocalCache::new((7, 7), 64);
         local.keep(0, &token("a"), CacheEntry::new(active("alice"), NOW, NOW, &cache).unwrap(), &cache);
-        let find = |local: &mut LocalCache, now| local.find(0, &token("a"), now, &cache).map(|known| known.fresh.facts);
+        let find = |local: &mut LocalCache, now| local.find(0, &token("a"), now, &cache).map(|known| known.entry.state);
         assert_eq!(find(&mut local, NOW), Some(active("alice")));
         assert_eq!(find(&mut local, UnixTime::from_secs(999_000)), None);
     }
@@ -276,22 +276,22 @@ mod tests {
     #[test]
     fn an_epoch_ends_what_may_have_been_revoked_and_nothing_else() {
         let signed = |owner: &str| match active(owner) {
-            Introspection::Active(claims) => {
+            TokenState::Active(claims) => {
                 let verified_by = Some([7; 16]);
-                Introspection::Active(Rc::new(Claims { verified_by, ..Rc::unwrap_or_clone(claims) }))
+                TokenState::Active(Rc::new(Claims { verified_by, ..Rc::unwrap_or_clone(claims) }))
             }
-            Introspection::Inactive => Introspection::Inactive,
+            TokenState::Inactive => TokenState::Inactive,
         };
         let mut cache = LocalCache::new((7, 7), 1_000_000);
         keep(&mut cache, 0, "asked", active("alice"));
         keep(&mut cache, 0, "signed", signed("bob"));
-        keep(&mut cache, 0, "bad", Introspection::Inactive);
+        keep(&mut cache, 0, "bad", TokenState::Inactive);
         cache.enter_epoch(0, NOW);
         assert_eq!(found(&mut cache, 0, "asked", NOW), Some(active("alice")));
         cache.enter_epoch(1, NOW);
         assert_eq!(found(&mut cache, 0, "asked", NOW), None);
         assert_eq!(found(&mut cache, 0, "signed", NOW), Some(signed("bob")));
-        assert_eq!(found(&mut cache, 0, "bad", NOW), Some(Introspection::Inactive));
+        assert_eq!(found(&mut cache, 0, "bad", NOW), Some(TokenState::Inactive));
         keep(&mut cache, 0, "asked", active("alice"));
         assert_eq!(found(&mut cache, 0, "asked", NOW), Some(active("alice")));
         // An Envoy that starts anew counts from the beginning.
@@ -313,9 +313,9 @@ mod tests {
     #[test]
     fn what_was_learned_last_counts() {
         let mut cache = LocalCache::new((7, 7), 1_000_000);
-        for facts in [active("alice"), Introspection::Inactive, active("bob")] {
-            keep(&mut cache, 0, "a", facts.clone());
-            assert_eq!(found(&mut cache, 0, "a", NOW), Some(facts));
+        for state in [active("alice"), TokenState::Inactive, active("bob")] {
+            keep(&mut cache, 0, "a", state.clone());
+            assert_eq!(found(&mut cache, 0, "a", NOW), Some(state));
         }
         assert_eq!(cache.active.young.len() + cache.inactive.young.len(), 1);
     }
@@ -325,14 +325,14 @@ mod tests {
         let mut cache = LocalCache::new((7, 7), 1_000_000);
         keep(&mut cache, 0, "good", active("alice"));
         for n in 0..20_000 {
-            keep(&mut cache, 0, &format!("random-{n}"), Introspection::Inactive);
+            keep(&mut cache, 0, &format!("random-{n}"), TokenState::Inactive);
         }
         let held: usize =
             [&cache.inactive.young, &cache.inactive.old].iter().flat_map(|g| g.iter()).map(Held::estimated_size).sum();
         assert!(held <= 2 * MAX_INACTIVE_BYTES && held > MAX_INACTIVE_BYTES / 2, "{held}");
         assert_eq!(found(&mut cache, 0, "good", NOW), Some(active("alice")));
         // The newest are still there.
-        assert_eq!(found(&mut cache, 0, "random-19999", NOW), Some(Introspection::Inactive));
+        assert_eq!(found(&mut cache, 0, "random-19999", NOW), Some(TokenState::Inactive));
         assert_eq!(found(&mut cache, 0, "random-0", NOW), None);
     }
 

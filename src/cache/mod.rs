@@ -16,10 +16,9 @@ mod settings;
 mod shared;
 
 pub(crate) use entry::CacheEntry;
-pub use lease::{Claim, Lease};
-pub(crate) use local::{Known, LocalCache};
-pub(crate) use outcome::CacheCounters;
-pub use outcome::CacheOutcome;
+pub(crate) use lease::{Lease, LeaseOutcome};
+pub(crate) use local::{LocalCache, LocalHit};
+pub(crate) use outcome::CacheOutcome;
 pub(crate) use settings::CacheSettings;
+pub(crate) use shared::BucketUpdate;
 pub(crate) use shared::Partition;
-pub use shared::{BucketUpdate, UpdatedBucket};

@@ -1,47 +1,17 @@
-//! Results of cache lookups, and how many there were of each.
+//! Results of cache lookups.
 
-use std::cell::Cell;
+use crate::base::words;
 
-/// What the cache knew of a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CacheOutcome {
-    /// That it is active, and its claims.
-    Hit,
-    /// That it is inactive.
-    InactiveHit,
-    /// Nothing.
-    Miss,
-    /// That it was active, when nobody could be asked whether it still is.
-    Stale,
-}
-
-/// How often each result came, since somebody last asked.
-#[derive(Debug, Default)]
-pub(crate) struct CacheCounters {
-    hits: Cell<u32>,
-    inactive_hits: Cell<u32>,
-    misses: Cell<u32>,
-    stale: Cell<u32>,
-}
-
-impl CacheCounters {
-    pub(crate) fn record(&self, result: CacheOutcome) {
-        let count = self.of(result);
-        count.set(count.get().saturating_add(1));
-    }
-
-    /// The counts so far; they begin anew.
-    pub(crate) fn take(&self) -> [(CacheOutcome, u32); 4] {
-        [CacheOutcome::Hit, CacheOutcome::InactiveHit, CacheOutcome::Miss, CacheOutcome::Stale]
-            .map(|result| (result, self.of(result).take()))
-    }
-
-    fn of(&self, result: CacheOutcome) -> &Cell<u32> {
-        match result {
-            CacheOutcome::Hit => &self.hits,
-            CacheOutcome::InactiveHit => &self.inactive_hits,
-            CacheOutcome::Miss => &self.misses,
-            CacheOutcome::Stale => &self.stale,
-        }
+words! {
+    /// The result of looking a token up in the cache.
+    pub enum CacheOutcome {
+        /// An entry says that the token is active.
+        Hit = "hit",
+        /// An entry says that the token is inactive.
+        InactiveHit = "inactive_hit",
+        /// There is no entry.
+        Miss = "miss",
+        /// A stale entry was used, because the authorization server was unavailable.
+        Stale = "stale",
     }
 }

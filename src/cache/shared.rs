@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::entry::CacheEntry;
 use super::settings::CacheSettings;
 use crate::base::UnixTime;
-use crate::claims::{Claims, Introspection};
+use crate::claims::{Claims, TokenState};
 use crate::token::TokenDigest;
 
 /// Which of the two kinds of buckets.
@@ -62,7 +62,7 @@ impl Partition {
         now: UnixTime,
         cache: &CacheSettings,
     ) -> Option<CacheEntry> {
-        self.read(bucket, digest).filter(|fresh| fresh.counts(now, cache))
+        self.read(bucket, digest).filter(|entry| entry.counts(now, cache))
     }
 
     /// What the bucket says of the token, if it has ended and still counts while nobody can be asked.
@@ -73,22 +73,22 @@ impl Partition {
         now: UnixTime,
         cache: &CacheSettings,
     ) -> Option<CacheEntry> {
-        self.read(bucket, digest).filter(|fresh| fresh.counts_while_stale(now, cache))
+        self.read(bucket, digest).filter(|entry| entry.counts_while_stale(now, cache))
     }
 
     fn read(self, bucket: &[u8], digest: &TokenDigest) -> Option<CacheEntry> {
         let entry = Entries::of(bucket).find(|entry| entry.digest == digest.as_bytes())?;
-        let facts = match self {
-            Self::Active => Introspection::Active(Rc::new(postcard::from_bytes::<Claims>(entry.facts).ok()?)),
-            Self::Inactive => Introspection::Inactive,
+        let state = match self {
+            Self::Active => TokenState::Active(Rc::new(postcard::from_bytes::<Claims>(entry.state).ok()?)),
+            Self::Inactive => TokenState::Inactive,
         };
-        Some(CacheEntry { facts, expires_at: entry.expires_at })
+        Some(CacheEntry { state, expires_at: entry.expires_at })
     }
 }
 
 /// An entry to be written: read the bucket under [`BucketUpdate::key`], apply, write back if nobody else did.
 #[derive(Clone, Debug)]
-pub struct BucketUpdate {
+pub(crate) struct BucketUpdate {
     key: String,
     failover: u32,
     digest: TokenDigest,
@@ -101,25 +101,25 @@ pub struct BucketUpdate {
 
 /// A bucket with the entry in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UpdatedBucket {
+pub(crate) struct UpdatedBucket {
     /// The bucket's new content.
-    pub bucket: Vec<u8>,
+    pub(crate) bucket: Vec<u8>,
     /// Entries that were still fresh and had to make room.
-    pub evicted: u32,
+    pub(crate) evicted: u32,
 }
 
 impl BucketUpdate {
     /// The entry for facts; `None` if they are too long to be kept.
-    pub(crate) fn new(fresh: &CacheEntry, digest: TokenDigest, now: UnixTime, cache: &CacheSettings) -> Option<Self> {
-        let (region, facts) = match &fresh.facts {
-            Introspection::Active(claims) => (Partition::Active, postcard::to_allocvec(claims.as_ref()).ok()?),
-            Introspection::Inactive => (Partition::Inactive, Vec::new()),
+    pub(crate) fn new(entry: &CacheEntry, digest: TokenDigest, now: UnixTime, cache: &CacheSettings) -> Option<Self> {
+        let (region, state) = match &entry.state {
+            TokenState::Active(claims) => (Partition::Active, postcard::to_allocvec(claims.as_ref()).ok()?),
+            TokenState::Inactive => (Partition::Inactive, Vec::new()),
         };
-        (facts.len() <= MAX_FACTS_BYTES).then(|| Self {
+        (state.len() <= MAX_FACTS_BYTES).then(|| Self {
             key: region.key(&digest, cache.capacity),
             failover: region.failover(),
             digest,
-            entry: Some((fresh.expires_at, facts)),
+            entry: Some((entry.expires_at, state)),
             now,
             stale_for: region.stale_for(cache),
         })
@@ -140,29 +140,29 @@ impl BucketUpdate {
     /// Whether it says that a token is active.
     pub(crate) fn is_active(&self) -> bool {
         // That it is inactive takes no facts to say.
-        self.entry.as_ref().is_some_and(|(_, facts)| !facts.is_empty())
+        self.entry.as_ref().is_some_and(|(_, state)| !state.is_empty())
     }
 
     /// Whether it would change the bucket: there may be nothing to take out.
-    pub fn changes(&self, bucket: Option<&[u8]>) -> bool {
+    pub(crate) fn changes(&self, bucket: Option<&[u8]>) -> bool {
         let holds = || Entries::of(bucket.unwrap_or_default()).any(|entry| entry.digest == self.digest.as_bytes());
         self.entry.is_some() || holds()
     }
 
     /// Whether it takes an entry out, which must not fail.
-    pub fn is_removal(&self) -> bool {
+    pub(crate) fn is_removal(&self) -> bool {
         self.entry.is_none()
     }
 
     /// The key of the bucket in shared data.
-    pub fn key(&self) -> &str {
+    pub(crate) fn key(&self) -> &str {
         &self.key
     }
 
     /// Puts the entry into the bucket. Out go an older entry for the same token, everything expired that has no use
     /// while stale, and, if the bucket is still full, first the rest of what is expired, then what was put in first:
     /// entries that live long, of another configuration perhaps, cannot keep others out.
-    pub fn apply(&self, bucket: Option<&[u8]>) -> UpdatedBucket {
+    pub(crate) fn apply(&self, bucket: Option<&[u8]>) -> UpdatedBucket {
         let is_fresh = |entry: &Entry<'_>| entry.expires_at > self.now;
         let is_kept = |entry: &Entry<'_>| entry.expires_at.saturating_add(self.stale_for) > self.now;
         let mut kept: Vec<Entry<'_>> = Entries::of(bucket.unwrap_or_default())
@@ -174,10 +174,10 @@ impl BucketUpdate {
         let leaving = kept.len().saturating_sub(room);
         let evicted = kept.drain(..leaving).filter(is_fresh).count();
         let mut bucket = vec![VERSION];
-        let new = self.entry.as_ref().map(|(expires_at, facts)| Entry {
+        let new = self.entry.as_ref().map(|(expires_at, state)| Entry {
             digest: self.digest.as_bytes(),
             expires_at: *expires_at,
-            facts,
+            state,
         });
         for entry in kept.iter().chain(&new) {
             entry.write(&mut bucket);
@@ -190,7 +190,7 @@ impl BucketUpdate {
 struct Entry<'a> {
     digest: &'a [u8; TokenDigest::BYTES],
     expires_at: UnixTime,
-    facts: &'a [u8],
+    state: &'a [u8],
 }
 
 impl<'a> Entry<'a> {
@@ -198,19 +198,19 @@ impl<'a> Entry<'a> {
         let (digest, rest) = bytes.split_first_chunk()?;
         let (expires_at, rest) = rest.split_first_chunk()?;
         let (length, rest) = rest.split_first_chunk()?;
-        let (facts, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
+        let (state, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
         let expires_at = UnixTime::from_millis(u64::from_le_bytes(*expires_at));
-        Some((Self { digest, expires_at, facts }, rest))
+        Some((Self { digest, expires_at, state }, rest))
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        let Ok(length) = u16::try_from(self.facts.len()) else {
+        let Ok(length) = u16::try_from(self.state.len()) else {
             return;
         };
         out.extend_from_slice(self.digest);
         out.extend_from_slice(&self.expires_at.as_millis().to_le_bytes());
         out.extend_from_slice(&length.to_le_bytes());
-        out.extend_from_slice(self.facts);
+        out.extend_from_slice(self.state);
     }
 }
 

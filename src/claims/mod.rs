@@ -15,5 +15,5 @@ pub(crate) use forwarded_value::{ForwardedValue, encode};
 pub(crate) use mapping::ClaimMapping;
 pub(crate) use path::ClaimPath;
 pub(crate) use reader::seconds;
-pub(crate) use token_state::Introspection;
+pub(crate) use token_state::TokenState;
 pub(crate) use value::ClaimValue;

@@ -12,7 +12,7 @@ fn dialect() -> ClaimMapping {
         {"path":"/","client_id":"g","client_secret":"s","answer":{"required_members":["client_id"]}}}],
         "rules":[{"name":"r","match":[{"path":"/"}],"require":{"scope":"x"}}]}"#;
     let config = Config::parse(text.as_bytes(), &|_| None).unwrap();
-    config.servers.into_iter().next().unwrap().introspection.unwrap().answer.claims.clone()
+    config.servers.into_iter().next().unwrap().introspection.unwrap().response.claims.clone()
 }
 
 fn claims(text: &str) -> Result<Claims, &'static str> {

@@ -7,12 +7,12 @@ use crate::base::UnixTime;
 
 /// What the authorization server said of a token.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Introspection {
+pub(crate) enum TokenState {
     Active(Rc<Claims>),
     Inactive,
 }
 
-impl Introspection {
+impl TokenState {
     /// Whether the token will never be good again.
     pub(crate) fn is_over(&self, now: UnixTime) -> bool {
         match self {

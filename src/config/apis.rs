@@ -174,7 +174,7 @@ pub(super) fn read_applications(
     let Some(list) = root.optional("applications") else {
         return Some(registry);
     };
-    let known = Known {
+    let known = KnownNames {
         servers,
         apis: apis.keys().map(|name| &**name).collect(),
         rules: rules.iter().map(|rule| &*rule.name).collect(),
@@ -185,13 +185,13 @@ pub(super) fn read_applications(
 }
 
 /// What an application may refer to.
-struct Known<'k> {
+struct KnownNames<'k> {
     servers: Option<&'k [&'k str]>,
     apis: BTreeSet<&'k str>,
     rules: BTreeSet<&'k str>,
 }
 
-fn read_application(node: &Node<'_>, known: &Known<'_>, registry: &mut Applications) -> Option<()> {
+fn read_application(node: &Node<'_>, known: &KnownNames<'_>, registry: &mut Applications) -> Option<()> {
     let object = node.object(&["name", "clients", "apis", "rules"])?;
     let name = read_name(&object, "name the application; it is what APIs are told");
     if name.as_deref() == Some(UNKNOWN) {

@@ -1,7 +1,7 @@
 //! Where an authorization server and its endpoints are: clusters, authorities, paths.
 
 use super::document::{Node, quote};
-use crate::request::Host;
+use crate::request::Authority;
 use crate::server::Clusters;
 
 /// Where a server is, as far as it is known before its endpoint is read.
@@ -64,5 +64,5 @@ pub(super) fn host_of_cluster(cluster: &str) -> Option<String> {
 }
 
 fn is_authority(text: &str) -> bool {
-    Host::parse(text.as_bytes()).is_some_and(|host| !host.name().is_empty())
+    Authority::parse(text.as_bytes()).is_some_and(|host| !host.name().is_empty())
 }

@@ -4,23 +4,23 @@ use std::collections::BTreeMap;
 
 use super::common::read_realm;
 use super::document::{Node, quote};
-use crate::decision::Denial;
-use crate::response::{Base, ContentType, ErrorProfile, Response, Template, TemplateError};
+use crate::decision::DenialClass;
+use crate::response::{ContentType, ErrorProfile, Response, Template, TemplateError, Vendor};
 
 /// Reads the name of a profile, or a profile and what is different from it. `realm` is that of the
 /// configuration, if it names one.
 pub(super) fn read(node: &Node<'_>, realm: Option<&str>) -> Option<ErrorProfile> {
-    let profile = |base: Base, own: Option<String>| ErrorProfile {
+    let profile = |base: Vendor, own: Option<String>| ErrorProfile {
         base,
         realm: own.or_else(|| realm.map(str::to_owned)).unwrap_or_else(|| base.default_realm().to_owned()),
         responses: BTreeMap::new(),
         default_response: None,
     };
     if node.text().is_some() {
-        return node.one_of(&Base::WORDS).map(|base| profile(base, None));
+        return node.one_of(&Vendor::WORDS).map(|base| profile(base, None));
     }
     let object = node.object(&["profile", "realm", "responses"])?;
-    let base = object.or_default("profile", Base::default(), |node| node.one_of(&Base::WORDS));
+    let base = object.or_default("profile", Vendor::default(), |node| node.one_of(&Vendor::WORDS));
     let own = object.or_default("realm", None, |node| read_realm(node).map(Some));
     let responses = object.or_default("responses", Vec::new(), read_responses);
     let mut profile = profile(base?, own?);
@@ -34,27 +34,27 @@ pub(super) fn read(node: &Node<'_>, realm: Option<&str>) -> Option<ErrorProfile>
 }
 
 /// For each outcome, or for all others (`None`), what is said.
-fn read_responses(node: &Node<'_>) -> Option<Vec<(Option<&'static str>, Response)>> {
+fn read_responses(node: &Node<'_>) -> Option<Vec<(Option<DenialClass>, Response)>> {
     let read = |(name, node): (&str, Node<'_>)| {
         // A configuration that is refused has no say in how that looks.
-        let mut known = Denial::OUTCOMES.iter().filter(|outcome| **outcome != Denial::Misconfigured.outcome());
-        let outcome = match known.find(|outcome| **outcome == name) {
-            Some(outcome) => Some(*outcome),
+        let mut known = DenialClass::ALL.iter().filter(|class| **class != DenialClass::Misconfigured);
+        let outcome = match known.find(|class| class.as_str() == name) {
+            Some(class) => Some(*class),
             None if name == "default" => None,
             None => {
-                let known = Denial::OUTCOMES.join(", ");
+                let known = DenialClass::ALL.iter().map(|class| class.as_str()).collect::<Vec<_>>().join(", ");
                 node.report("is no outcome of a decision", format!("known: default, {known}"));
                 return None;
             }
         };
         let response = read_response(&node)?;
-        if outcome == Some("unavailable") && response.status.is_some_and(|status| status < 500) {
+        if outcome == Some(DenialClass::Unavailable) && response.status.is_some_and(|status| status < 500) {
             node.report("would blame the caller for our trouble", "write a status from 500 to 599");
             return None;
         }
         Some((outcome, response))
     };
-    node.map(Denial::OUTCOMES.len().saturating_add(1))?.into_iter().map(read).collect()
+    node.map(DenialClass::ALL.len().saturating_add(1))?.into_iter().map(read).collect()
 }
 
 fn read_response(node: &Node<'_>) -> Option<Response> {

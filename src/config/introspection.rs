@@ -113,7 +113,7 @@ pub(super) fn read(node: &Node<'_>, environment: Environment<'_>, place: &Place<
             authentication,
             timeout: timeout?,
             request,
-            answer,
+            response: answer,
         },
         max_ttl: max_ttl?,
         audience_required: layers.is_true("audience_required"),

@@ -61,6 +61,8 @@ pub struct Config {
     pub(crate) unknown_tokens: Option<UnknownTokenLimitSettings>,
     /// SHA-256 over the version, the document and the secrets it names.
     pub(crate) fingerprint: [u8; 32],
+    /// Whether it stands in for a configuration that was refused.
+    pub(crate) is_misconfigured: bool,
 }
 
 impl Config {
@@ -85,6 +87,26 @@ impl Config {
                     diagnostics.finish(None)
                 }
             },
+        }
+    }
+
+    /// The configuration that refuses every request, in the place of one that was refused.
+    pub(crate) fn misconfigured() -> Self {
+        Self {
+            servers: Vec::new(),
+            cache: CacheSettings::default(),
+            upstream: UpstreamSettings::default(),
+            locations: TokenLocations::default(),
+            errors: Arc::default(),
+            applications: Applications::default(),
+            requested: RequestedClaims::default(),
+            logs_permits: false,
+            paths: PathOptions::default(),
+            policy: RuleSet::new(Vec::new()),
+            mode: Mode::Enforce,
+            unknown_tokens: None,
+            fingerprint: [0; 32],
+            is_misconfigured: true,
         }
     }
 
@@ -183,6 +205,7 @@ fn read(root: &Node<'_>, document: &Json, environment: &dyn Fn(&str) -> Option<S
         mode: mode?,
         unknown_tokens: unknown_tokens?,
         fingerprint,
+        is_misconfigured: false,
     })
 }
 

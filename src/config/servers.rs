@@ -74,7 +74,7 @@ fn read_server(node: &Node<'_>, environment: Environment<'_>) -> Option<ServerSe
         return None;
     }
     let audience_required = introspection.as_ref().is_some_and(|introspection| introspection.audience_required);
-    let nameless = introspection.as_ref().is_some_and(|read| read.endpoint.answer.claims.audience.is_empty());
+    let nameless = introspection.as_ref().is_some_and(|read| read.endpoint.response.claims.audience.is_empty());
     match (&audience, nameless) {
         (Audience::Any, _) if audience_required => {
             let hint =

@@ -3,6 +3,7 @@
 //! The caller learns the class of a failure, the operator the reason.
 
 use super::unmet_requirement::UnmetRequirement;
+use crate::base::words;
 use crate::host::CalloutError;
 use crate::request::{CredentialsError, TargetError};
 
@@ -86,24 +87,35 @@ pub(crate) enum Challenge {
     Scope,
 }
 
-/// What callers, error profiles and metrics tell apart of denials. Which of the reasons it was, the log says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Class {
-    AmbiguousTarget,
-    NoRule,
-    NoCredentials,
-    InvalidRequest,
-    /// One class for all of them: what is wrong with a token is nobody's business but the operator's.
-    InvalidToken,
-    InsufficientScope,
-    UnregisteredClient,
-    InsufficientPrivileges,
-    TooManyUnknownTokens,
-    Unavailable,
-    Misconfigured,
+words! {
+    /// What callers, error profiles and metrics tell apart of denials. The log says which of the reasons it was.
+    pub enum DenialClass {
+        /// The request target could be read in two ways.
+        AmbiguousTarget = "ambiguous_target",
+        /// No rule matches.
+        NoRule = "no_rule",
+        /// A token is required, and there is none.
+        NoCredentials = "no_credentials",
+        /// The credentials are malformed.
+        InvalidRequest = "invalid_request",
+        /// One class for all of them: only the operator learns what is wrong with a token.
+        InvalidToken = "invalid_token",
+        /// The token does not have the scope.
+        InsufficientScope = "insufficient_scope",
+        /// The client is not registered for the API.
+        UnregisteredClient = "unregistered_client",
+        /// The token does not meet another requirement.
+        InsufficientPrivileges = "insufficient_privileges",
+        /// The client has sent too many unknown tokens.
+        TooManyUnknownTokens = "too_many_unknown_tokens",
+        /// The authorization server is unavailable.
+        Unavailable = "unavailable",
+        /// The configuration was refused.
+        Misconfigured = "misconfigured",
+    }
 }
 
-impl Class {
+impl DenialClass {
     /// What a caller is told by RFC 6750 §3; error profiles change what is theirs to change.
     pub(crate) const fn wire(self) -> ErrorResponse {
         match self {
@@ -140,32 +152,15 @@ impl Class {
             },
         }
     }
-
-    /// The word for it: one of [`Denial::OUTCOMES`].
-    const fn word(self) -> &'static str {
-        match self {
-            Self::AmbiguousTarget => "ambiguous_target",
-            Self::NoRule => "no_rule",
-            Self::NoCredentials => "no_credentials",
-            Self::InvalidRequest => "invalid_request",
-            Self::InvalidToken => "invalid_token",
-            Self::InsufficientScope => "insufficient_scope",
-            Self::UnregisteredClient => "unregistered_client",
-            Self::InsufficientPrivileges => "insufficient_privileges",
-            Self::TooManyUnknownTokens => "too_many_unknown_tokens",
-            Self::Unavailable => "unavailable",
-            Self::Misconfigured => "misconfigured",
-        }
-    }
 }
 
 impl Denial {
-    pub(crate) const fn class(self) -> Class {
+    pub(crate) const fn class(self) -> DenialClass {
         match self {
-            Self::Target(_) => Class::AmbiguousTarget,
-            Self::NoRule => Class::NoRule,
-            Self::NoCredentials => Class::NoCredentials,
-            Self::Credentials(_) => Class::InvalidRequest,
+            Self::Target(_) => DenialClass::AmbiguousTarget,
+            Self::NoRule => DenialClass::NoRule,
+            Self::NoCredentials => DenialClass::NoCredentials,
+            Self::Credentials(_) => DenialClass::InvalidRequest,
             Self::Inactive
             | Self::MalformedJwt
             | Self::UnknownKey
@@ -175,41 +170,21 @@ impl Denial {
             | Self::WrongIssuer
             | Self::WrongAudience
             | Self::NotAnAccessToken
-            | Self::SenderConstrained => Class::InvalidToken,
-            Self::InsufficientScope => Class::InsufficientScope,
-            Self::UnregisteredClient => Class::UnregisteredClient,
-            Self::Lacks(_) => Class::InsufficientPrivileges,
-            Self::TooManyUnknownTokens => Class::TooManyUnknownTokens,
-            Self::Unavailable(_) => Class::Unavailable,
-            Self::Misconfigured => Class::Misconfigured,
+            | Self::SenderConstrained => DenialClass::InvalidToken,
+            Self::InsufficientScope => DenialClass::InsufficientScope,
+            Self::UnregisteredClient => DenialClass::UnregisteredClient,
+            Self::Lacks(_) => DenialClass::InsufficientPrivileges,
+            Self::TooManyUnknownTokens => DenialClass::TooManyUnknownTokens,
+            Self::Unavailable(_) => DenialClass::Unavailable,
+            Self::Misconfigured => DenialClass::Misconfigured,
         }
     }
-
-    /// The class of the decision, for metrics: one of [`Denial::OUTCOMES`].
-    pub const fn outcome(self) -> &'static str {
-        self.class().word()
-    }
-
-    /// Every class there is.
-    pub const OUTCOMES: [&'static str; 11] = [
-        "ambiguous_target",
-        "no_rule",
-        "no_credentials",
-        "invalid_request",
-        "invalid_token",
-        "insufficient_scope",
-        "unregistered_client",
-        "insufficient_privileges",
-        "too_many_unknown_tokens",
-        "unavailable",
-        "misconfigured",
-    ];
 
     /// The reason itself, for logs.
     pub const fn reason(self) -> &'static str {
         match self {
             Self::Target(TargetError::Path(error)) => error.reason(),
-            Self::Target(TargetError::Host) => "bad_authority",
+            Self::Target(TargetError::Authority) => "bad_authority",
             Self::Target(TargetError::HostPort) => "host_port_decides",
             Self::Target(TargetError::Route) => "removed_header_before_route",
             Self::NoRule => "no_rule",
@@ -227,9 +202,9 @@ impl Denial {
             Self::SenderConstrained => "sender_constrained",
             Self::InsufficientScope => "insufficient_scope",
             Self::UnregisteredClient => "unregistered_client",
-            Self::Lacks(lack) => lack.reason(),
+            Self::Lacks(unmet) => unmet.as_str(),
             Self::TooManyUnknownTokens => "too_many_unknown_tokens",
-            Self::Unavailable(trouble) => trouble.outcome(),
+            Self::Unavailable(trouble) => trouble.outcome().as_str(),
             Self::Misconfigured => "misconfigured",
         }
     }

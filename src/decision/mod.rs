@@ -3,6 +3,6 @@
 mod denial;
 mod unmet_requirement;
 
-pub use denial::Denial;
-pub(crate) use denial::{Challenge, Class, ErrorResponse};
-pub use unmet_requirement::UnmetRequirement;
+pub(crate) use denial::Denial;
+pub(crate) use denial::{Challenge, DenialClass, ErrorResponse};
+pub(crate) use unmet_requirement::UnmetRequirement;

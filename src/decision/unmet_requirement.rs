@@ -1,32 +1,21 @@
 //! The part of a requirement that a token does not meet.
 
-/// What a token lacks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UnmetRequirement {
-    /// A scope.
-    Scope,
-    /// A role.
-    Role,
-    /// It was issued to another client.
-    Client,
-    /// It is meant for somebody else.
-    Audience,
-    /// A claim, or its value.
-    Claim,
-    /// Another authorization server vouches for it.
-    Server,
-}
+use crate::base::words;
 
-impl UnmetRequirement {
-    /// The word for it in logs.
-    pub const fn reason(self) -> &'static str {
-        match self {
-            Self::Scope => "lacks_scope",
-            Self::Role => "lacks_role",
-            Self::Client => "other_client",
-            Self::Audience => "other_audience",
-            Self::Claim => "claim_mismatch",
-            Self::Server => "other_authorization_server",
-        }
+words! {
+    /// What a token does not have.
+    pub enum UnmetRequirement {
+        /// A scope.
+        Scope = "lacks_scope",
+        /// A role.
+        Role = "lacks_role",
+        /// It was issued to another client.
+        Client = "other_client",
+        /// It is meant for another audience.
+        Audience = "other_audience",
+        /// A claim, or its value.
+        Claim = "claim_mismatch",
+        /// It was issued by another authorization server.
+        Server = "other_authorization_server",
     }
 }

@@ -1,445 +1,347 @@
-//! What an authorization server is asked: what a token is worth, for a token of our own, for its keys.
+//! Callouts to an authorization server: for the state of a token, for the gateway's own access token, for keys.
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::callout_key::{CalloutKey, Subject};
-use super::gate::Gate;
-use super::step::Step;
-use super::token_check::TokenCheck;
-use super::verification;
+use super::gate::{Context, Gate};
+use super::lookup::find_local;
+use super::question::Question;
+use super::remember::{insertion, keep_local, removal};
+use super::states::{Call, Next, Purpose, Step, TokenCheck};
 use crate::base::{Secret, UnixTime};
 use crate::cache::BucketUpdate;
-use crate::claims::{Claims, Introspection};
+use crate::claims::TokenState;
 use crate::decision::Denial;
-use crate::host::{CalloutError, CalloutRequest, CalloutResult, Publish};
-use crate::server::{
-    Attempt, CircuitChange, Endpoint, EndpointAuthentication, JwtSettings, KEYS, KeyFetch, KeysAnswered, METADATA,
-    Server, TokenEndpoint, is_timely,
-};
+use crate::host::{CalloutError, CalloutOutcome, CalloutRequest, CalloutResult, Publish};
+use crate::server::{Attempt, CircuitChange, EndpointAuthentication, JwtSettings, KeyFetch, KeysFetched, is_timely};
 
-/// Waits for an answer of an authorization server.
+/// What a callout has brought, besides the next step of the request.
 #[derive(Debug)]
-pub struct Call {
-    exchange: TokenCheck,
-    candidate: usize,
-    server: Rc<Server>,
-    stage: Stage,
+pub(crate) struct Effects {
+    /// How the callout ended.
+    pub(crate) outcome: CalloutOutcome,
+    /// Why there was no usable response, if there was none.
+    pub(crate) error: Option<CalloutError>,
+    /// What to put into the shared cache.
+    pub(crate) insertion: Option<BucketUpdate>,
+    /// What to remove from it before that.
+    pub(crate) removal: Option<BucketUpdate>,
+    /// What to publish in shared data.
+    pub(crate) publish: Option<Publish>,
+    /// Whether a token that was active is no longer: every worker must check what it knows, in a new epoch.
+    pub(crate) begins_epoch: bool,
 }
 
-/// What a token is worth: where that is asked, and what the token has shown to be by its signature.
-#[derive(Debug)]
-pub(super) struct Question {
-    pub(super) endpoint: Rc<Endpoint>,
-    pub(super) signed: Option<Rc<Claims>>,
-}
+impl Effects {
+    fn new(outcome: CalloutOutcome, error: Option<CalloutError>) -> Self {
+        Self { outcome, error, insertion: None, removal: None, publish: None, begins_epoch: false }
+    }
 
-impl Question {
-    /// What is known after the answer: no more than either the answer or the signed token says.
-    fn settle(&self, facts: Introspection) -> Introspection {
-        match (facts, &self.signed) {
-            (Introspection::Active(claims), Some(signed)) => {
-                Introspection::Active(Rc::new(Rc::unwrap_or_clone(claims).intersect(signed)))
-            }
-            (facts, _) => facts,
-        }
+    /// Every update of the shared cache, in order.
+    pub(crate) fn updates(&self) -> impl Iterator<Item = &BucketUpdate> {
+        self.removal.iter().chain(&self.insertion)
+    }
+
+    /// The update that removes what was put in, if an epoch has begun meanwhile.
+    pub(crate) fn undo(&self) -> Option<BucketUpdate> {
+        self.insertion.as_ref().and_then(BucketUpdate::undo)
     }
 }
 
-/// What is asked for.
-#[derive(Debug)]
-enum Stage {
-    /// What the token is worth. `own` is our own token, where the endpoint takes one. If it is refused, another
-    /// is obtained, unless this one was so already: a second refusal is final.
-    Introspection { question: Question, own: Option<Secret>, renewable: bool },
-    /// Our own token first.
-    ClientToken { question: Question, issuer: Rc<TokenEndpoint>, renewable: bool },
-    /// The keys that the token may be verified with.
-    Keys(KeyFetch),
-}
-
-/// What an answer of an authorization server leads to.
-#[derive(Debug)]
-pub struct Answered {
-    /// How the callout ended: one of [`Call::OUTCOMES`].
-    pub outcome: &'static str,
-    /// Why there was no usable answer, if there was none.
-    pub trouble: Option<CalloutError>,
-    /// What to keep in shared data, if anything.
-    pub insert: Option<BucketUpdate>,
-    /// What to take out of it, before that.
-    pub removal: Option<BucketUpdate>,
-    /// What to put into shared data for the other workers, if anything.
-    pub publish: Option<Publish>,
-    /// What comes next.
-    pub step: Step,
-    overturns: bool,
-}
-
-impl Answered {
-    fn new(outcome: &'static str, trouble: Option<CalloutError>, step: Step) -> Self {
-        Self { outcome, trouble, insert: None, removal: None, publish: None, step, overturns: false }
+/// Sends an introspection request, after obtaining the gateway's own access token where the endpoint takes one.
+pub(super) fn introspect(check: TokenCheck, question: Question, cx: &Context<'_>) -> Next {
+    let (server, now) = (Rc::clone(check.server()), cx.now);
+    if server.failover().is_unavailable(now) {
+        return check.give_up(CalloutError::CircuitOpen);
     }
-
-    /// Every change to the buckets in shared data, in order.
-    pub fn inserts(&self) -> impl Iterator<Item = &BucketUpdate> {
-        self.removal.iter().chain(&self.insert)
-    }
-
-    /// What takes out again what has been kept, if an epoch has begun while it was put in.
-    pub fn undo(&self) -> Option<BucketUpdate> {
-        self.insert.as_ref().and_then(BucketUpdate::undo)
-    }
-
-    /// Whether a token that was active is so no more: every worker has to look at what it knows anew.
-    pub fn ends_epoch(&self) -> bool {
-        self.overturns
-    }
-}
-
-/// Asks what the token is worth, with our own token first where the endpoint takes one.
-pub(super) fn introspect(
-    exchange: TokenCheck,
-    candidate: usize,
-    server: Rc<Server>,
-    question: Question,
-    gate: &Gate,
-    now: UnixTime,
-) -> Step {
-    if server.failover.borrow().is_unavailable(now) {
-        return exchange.give_up(candidate, CalloutError::CircuitOpen, gate, now);
-    }
-    let EndpointAuthentication::ClientToken(issuer) = &question.endpoint.authentication else {
-        let stage = Stage::Introspection { question, own: None, renewable: false };
-        return Step::Call(Call { exchange, candidate, server, stage });
+    let EndpointAuthentication::ClientToken(endpoint) = &question.endpoint.authentication else {
+        return call(check, Purpose::Introspection { question, client_token: None, renewable: false });
     };
-    let issuer = Rc::clone(issuer);
-    let (own, trouble) = {
-        let client_token = server.client_token.borrow();
-        (client_token.usable(now).cloned(), client_token.trouble(now))
-    };
-    let stage = match own {
-        // Some servers do not answer a caller who asks about its own token, and nobody else has it.
-        Some(own) if own.reveal() == exchange.token.reveal() => {
-            return exchange.reject(candidate, Denial::NotAnAccessToken, gate, now);
+    let endpoint = Rc::clone(endpoint);
+    let usable = server.client_token().usable(now).cloned();
+    let error = server.client_token().error(now);
+    let purpose = match (usable, error) {
+        // Some servers do not answer a client that introspects its own token, and no other client has it.
+        (Some(token), _) if token.reveal() == check.token.reveal() => return check.reject(Denial::NotAnAccessToken),
+        // A token that was refused a moment ago, perhaps because of the token in question, is not replaced again.
+        (Some(token), Some(_)) => Purpose::Introspection { question, client_token: Some(token), renewable: false },
+        (Some(token), None) if !server.client_token_mut().try_begin_renewal(now, endpoint.timeout) => {
+            Purpose::Introspection { question, client_token: Some(token), renewable: true }
         }
-        // What was refused a moment ago, perhaps on account of the token that was asked about, is not replaced again.
-        Some(own) if trouble.is_some() => Stage::Introspection { question, own: Some(own), renewable: false },
-        Some(own) if !server.client_token.borrow_mut().try_begin_renewal(now, issuer.timeout) => {
-            Stage::Introspection { question, own: Some(own), renewable: true }
-        }
-        Some(_) | None => match trouble {
-            Some(trouble) => return exchange.give_up(candidate, trouble, gate, now),
-            None => Stage::ClientToken { question, issuer, renewable: true },
-        },
+        (None, Some(error)) => return check.give_up(error),
+        (Some(_) | None, None) => Purpose::ClientToken { question, endpoint, renewable: true },
     };
-    Step::Call(Call { exchange, candidate, server, stage })
+    call(check, purpose)
 }
 
-/// Asks for the keys of the server.
-pub(super) fn fetch_keys(
-    exchange: TokenCheck,
-    candidate: usize,
-    server: Rc<Server>,
-    jwt: Rc<JwtSettings>,
-    now: UnixTime,
-) -> Step {
-    let stage = Stage::Keys(KeyFetch::for_unknown(Rc::clone(&server), jwt, now));
-    Step::Call(Call { exchange, candidate, server, stage })
+/// Fetches the keys of the current authorization server for a token whose key is unknown.
+pub(super) fn fetch_keys(check: TokenCheck, jwt: Rc<JwtSettings>, cx: &Context<'_>) -> Next {
+    let fetch = KeyFetch::for_unknown(Rc::clone(check.server()), jwt, cx.now);
+    call(check, Purpose::Keys(fetch))
+}
+
+fn call(check: TokenCheck, purpose: Purpose) -> Next {
+    Next::Step(Step::Call(Call { check, purpose }))
 }
 
 impl Call {
-    /// Every way a callout can end.
-    pub const OUTCOMES: [&'static str; 11] = [
-        "active",
-        "inactive",
-        OWN_TOKEN,
-        KEYS,
-        METADATA,
-        "not_sent",
-        "no_answer",
-        "client_refused",
-        "error_status",
-        "too_large",
-        "bad_answer",
-    ];
-
-    /// By when there must be an answer to what is asked at `now`.
-    pub fn deadline(&self, now: UnixTime) -> UnixTime {
+    /// When a callout that starts at `now` times out.
+    pub(crate) fn deadline(&self, now: UnixTime) -> UnixTime {
         now.saturating_add(self.timeout())
     }
 
-    /// Whether it may still be asked for the first time, if it has had to wait for others.
-    pub fn is_timely(&self, deadline: UnixTime, now: UnixTime) -> bool {
+    /// Whether enough time is left to send it for the first time, if it has waited in the queue.
+    pub(crate) fn is_timely(&self, deadline: UnixTime, now: UnixTime) -> bool {
         is_timely(self.timeout(), deadline, now)
     }
 
-    /// Whether it is asked by the clusters of its server. Keys have a rhythm of their own, and our own token may come
-    /// from elsewhere.
+    /// Whether it uses the clusters of its server. Key fetches choose their own, and the token endpoint may have one.
     fn uses_failover(&self) -> bool {
-        match &self.stage {
-            Stage::Introspection { .. } => true,
-            Stage::ClientToken { issuer, .. } => !issuer.is_elsewhere,
-            Stage::Keys(_) => false,
+        match &self.purpose {
+            Purpose::Introspection { .. } => true,
+            Purpose::ClientToken { endpoint, .. } => !endpoint.is_elsewhere,
+            Purpose::Keys(_) => false,
         }
     }
 
-    /// Whether it is too late for an answer; as it is if the clock has stepped back, and nobody knows how late it is.
-    pub fn is_overdue(&self, deadline: UnixTime, now: UnixTime) -> bool {
+    /// Whether it has timed out; also if the clock was set back, as it is unknown then how late it is.
+    pub(crate) fn is_overdue(&self, deadline: UnixTime, now: UnixTime) -> bool {
         deadline <= now || deadline > self.deadline(now)
     }
 
     fn timeout(&self) -> Duration {
-        match &self.stage {
-            Stage::Introspection { question, .. } => question.endpoint.timeout,
-            Stage::ClientToken { issuer, .. } => issuer.timeout,
-            Stage::Keys(fetch) => fetch.timeout(),
+        match &self.purpose {
+            Purpose::Introspection { question, .. } => question.endpoint.timeout,
+            Purpose::ClientToken { endpoint, .. } => endpoint.timeout,
+            Purpose::Keys(fetch) => fetch.timeout(),
         }
     }
 
-    /// The attempt to make now; after a first one that was lost, if there was one. Whoever is told so must make it.
+    /// Begins the next attempt: the first one, or the one after an attempt that has failed.
     ///
     /// # Errors
-    /// Nobody may be asked, or no time is left.
-    pub fn attempt(&self, after: Option<Attempt>, deadline: UnixTime, now: UnixTime) -> Result<Attempt, CalloutError> {
+    /// The circuit breakers are open, or no time is left.
+    pub(crate) fn try_begin_attempt(
+        &self,
+        after: Option<Attempt>,
+        deadline: UnixTime,
+        now: UnixTime,
+    ) -> Result<Attempt, CalloutError> {
         if after.is_none() && self.is_overdue(deadline, now) {
-            return Err(CalloutError::Crowded);
+            return Err(CalloutError::Overloaded);
         }
         if !self.uses_failover() {
             return Ok(Attempt::only(self.timeout()));
         }
-        self.server.failover.borrow_mut().attempt(after, self.timeout(), deadline, now).ok_or(CalloutError::CircuitOpen)
+        let attempt = self.check.server().failover_mut().attempt(after, self.timeout(), deadline, now);
+        attempt.ok_or(CalloutError::CircuitOpen)
     }
 
     /// The request to send now.
-    pub fn request(&self, gate: &Gate, attempt: Attempt, now: UnixTime) -> CalloutRequest<'_> {
-        let mut random = gate.random.borrow_mut();
-        match &self.stage {
-            Stage::Introspection { question, own, .. } => {
-                question.endpoint.request(&self.exchange.token, own.as_ref(), attempt, now, &mut random)
+    pub(crate) fn request(&self, attempt: Attempt, cx: &mut Context<'_>) -> CalloutRequest<'_> {
+        let random = &mut cx.state.random;
+        match &self.purpose {
+            Purpose::Introspection { question, client_token, .. } => {
+                question.endpoint.request(&self.check.token, client_token.as_ref(), attempt, cx.now, random)
             }
-            Stage::ClientToken { issuer, .. } => issuer.request(attempt, now, &mut random),
-            Stage::Keys(fetch) => fetch.request(),
+            Purpose::ClientToken { endpoint, .. } => endpoint.request(attempt, cx.now, random),
+            Purpose::Keys(fetch) => fetch.request(),
         }
     }
 
-    /// What it is about: another request may be waiting for the same answer.
-    pub fn flight(&self, gate: &Gate) -> CalloutKey {
-        let subject = match &self.stage {
-            Stage::Introspection { .. } => {
-                let digest = self.exchange.digest(self.candidate).map(|digest| *digest.as_bytes());
-                let cache = self.server.cache(&gate.cache);
-                let leased = !cache.max_ttl.is_zero() && !cache.inactive_ttl.is_zero();
-                Subject::Token { digest: digest.unwrap_or_default(), leased }
+    /// What it is about: requests with the same key share one callout.
+    pub(crate) fn key(&self, gate: &Gate) -> CalloutKey {
+        let server = self.check.server();
+        let subject = match &self.purpose {
+            Purpose::Introspection { .. } => {
+                let settings = server.cache(&gate.cache);
+                let leased = !settings.max_ttl.is_zero() && !settings.inactive_ttl.is_zero();
+                Subject::Token { digest: *self.check.digest().as_bytes(), leased }
             }
-            Stage::ClientToken { .. } => Subject::ClientToken,
-            Stage::Keys(fetch) if fetch.seeks_metadata() => Subject::Metadata,
-            Stage::Keys(_) => Subject::Keys,
+            Purpose::ClientToken { .. } => Subject::ClientToken,
+            Purpose::Keys(fetch) if fetch.seeks_metadata() => Subject::Metadata,
+            Purpose::Keys(_) => Subject::Keys,
         };
-        CalloutKey { server: self.server.index, subject }
+        CalloutKey { server: server.index, subject }
     }
 
-    /// Whether it renews what is known, and so may find that it does not hold any more.
-    pub fn renews(&self) -> bool {
-        self.exchange.renews
+    /// Whether it renews an entry, and so may find that the entry is wrong.
+    pub(crate) fn renews(&self) -> bool {
+        self.check.renews
     }
 
-    /// Has it hear the answer for one that renews.
-    pub fn hear_for_renewal(&mut self) {
-        self.exchange.renews = true;
+    /// Takes the response to a callout that renews an entry.
+    pub(crate) fn mark_as_renewal(&mut self) {
+        self.check.renews = true;
     }
 
-    /// Goes on as if nothing had been asked: another request has had an answer, or should have.
-    pub fn look_again(mut self, gate: &Gate, now: UnixTime) -> Step {
-        self.exchange.is_counted = true;
-        self.exchange.try_candidate(self.candidate, gate, now)
+    /// Whether another request of this worker has already learned what this one asks.
+    pub(crate) fn is_answered(&self, cx: &mut Context<'_>) -> bool {
+        find_local(&self.check, cx).is_some()
     }
 
-    /// Whether another request of this worker has learned what this one asks.
-    pub fn is_answered(&self, gate: &Gate, now: UnixTime) -> bool {
-        self.exchange.known(&self.server, gate, now).is_some()
-    }
-
-    /// Whether the client that it comes from may have it asked. Each request is charged once, only for a question about
-    /// its token, and not in the end if that turns out to be active. `client` is the client's address.
-    pub fn is_admitted(&mut self, gate: &Gate, client: impl FnOnce() -> Vec<u8>, now: UnixTime) -> bool {
-        if self.exchange.charge.is_some() || !matches!(self.stage, Stage::Introspection { .. }) {
+    /// Whether the client may cause this callout. Each request is charged once, only for an introspection request, and
+    /// refunded if its token turns out to be active. `client` is the address of the client.
+    pub(crate) fn is_admitted(&mut self, client: impl FnOnce() -> Vec<u8>, cx: &mut Context<'_>) -> bool {
+        if self.check.charge.is_some() || !matches!(self.purpose, Purpose::Introspection { .. }) {
             return true;
         }
-        self.exchange.charge = gate.charge(&client(), now);
-        self.exchange.charge.is_some()
+        self.check.charge = cx.state.charge(&client(), cx.now);
+        self.check.charge.is_some()
     }
 
-    /// Refuses the request: its client has sent too many unknown tokens.
-    pub fn refuse_client(self, gate: &Gate) -> Step {
-        gate.refuse_demand(Denial::TooManyUnknownTokens, &self.exchange.demand, None)
-    }
-
-    /// Gives up on asking: too many requests wait for the answer already.
-    pub fn turn_away(self, gate: &Gate, now: UnixTime) -> Step {
-        self.exchange.give_up(self.candidate, CalloutError::Crowded, gate, now)
-    }
-
-    /// Notes for its server what became of an attempt, once for each callout; what that changes for all, if anything.
-    pub fn note(&self, attempt: Attempt, answer: CalloutResult<'_>, now: UnixTime) -> Option<CircuitChange> {
+    /// Records the result of an attempt in its circuit breaker; returns whether that has opened or closed it.
+    pub(crate) fn record(&self, attempt: Attempt, result: CalloutResult<'_>, now: UnixTime) -> Option<CircuitChange> {
         if !self.uses_failover() {
             return None;
         }
-        self.server.failover.borrow_mut().record(attempt, answer.loss().is_none(), now)
+        self.check.server().failover_mut().record(attempt, result.outage().is_none(), now)
     }
 
-    /// Why an attempt was lost, if another one is to be made. Whoever is told so must make it.
-    pub fn retries(
+    /// Why an attempt has failed, if another one is to be made.
+    pub(crate) fn should_retry(
         &self,
-        lost: Attempt,
-        answer: CalloutResult<'_>,
+        failed: Attempt,
+        result: CalloutResult<'_>,
         deadline: UnixTime,
         now: UnixTime,
     ) -> Option<CalloutError> {
-        let was_sent = !matches!(answer, CalloutResult::NotSent(_));
-        let trouble = answer.loss()?;
-        self.server.failover.borrow_mut().retries(lost, was_sent, deadline, now).then_some(trouble)
+        let was_sent = !matches!(result, CalloutResult::NotSent(_));
+        let error = result.outage()?;
+        self.check.server().failover_mut().should_retry(failed, was_sent, deadline, now).then_some(error)
     }
 
-    /// How many questions like this one may be under way at a time in one worker.
-    pub fn max_callouts(&self) -> usize {
-        self.server.config.max_callouts
+    /// How many introspection requests one worker sends to this server at a time.
+    pub(crate) fn max_callouts(&self) -> usize {
+        self.check.server().config.max_callouts
     }
 
-    /// The name of the authorization server that is asked.
-    pub fn server(&self) -> &str {
-        &self.server.config.name
+    /// The place of the authorization server in the configuration.
+    pub(crate) fn server_index(&self) -> usize {
+        self.check.server().index
     }
 
-    /// Goes on with the answer to the request that was sent at `asked_at`.
-    pub fn resume(self, gate: &Gate, answer: CalloutResult<'_>, asked_at: UnixTime, now: UnixTime) -> Answered {
-        let Self { exchange, candidate, server, stage } = self;
-        let asked = Asked { exchange, candidate, server, asked_at, now };
-        match stage {
-            Stage::Introspection { question, own, renewable } => {
-                let understood = question.endpoint.parse_response(answer, &gate.requested, asked_at);
-                asked.resume_with_facts(gate, understood, question, own.filter(|_| renewable))
+    /// The name of the authorization server.
+    pub(crate) fn server_name(&self) -> &str {
+        &self.check.server().config.name
+    }
+}
+
+/// Goes on with the response to a callout that was sent at `sent_at`.
+pub(super) fn resume(
+    Call { check, purpose }: Call,
+    result: CalloutResult<'_>,
+    sent_at: UnixTime,
+    cx: &mut Context<'_>,
+) -> (Effects, Next) {
+    match purpose {
+        Purpose::Introspection { question, client_token, renewable } => {
+            match question.endpoint.parse_response(result, &cx.gate.requested, sent_at) {
+                Ok(state) => resume_with_state(check, question.intersect(state), sent_at, cx),
+                Err(error) => resume_without_state(check, question, client_token.filter(|_| renewable), error, cx),
             }
-            Stage::ClientToken { question, issuer, renewable } => {
-                let understood = issuer.parse_response(answer);
-                asked.resume_with_own_token(gate, understood, question, renewable)
-            }
-            Stage::Keys(fetch) => asked.resume_with_keys(gate, answer, fetch),
         }
-    }
-}
-
-/// A call that has been answered.
-struct Asked {
-    exchange: TokenCheck,
-    candidate: usize,
-    server: Rc<Server>,
-    asked_at: UnixTime,
-    now: UnixTime,
-}
-
-impl Asked {
-    fn call(self, stage: Stage) -> Step {
-        Step::Call(Call { exchange: self.exchange, candidate: self.candidate, server: self.server, stage })
-    }
-
-    /// `own` is our own token, if it was sent along and another one may be obtained.
-    fn resume_with_facts(
-        self,
-        gate: &Gate,
-        understood: Result<Introspection, CalloutError>,
-        question: Question,
-        own: Option<Secret>,
-    ) -> Answered {
-        match (understood, own, &question.endpoint.authentication) {
-            (Ok(facts), _, _) => {
-                let facts = question.settle(facts);
-                let overturns = self.exchange.renews && facts.is_over(self.now);
-                let fresh = self.exchange.remember(self.candidate, &facts, gate, self.asked_at, self.now);
-                let insert = fresh.and_then(|fresh| self.exchange.insert(self.candidate, &fresh, gate, self.now));
-                // What is in the place of this one, or beside it, says otherwise.
-                let leaves_older = !insert.as_ref().is_some_and(BucketUpdate::is_active);
-                let removal = overturns || leaves_older && !gate.cache.stale_if_error.is_zero();
-                Answered {
-                    outcome: match facts {
-                        Introspection::Active(_) => "active",
-                        Introspection::Inactive => "inactive",
-                    },
-                    trouble: None,
-                    insert,
-                    removal: self.exchange.removal(self.candidate, gate, self.now).filter(|_| removal),
-                    publish: None,
-                    step: self.exchange.decide(self.candidate, gate, facts, self.now),
-                    overturns,
-                }
-            }
-            // Our own token may have been revoked, or have lived shorter than it was said to.
-            (Err(trouble @ CalloutError::ClientRefused(_)), Some(own), EndpointAuthentication::ClientToken(issuer)) => {
-                self.server.client_token.borrow_mut().discard(&own);
-                let issuer = Rc::clone(issuer);
-                // Another request may have obtained one meanwhile.
-                let newer = self.server.client_token.borrow().usable(self.now).cloned();
-                let step = self.call(match newer {
-                    Some(own) => Stage::Introspection { question, own: Some(own), renewable: false },
-                    None => Stage::ClientToken { question, issuer, renewable: false },
-                });
-                Answered::new(trouble.outcome(), None, step)
-            }
-            (Err(trouble), _, EndpointAuthentication::ClientToken(_))
-                if matches!(trouble, CalloutError::ClientRefused(_)) =>
-            {
-                self.server.client_token.borrow_mut().fail(trouble, self.now);
-                self.give_up(gate, trouble)
-            }
-            (Err(trouble), _, _) => self.give_up(gate, trouble),
+        Purpose::ClientToken { question, endpoint, renewable } => {
+            let parsed = endpoint.parse_response(result);
+            resume_with_client_token(check, question, parsed, renewable, sent_at, cx)
         }
-    }
-
-    fn resume_with_own_token(
-        self,
-        gate: &Gate,
-        understood: Result<(Secret, Duration), CalloutError>,
-        question: Question,
-        renewable: bool,
-    ) -> Answered {
-        let (outcome, trouble, own) = match understood {
-            Ok((own, lifetime)) => {
-                self.server.client_token.borrow_mut().keep(own.clone(), lifetime, self.asked_at);
-                (OWN_TOKEN, None, own)
-            }
-            Err(trouble) => {
-                // A renewal may have come before its time.
-                let Some(held) = self.server.client_token.borrow().usable(self.now).cloned() else {
-                    self.server.client_token.borrow_mut().fail(trouble, self.now);
-                    return self.give_up(gate, trouble);
-                };
-                (trouble.outcome(), Some(trouble), held)
-            }
-        };
-        let renewable = renewable && trouble.is_none();
-        let step = self.call(Stage::Introspection { question, own: Some(own), renewable });
-        Answered::new(outcome, trouble, step)
-    }
-
-    fn resume_with_keys(self, gate: &Gate, answer: CalloutResult<'_>, fetch: KeyFetch) -> Answered {
-        let KeysAnswered { outcome, trouble, publish, next } = fetch.resume(answer, self.asked_at, self.now);
-        let header = self.exchange.header(&self.server);
-        let step = match (next, self.server.config.jwt.clone(), header) {
-            (Some(fetch), _, _) => self.call(Stage::Keys(fetch)),
-            (None, Some(jwt), Some(header)) => {
-                verification::begin(self.exchange, self.candidate, self.server, jwt, &header, true, gate, self.now)
-            }
-            (None, _, _) => self.exchange.reject(self.candidate, Denial::MalformedJwt, gate, self.now),
-        };
-        Answered { publish, ..Answered::new(outcome, trouble, step) }
-    }
-
-    /// This server cannot be asked; another may still vouch for the token.
-    fn give_up(self, gate: &Gate, trouble: CalloutError) -> Answered {
-        let step = self.exchange.give_up(self.candidate, trouble, gate, self.now);
-        Answered::new(trouble.outcome(), Some(trouble), step)
+        Purpose::Keys(fetch) => resume_with_keys(check, fetch.resume(result, sent_at, cx.now)),
     }
 }
 
-/// The outcome of a callout that brought our own token.
-const OWN_TOKEN: &str = "own_token";
+fn resume_with_state(check: TokenCheck, state: TokenState, sent_at: UnixTime, cx: &mut Context<'_>) -> (Effects, Next) {
+    let begins_epoch = check.renews && state.is_over(cx.now);
+    let entry = keep_local(&check, &state, sent_at, cx);
+    let inserted = entry.and_then(|entry| insertion(&check, &entry, cx));
+    // The shared cache may hold an older entry that says otherwise.
+    let leaves_older = !inserted.as_ref().is_some_and(BucketUpdate::is_active);
+    let removes = begins_epoch || leaves_older && !cx.gate.cache.stale_if_error.is_zero();
+    let effects = Effects {
+        outcome: match state {
+            TokenState::Active(_) => CalloutOutcome::Active,
+            TokenState::Inactive => CalloutOutcome::Inactive,
+        },
+        error: None,
+        insertion: inserted,
+        removal: removes.then(|| removal(&check, cx)),
+        publish: None,
+        begins_epoch,
+    };
+    (effects, Next::Decide(check, state))
+}
+
+/// `client_token` is the gateway's own access token, if it was sent and another one may be obtained.
+fn resume_without_state(
+    check: TokenCheck,
+    question: Question,
+    client_token: Option<Secret>,
+    error: CalloutError,
+    cx: &Context<'_>,
+) -> (Effects, Next) {
+    let server = Rc::clone(check.server());
+    let refused = matches!(error, CalloutError::ClientRefused(_));
+    match (&question.endpoint.authentication, client_token) {
+        // The gateway's own access token may have been revoked, or have expired early.
+        (EndpointAuthentication::ClientToken(endpoint), Some(token)) if refused => {
+            let endpoint = Rc::clone(endpoint);
+            server.client_token_mut().discard(&token);
+            // Another request may have obtained one meanwhile.
+            let newer = server.client_token().usable(cx.now).cloned();
+            let purpose = match newer {
+                Some(token) => Purpose::Introspection { question, client_token: Some(token), renewable: false },
+                None => Purpose::ClientToken { question, endpoint, renewable: false },
+            };
+            (Effects::new(error.outcome(), None), call(check, purpose))
+        }
+        (EndpointAuthentication::ClientToken(_), None) if refused => {
+            server.client_token_mut().fail(error, cx.now);
+            give_up(check, error)
+        }
+        _ => give_up(check, error),
+    }
+}
+
+fn resume_with_client_token(
+    check: TokenCheck,
+    question: Question,
+    parsed: Result<(Secret, Duration), CalloutError>,
+    renewable: bool,
+    sent_at: UnixTime,
+    cx: &Context<'_>,
+) -> (Effects, Next) {
+    let server = Rc::clone(check.server());
+    let (effects, token) = match parsed {
+        Ok((token, lifetime)) => {
+            server.client_token_mut().keep(token.clone(), lifetime, sent_at);
+            (Effects::new(CalloutOutcome::ClientToken, None), token)
+        }
+        Err(error) => {
+            // A renewal starts early: the old token may still be valid.
+            let held = server.client_token().usable(cx.now).cloned();
+            let Some(held) = held else {
+                server.client_token_mut().fail(error, cx.now);
+                return give_up(check, error);
+            };
+            (Effects::new(error.outcome(), Some(error)), held)
+        }
+    };
+    let renewable = renewable && effects.error.is_none();
+    (effects, call(check, Purpose::Introspection { question, client_token: Some(token), renewable }))
+}
+
+fn resume_with_keys(check: TokenCheck, fetched: KeysFetched) -> (Effects, Next) {
+    let KeysFetched { outcome, error, publish, next } = fetched;
+    let effects = Effects { publish, ..Effects::new(outcome, error) };
+    let next = match (next, check.server().config.jwt.clone(), check.header()) {
+        (Some(fetch), _, _) => call(check, Purpose::Keys(fetch)),
+        (None, Some(jwt), Some(header)) => Next::Verify { check, jwt, header, fetched: true },
+        (None, _, _) => check.reject(Denial::MalformedJwt),
+    };
+    (effects, next)
+}
+
+/// The server is unavailable; another may accept the token.
+fn give_up(check: TokenCheck, error: CalloutError) -> (Effects, Next) {
+    (Effects::new(error.outcome(), Some(error)), check.give_up(error))
+}

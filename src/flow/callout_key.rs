@@ -5,7 +5,7 @@ use crate::token::TokenDigest;
 
 /// What a callout is about. Requests whose callouts are about the same thing can share one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct CalloutKey {
+pub(crate) struct CalloutKey {
     /// The authorization server's index.
     pub(crate) server: usize,
     pub(crate) subject: Subject,
@@ -25,7 +25,7 @@ pub(crate) enum Subject {
 
 impl CalloutKey {
     /// The lease that workers hold it under, if it is of interest to several.
-    pub fn lease(&self) -> Option<Lease> {
+    pub(crate) fn lease(&self) -> Option<Lease> {
         match self.subject {
             Subject::Token { digest, leased: true } => Some(Lease::new(digest)),
             Subject::Token { leased: false, .. } | Subject::ClientToken | Subject::Metadata | Subject::Keys => None,
@@ -33,14 +33,14 @@ impl CalloutKey {
     }
 
     /// Whether both take one of the places for questions about tokens at the same server.
-    pub fn competes_with(&self, other: &Self) -> bool {
+    pub(crate) fn competes_with(&self, other: &Self) -> bool {
         let is_token = |subject: &Subject| matches!(subject, Subject::Token { .. });
         self.server == other.server && is_token(&self.subject) && is_token(&other.subject)
     }
 
     /// Whether it is to be asked even if every request has left that wanted to know: what is asked serves all others,
     /// and whoever was told to ask must, since nobody else is told so for a while.
-    pub fn is_due(&self) -> bool {
+    pub(crate) fn outlives_requests(&self) -> bool {
         match self.subject {
             Subject::Token { .. } => false,
             Subject::ClientToken | Subject::Metadata | Subject::Keys => true,

@@ -1,15 +1,14 @@
-//! The gate: a compiled configuration, and the first step of every request.
+//! The gate: a configuration that is ready to judge requests, and the first step of every request.
 
 use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::renewal::Renewal;
-use super::step::Step;
-use super::token_check::TokenCheck;
-use crate::base::{SeededRandom, UnixTime};
-use crate::cache::{CacheCounters, CacheOutcome, CacheSettings, LocalCache};
+use super::counters::Counters;
+use super::state::State;
+use super::states::{Decision, Next, Step, TokenCheck};
+use crate::base::UnixTime;
+use crate::cache::CacheSettings;
 use crate::claims::RequestedClaims;
 use crate::config::Config;
 use crate::decision::Denial;
@@ -18,51 +17,52 @@ use crate::policy::{
     authorize_anonymous, cleaning, has_identity_headers,
 };
 use crate::request::{
-    Edit, PathError, PathOptions, RequestHead, Target, TargetError, TokenLocations, requested_method,
+    HeaderEdit, PathError, PathOptions, RequestHead, Target, TargetError, TokenLocations, requested_method,
 };
 use crate::response::{DemandedScope, ErrorProfile, Reply};
-use crate::server::{Charge, KeyFetch, Server, UnknownTokenLimit, select};
+use crate::server::{Server, select};
 use crate::token::AccessToken;
 
-/// One configuration at work. A request keeps the gate it began with until it ends.
+/// A configuration, ready to judge requests. It does not change.
 #[derive(Debug)]
-pub struct Gate {
+pub(crate) struct Gate {
     policy: RuleSet,
-    pub(crate) servers: Vec<Rc<Server>>,
+    servers: Vec<Rc<Server>>,
     locations: TokenLocations,
     errors: Arc<ErrorProfile>,
     paths: PathOptions,
     needs_route: bool,
     uses_hosts: bool,
     logs_permits: bool,
-    pub(crate) applications: Applications,
-    pub(crate) requested: RequestedClaims,
-    pub(crate) cache: CacheSettings,
-    pub(crate) upstream: UpstreamSettings,
-    pub(crate) random: RefCell<SeededRandom>,
-    /// What this worker knows of tokens.
-    pub(crate) local: RefCell<LocalCache>,
-    pub(crate) counters: CacheCounters,
-    renewals: RefCell<Vec<Renewal>>,
-    unknown_tokens: Option<RefCell<UnknownTokenLimit>>,
+    pub(super) applications: Applications,
+    pub(super) requested: RequestedClaims,
+    pub(super) cache: CacheSettings,
+    pub(super) upstream: UpstreamSettings,
+    /// Whether the configuration was refused, and so every request is.
+    is_misconfigured: bool,
     /// What a refusal means where no rule applies.
     mode: Mode,
     /// The same where it is not certain which one does.
     mode_of_all: Mode,
-    /// Whether the host has not yet shown that it cannot verify signatures.
-    pub(crate) host_verifies: Cell<bool>,
+}
+
+/// What a phase works with.
+pub(crate) struct Context<'a> {
+    pub(crate) gate: &'a Gate,
+    pub(crate) state: &'a mut State,
+    pub(crate) now: UnixTime,
 }
 
 impl Gate {
-    /// Puts a configuration to work. `seed` must be random, and another for every gate: identifiers are drawn
-    /// from it that no other gate may draw.
-    pub fn new(config: Config, seed: [u8; 32]) -> Self {
+    /// Puts a configuration to work. `seed` must be random, and another one in every worker and configuration.
+    pub(crate) fn new(config: Config, seed: [u8; 32], counters: Rc<Counters>) -> (Self, State) {
         let fingerprint = config.fingerprint;
-        let mut random = SeededRandom::new(seed);
         let server = |(index, config)| Rc::new(Server::new(index, config, &fingerprint));
         let enforces =
             config.mode == Mode::Enforce || config.policy.rules.iter().any(|rule| rule.mode == Mode::Enforce);
-        Self {
+        let state = State::new(seed, config.cache.capacity, config.unknown_tokens, counters);
+        let gate = Self {
+            is_misconfigured: config.is_misconfigured,
             mode: config.mode,
             mode_of_all: if enforces { Mode::Enforce } else { Mode::ReportOnly },
             needs_route: config.policy.uses_routes(),
@@ -77,70 +77,42 @@ impl Gate {
             requested: config.requested,
             cache: config.cache,
             upstream: config.upstream,
-            local: RefCell::new(LocalCache::new(random.next_key(), config.cache.capacity)),
-            counters: CacheCounters::default(),
-            renewals: RefCell::default(),
-            unknown_tokens: config
-                .unknown_tokens
-                .map(|limit| RefCell::new(UnknownTokenLimit::new(random.next_key(), limit))),
-            host_verifies: Cell::new(true),
-            random: RefCell::new(random),
-        }
+        };
+        (gate, state)
     }
 
-    /// Notes that facts are to be renewed.
-    pub(crate) fn renew(&self, renewal: Renewal) {
-        let mut renewals = self.renewals.borrow_mut();
-        if renewals.len() < MAX_RENEWALS {
-            renewals.push(renewal);
-        }
+    /// The authorization servers, in the order of the configuration.
+    pub(crate) fn servers(&self) -> &[Rc<Server>] {
+        &self.servers
     }
 
-    /// What is to be renewed, since this was last asked.
-    pub fn take_renewals(&self) -> Vec<Renewal> {
-        self.renewals.take()
-    }
-
-    /// What the cache knew of tokens, and how often, since this was last asked.
-    pub fn take_cache_results(&self) -> [(CacheOutcome, u32); 4] {
-        self.counters.take()
-    }
-
-    /// How many ways to authorization servers refuse at the moment.
-    pub fn open_circuits(&self, now: UnixTime) -> usize {
-        self.servers.iter().map(|server| server.failover.borrow().open_circuits(now)).sum()
-    }
-
-    /// Looks anew at what may have been revoked, if the epoch is another than it was: a worker begins one when it
-    /// learns that a token is active no more ([`Answered::ends_epoch`](crate::Answered::ends_epoch)).
-    pub fn enter_epoch(&self, epoch: u64, now: UnixTime) {
-        self.local.borrow_mut().enter_epoch(epoch, now);
-    }
-
-    /// A name that nobody else has drawn.
-    pub fn random_name(&self) -> String {
-        self.random.borrow_mut().next_id()
+    /// How many circuit breakers are open.
+    pub(crate) fn open_circuits(&self, now: UnixTime) -> usize {
+        self.servers.iter().map(|server| server.failover().open_circuits(now)).sum()
     }
 
     /// Whether any rule asks for the name of the Envoy route.
-    pub fn needs_route(&self) -> bool {
+    pub(crate) fn needs_route(&self) -> bool {
         self.needs_route
     }
 
     /// Whether a request that passes is worth a line in the log, as one that is refused always is.
-    pub fn logs_permits(&self) -> bool {
+    pub(crate) fn logs_permits(&self) -> bool {
         self.logs_permits
     }
 
     /// What to take out of a request before anything else is done with it, whatever becomes of it: identity
     /// headers that the client sent, in any spelling, and the credentials. Trailers are cleaned likewise.
-    pub fn cleaning<'a>(&self, head: RequestHead<'a>) -> Vec<Edit<'a>> {
+    pub(crate) fn cleaning<'a>(&self, head: RequestHead<'a>) -> Vec<HeaderEdit<'a>> {
         cleaning(head, &self.upstream, &self.locations)
     }
 
     /// The first step for a request, with its headers as they came in. It ends there for everything that needs
     /// no token.
-    pub fn begin(&self, head: RequestHead<'_>, now: UnixTime) -> Step {
+    pub(super) fn begin(&self, head: RequestHead<'_>) -> Next {
+        if self.is_misconfigured {
+            return self.refuse(Denial::Misconfigured, None);
+        }
         let target = match Target::parse(head, self.paths) {
             Ok(target) => target,
             Err(error) => return self.refuse(Denial::Target(error), None),
@@ -169,7 +141,8 @@ impl Gate {
             return self.refuse(Denial::Target(TargetError::Route), Some(rule));
         }
         if let Some(permit) = authorize_anonymous(rule, preflight.is_some()) {
-            return Step::Forward(Forward { permit, set: Vec::new(), filter_state: Vec::new() });
+            let forward = Forward { permit, set: Vec::new(), filter_state: Vec::new() };
+            return Next::Step(Step::Done(Decision::Forward(forward)));
         }
         let token = match self.locations.find(head) {
             Ok(Some(token)) => token,
@@ -184,7 +157,7 @@ impl Gate {
         };
         let servers = self.servers_for(rule, &token);
         match TokenCheck::new(EffectiveRule { rule: Arc::clone(rule), requirement }, servers, token) {
-            Some(exchange) => exchange.begin(self, now),
+            Some(check) => Next::LookUp(check),
             // It names an issuer, or has a form, that no server of the rule answers for.
             None => self.refuse(Denial::WrongIssuer, Some(rule)),
         }
@@ -194,7 +167,7 @@ impl Gate {
         !self.upstream.keep_authorization && !self.locations.removal(head).is_empty()
     }
 
-    pub(crate) fn refuse(&self, denial: Denial, rule: Option<&Arc<Rule>>) -> Step {
+    fn refuse(&self, denial: Denial, rule: Option<&Arc<Rule>>) -> Next {
         let errors = rule.map_or(&self.errors, |rule| &rule.errors);
         // What could be read in two ways may be meant for any rule.
         let is_ambiguous = matches!(denial, Denial::Target(_));
@@ -203,7 +176,7 @@ impl Gate {
     }
 
     /// What is not enforced, in words, if anything is.
-    pub fn report_only(&self) -> Option<String> {
+    pub(crate) fn report_only(&self) -> Option<String> {
         let rules = self.policy.rules.iter().filter(|rule| rule.mode == Mode::ReportOnly);
         let names: Vec<&str> = rules.map(|rule| &*rule.name).collect();
         let other = (self.mode == Mode::ReportOnly).then_some("what no rule matches");
@@ -212,29 +185,14 @@ impl Gate {
         (!parts.is_empty()).then(|| parts.join(", and "))
     }
 
-    /// Charges the client at this address for an unknown token; `None` if it has had too many.
-    pub(crate) fn charge(&self, client: &[u8], now: UnixTime) -> Option<Charge> {
-        match &self.unknown_tokens {
-            Some(limit) => limit.borrow_mut().charge(client, now),
-            None => Some(Charge::NOTHING),
-        }
-    }
-
-    /// Gives back what a client was charged for a token that was unknown and is good.
-    pub(crate) fn refund(&self, charge: &Charge) {
-        if let Some(limit) = &self.unknown_tokens {
-            limit.borrow_mut().refund(charge);
-        }
-    }
-
     /// Refuses a request with a token; `server` is the index of the one that vouches for it, if one does.
-    pub(crate) fn refuse_demand(&self, denial: Denial, demand: &EffectiveRule, server: Option<usize>) -> Step {
+    pub(super) fn refuse_by(&self, denial: Denial, rule: &EffectiveRule, server: Option<usize>) -> Next {
         let scope = if denial == Denial::InsufficientScope {
-            demanded_scope(&demand.requirement, server)
+            demanded_scope(&rule.requirement, server)
         } else {
             DemandedScope::default()
         };
-        refusal(demand.rule.mode, Reply::new(denial, Some(&demand.rule.name), &demand.rule.errors, &scope))
+        refusal(rule.rule.mode, Reply::new(denial, Some(&rule.rule.name), &rule.rule.errors, &scope))
     }
 
     /// Whether a port decides which rule applies, the request's or one in `hosts`, and no entry of that rule
@@ -262,15 +220,12 @@ impl Gate {
     }
 }
 
-fn refusal(mode: Mode, reply: Reply) -> Step {
-    match mode {
-        Mode::Enforce => Step::Respond(reply),
-        Mode::ReportOnly => Step::Report(reply),
-    }
+fn refusal(mode: Mode, reply: Reply) -> Next {
+    Next::Step(Step::Done(match mode {
+        Mode::Enforce => Decision::Respond(reply),
+        Mode::ReportOnly => Decision::Report(reply),
+    }))
 }
-
-/// Facts to be renewed at a time; more are when they are used the next time.
-const MAX_RENEWALS: usize = 64;
 
 /// The rule that a request falls under. A CORS preflight for which there is no rule of its own falls under the
 /// rule of the request that it asks for, if that lets preflights pass.
@@ -291,77 +246,4 @@ fn find<'c, 't, 'r>(
 fn demanded_scope(requirement: &Requirement, server: Option<usize>) -> DemandedScope {
     let tokens: Vec<&str> = requirement.scopes(server).iter().map(|scope| scope.as_str()).collect();
     DemandedScope { tokens: tokens.join(" "), any: requirement.offers_alternatives() }
-}
-
-impl Gate {
-    /// The authorization servers with keys, by index, and where in shared data their keys are.
-    pub fn key_servers(&self) -> impl Iterator<Item = (usize, String)> {
-        self.servers.iter().filter_map(|server| Some((server.index, server.keys_key()?)))
-    }
-
-    /// Takes over what another worker has published, if it is newer than what is here, and not of a time to come.
-    pub fn take_over_keys(&self, server: usize, published: &[u8], now: UnixTime) {
-        if let Some(server) = self.servers.get(server) {
-            server.take_over_keys(published, now);
-        }
-    }
-
-    /// Whether it is time for this worker to fetch the keys of a server, unless another one does.
-    pub fn keys_are_due(&self, server: usize, now: UnixTime) -> bool {
-        self.servers.get(server).is_some_and(|server| server.keys_are_due(now))
-    }
-
-    /// The fetch of the keys of a server. Whoever asks for it must send its request now.
-    pub fn fetch_keys(&self, server: usize, now: UnixTime) -> Option<KeyFetch> {
-        self.servers.get(server).and_then(|server| KeyFetch::scheduled(server, now))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// How a request without a token ends: `passes`, its status, or the status it would have.
-    fn end(configuration: &str, path: &str) -> String {
-        let config = Config::parse(configuration.as_bytes(), &|_| None).unwrap();
-        let headers =
-            [(":method", "GET"), (":path", path), (":authority", "a")].map(|(n, value)| (n, value.as_bytes()));
-        let head = RequestHead { headers: &headers, route: None, has_body: false };
-        match Gate::new(config, [7; 32]).begin(head, UnixTime::from_secs(1_000_000)) {
-            Step::Forward(_) => "passes".to_owned(),
-            Step::Respond(reply) => reply.status.to_string(),
-            Step::Report(reply) => format!("would be {}", reply.status),
-            Step::Lookup(_) | Step::Verify(_) | Step::Call(_) => panic!("there is no token"),
-        }
-    }
-
-    #[test]
-    fn what_only_reports_lets_pass_and_never_what_may_be_meant_for_a_rule_that_is_enforced() {
-        let configuration = |mode: &str, a: &str, b: &str| {
-            format!(
-                r#"{{"authorization_servers":[{{"name":"a","cluster":"c","audience":"any",
-                    "introspection":{{"path":"/i","client_id":"g","client_secret":"s"}}}}], {mode} "rules":[
-                    {{"name":"a", {a} "match":[{{"path_prefix":"/a"}}],"require":{{"authenticated":true}}}},
-                    {{"name":"b", {b} "match":[{{"path_prefix":"/b"}}],"require":{{"authenticated":true}}}}]}}"#
-            )
-        };
-        let (none, report, enforce) = ("", r#""mode":"report_only","#, r#""mode":"enforce","#);
-        for (mode, a, b, expected) in [
-            (none, none, none, ["401", "401", "403", "400", "400"]),
-            (none, report, none, ["would be 401", "401", "403", "400", "400"]),
-            (none, report, report, ["would be 401", "would be 401", "403", "400", "400"]),
-            (report, none, enforce, ["would be 401", "401", "would be 403", "400", "400"]),
-            (report, none, none, ["would be 401", "would be 401", "would be 403", "would be 400", "would be 400"]),
-        ] {
-            let configuration = configuration(mode, a, b);
-            // `/%61` is /a to some, and another place to whoever does not decode it.
-            let ends = ["/a", "/b", "/nowhere", "/a/..%2fb", "/%61"].map(|path| end(&configuration, path));
-            assert_eq!(ends, expected, "{mode} {a} {b}");
-        }
-        let gate = |text: &str| Gate::new(Config::parse(text.as_bytes(), &|_| None).unwrap(), [7; 32]);
-        assert_eq!(gate(&configuration(none, none, none)).report_only(), None);
-        assert_eq!(gate(&configuration(none, report, none)).report_only().unwrap(), "rules `a`");
-        let all = gate(&configuration(report, none, none)).report_only().unwrap();
-        assert_eq!(all, "rules `a`, `b`, and what no rule matches");
-    }
 }

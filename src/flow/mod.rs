@@ -1,20 +1,27 @@
 //! One token from the first lookup to the decision: a state machine without I/O.
+//!
+//! The [`driver`] takes a request from phase to phase. Where a request needs shared data, a signature verified by the
+//! host, or a callout, it returns a [`Step`], and goes on with the result.
 
 mod call;
 mod callout_key;
+mod counters;
+mod decide;
+pub(crate) mod driver;
 mod gate;
-#[cfg(test)]
-mod keys_tests;
+mod lookup;
+mod question;
+mod remember;
 mod renewal;
 mod stale;
-mod step;
-mod token_check;
+mod state;
+mod states;
 mod verification;
 
-pub use call::{Answered, Call};
-pub use callout_key::CalloutKey;
-pub use gate::Gate;
-pub use renewal::Renewal;
-pub use step::Step;
-pub use token_check::Lookup;
-pub use verification::{HostVerdict, Verification, Verified};
+pub(crate) use call::Effects;
+pub(crate) use callout_key::CalloutKey;
+pub use counters::{Counter, Counters};
+pub(crate) use gate::{Context, Gate};
+pub(crate) use state::State;
+pub use states::Decision;
+pub(crate) use states::{Call, Step};

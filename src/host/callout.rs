@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use crate::base::words;
+
 /// An HTTP request that the host is asked to send.
 pub struct CalloutRequest<'a> {
     /// The Envoy cluster to send it to.
@@ -21,9 +23,75 @@ impl std::fmt::Debug for CalloutRequest<'_> {
     }
 }
 
+words! {
+    /// How a callout ended.
+    pub enum CalloutOutcome {
+        /// The token is active.
+        Active = "active",
+        /// The token is not active.
+        Inactive = "inactive",
+        /// The token endpoint issued the gateway's own access token.
+        ClientToken = "own_token",
+        /// The server's keys.
+        Keys = "keys",
+        /// The server's metadata.
+        Metadata = "metadata",
+        /// It could not be sent.
+        NotSent = "not_sent",
+        /// No response in time.
+        NoAnswer = "no_answer",
+        /// The server refused the gateway's client.
+        ClientRefused = "client_refused",
+        /// An unexpected status.
+        ErrorStatus = "error_status",
+        /// The response was too large.
+        TooLarge = "too_large",
+        /// The response could not be read.
+        BadAnswer = "bad_answer",
+        /// There are no keys to verify a token with.
+        NoKeys = "no_keys",
+        /// Too many requests or callouts wait.
+        Overloaded = "crowded",
+        /// The circuit breaker is open.
+        CircuitOpen = "circuit_open",
+    }
+}
+
+/// The response to a callout, as far as the core needs it.
+#[derive(Clone)]
+pub struct CalloutResponse {
+    /// The status code; 0 if there was none.
+    pub status: u16,
+    /// The value of Content-Type, if there was one.
+    pub content_type: Option<Vec<u8>>,
+    /// The body, or its first [`CalloutResponse::MAX_BODY_BYTES`] + 1 bytes.
+    pub body: Vec<u8>,
+}
+
+impl CalloutResponse {
+    /// A longer body is refused.
+    pub const MAX_BODY_BYTES: usize = MAX_RESPONSE_BYTES;
+
+    /// The response, or that there was none in time.
+    pub(crate) fn result(response: Option<&Self>) -> CalloutResult<'_> {
+        match response {
+            None => CalloutResult::NoAnswer,
+            Some(Self { status, content_type, body }) => {
+                CalloutResult::Response { status: *status, content_type: content_type.as_deref(), body }
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for CalloutResponse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CalloutResponse").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
 /// What came back for a [`CalloutRequest`].
 #[derive(Clone, Copy)]
-pub enum CalloutResult<'a> {
+pub(crate) enum CalloutResult<'a> {
     /// It was not sent, for this reason: [`CalloutError::NotSent`] if the host could not, for example because the cluster
     /// does not exist.
     NotSent(CalloutError),
@@ -58,7 +126,7 @@ impl<'a> CalloutResult<'a> {
     /// Why nobody was there to answer, if nobody was. Envoy itself answers 503 for a connection that fails, and 504 for
     /// a timeout. Any other error may be about this one token: were it to count, a caller with a token that the server
     /// stumbles over could keep it from being asked for all others.
-    pub(crate) fn loss(self) -> Option<CalloutError> {
+    pub(crate) fn outage(self) -> Option<CalloutError> {
         match self {
             Self::NotSent(trouble) => Some(trouble),
             Self::NoAnswer => Some(CalloutError::NoAnswer),
@@ -94,7 +162,7 @@ impl std::fmt::Debug for CalloutResult<'_> {
 pub(crate) const USER_AGENT: (&str, Cow<'static, str>) = ("user-agent", Cow::Borrowed("scopegate"));
 
 /// A longer answer is not read.
-pub const MAX_RESPONSE_BYTES: usize = 65_536;
+pub(crate) const MAX_RESPONSE_BYTES: usize = 65_536;
 
 /// Why there is no usable answer. The caller is never to blame for any of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +193,7 @@ pub enum CalloutError {
     /// What came for its metadata is of no use; says why.
     BadMetadata(&'static str),
     /// Too many requests wait, or too many questions.
-    Crowded,
+    Overloaded,
     /// Nobody is asked for a while, since too many questions in a row were lost.
     CircuitOpen,
     /// There are no keys of the server yet, or those there were are too old.
@@ -133,18 +201,22 @@ pub enum CalloutError {
 }
 
 impl CalloutError {
-    /// The word for it in metrics and logs.
-    pub const fn outcome(self) -> &'static str {
+    /// How a callout that fails like this is counted.
+    pub(crate) const fn outcome(self) -> CalloutOutcome {
         match self {
-            Self::NotSent => "not_sent",
-            Self::NoAnswer => "no_answer",
-            Self::ClientRefused(_) => "client_refused",
-            Self::Status(_) | Self::TokenStatus(_) | Self::KeysStatus(_) | Self::MetadataStatus(_) => "error_status",
-            Self::TooLarge => "too_large",
-            Self::BadAnswer(_) | Self::BadTokenAnswer(_) | Self::BadKeys(_) | Self::BadMetadata(_) => "bad_answer",
-            Self::NoKeys => "no_keys",
-            Self::Crowded => "crowded",
-            Self::CircuitOpen => "circuit_open",
+            Self::NotSent => CalloutOutcome::NotSent,
+            Self::NoAnswer => CalloutOutcome::NoAnswer,
+            Self::ClientRefused(_) => CalloutOutcome::ClientRefused,
+            Self::Status(_) | Self::TokenStatus(_) | Self::KeysStatus(_) | Self::MetadataStatus(_) => {
+                CalloutOutcome::ErrorStatus
+            }
+            Self::TooLarge => CalloutOutcome::TooLarge,
+            Self::BadAnswer(_) | Self::BadTokenAnswer(_) | Self::BadKeys(_) | Self::BadMetadata(_) => {
+                CalloutOutcome::BadAnswer
+            }
+            Self::NoKeys => CalloutOutcome::NoKeys,
+            Self::Overloaded => CalloutOutcome::Overloaded,
+            Self::CircuitOpen => CalloutOutcome::CircuitOpen,
         }
     }
 
@@ -163,7 +235,7 @@ impl CalloutError {
             | Self::BadMetadata(_)
             | Self::NoKeys
             // Whoever sends enough requests can bring this about.
-            | Self::Crowded => false,
+            | Self::Overloaded => false,
         }
     }
 
@@ -218,7 +290,7 @@ impl CalloutError {
                 "it is not asked for a while, since too many questions in a row were lost: an earlier message says why"
                     .to_owned()
             }
-            Self::Crowded => {
+            Self::Overloaded => {
                 "too many requests or questions wait for it: is the server slow, or max_callouts too low?".to_owned()
             }
             Self::NoKeys => "there are no keys of it to verify tokens with: an earlier message says why".to_owned(),

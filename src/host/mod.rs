@@ -2,9 +2,13 @@
 
 mod callout;
 mod header_pairs;
+mod port;
 mod shared_data;
 
-pub use callout::{CalloutError, CalloutRequest, CalloutResult, MAX_RESPONSE_BYTES};
-pub(crate) use callout::{Response, USER_AGENT};
+pub(crate) use callout::CalloutOutcome;
+pub(crate) use callout::{CalloutError, CalloutResult, Response, USER_AGENT};
+pub use callout::{CalloutRequest, CalloutResponse};
 pub use header_pairs::header_pairs;
-pub use shared_data::Publish;
+pub(crate) use port::{CalloutId, MailboxId, StreamId};
+pub use port::{Host, SignatureVerdict};
+pub(crate) use shared_data::Publish;

@@ -2,9 +2,9 @@
 
 /// Something that every worker of this proxy has a use for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Publish {
+pub(crate) struct Publish {
     /// The key in shared data.
-    pub key: String,
+    pub(crate) key: String,
     /// The value.
-    pub value: Vec<u8>,
+    pub(crate) value: Vec<u8>,
 }

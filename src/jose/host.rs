@@ -4,6 +4,7 @@
 use prost::Message;
 
 use super::{Algorithm, PublicKey};
+use crate::host::SignatureVerdict;
 
 /// `VerifySignatureArguments`
 #[derive(Clone, PartialEq, Message)]
@@ -40,7 +41,13 @@ pub(crate) fn host_arguments(key: &PublicKey, algorithm: Algorithm, text: &[u8],
     Some(arguments.encode_to_vec())
 }
 
-/// Whether the host calls the signature good; `None` if its result cannot be read.
-pub(crate) fn host_outcome(result: &[u8]) -> Option<bool> {
-    Outcome::decode(result).ok().map(|outcome| outcome.result)
+impl SignatureVerdict {
+    /// Reads the result of Envoy's `verify_signature`; an unreadable one is no verdict.
+    pub fn from_envoy(result: &[u8]) -> Self {
+        match Outcome::decode(result).map(|outcome| outcome.result) {
+            Ok(true) => Self::Valid,
+            Ok(false) => Self::Invalid,
+            Err(_) => Self::Unsupported,
+        }
+    }
 }

@@ -13,7 +13,7 @@ pub mod vectors;
 mod verify;
 
 pub(crate) use algorithm::Algorithm;
-pub(crate) use host::{host_arguments, host_outcome};
+pub(crate) use host::host_arguments;
 pub(crate) use jwk::{KeySet, Thumbprint};
 pub(crate) use jws::{Header, Jws};
 pub(crate) use sign::{Assertion, SigningKey};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::authorize::Permit;
 use crate::claims::{ForwardedValue, encode};
-use crate::request::{Edit, HeaderName, RequestHead, TokenLocations};
+use crate::request::{HeaderEdit, HeaderName, RequestHead, TokenLocations};
 
 /// Let the request pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,10 +24,10 @@ pub(crate) fn cleaning<'a>(
     head: RequestHead<'a>,
     upstream: &UpstreamSettings,
     locations: &TokenLocations,
-) -> Vec<Edit<'a>> {
+) -> Vec<HeaderEdit<'a>> {
     let mut edits = if upstream.keep_authorization { Vec::new() } else { locations.removal(head) };
     for (name, _) in head.headers {
-        let edit = Edit::Remove(name);
+        let edit = HeaderEdit::Remove(name);
         if is_identity_header(name, upstream) && !edits.contains(&edit) {
             edits.push(edit);
         }

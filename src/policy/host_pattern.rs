@@ -1,11 +1,11 @@
 //! Host patterns: an exact name, or `*.suffix` for every name below the suffix; with a port if it counts.
 
-use crate::request::Host;
+use crate::request::Authority;
 
 /// What a rule's `hosts` entry matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HostPattern {
-    host: Host,
+    host: Authority,
     /// Whether it matches the names below the host, and not the host itself.
     below: bool,
 }
@@ -17,19 +17,19 @@ impl HostPattern {
             Some(suffix) => (suffix, true),
             None => (text, false),
         };
-        let host = Host::parse(host.as_bytes())?;
+        let host = Authority::parse(host.as_bytes())?;
         if host.name().is_empty() || below && host.name().starts_with('[') {
             return None;
         }
         Some(Self { host, below })
     }
 
-    pub(crate) fn matches(&self, host: &Host) -> bool {
+    pub(crate) fn matches(&self, host: &Authority) -> bool {
         self.host.port() == host.port() && self.matches_name(host)
     }
 
     /// Whether the host matches if no port counts.
-    pub(super) fn matches_name(&self, host: &Host) -> bool {
+    pub(super) fn matches_name(&self, host: &Authority) -> bool {
         if self.below { is_below(host.name(), self.host.name()) } else { self.host.name() == host.name() }
     }
 
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     fn matches(pattern: &str, host: &str) -> bool {
-        HostPattern::parse(pattern).unwrap().matches(&Host::parse(host.as_bytes()).unwrap())
+        HostPattern::parse(pattern).unwrap().matches(&Authority::parse(host.as_bytes()).unwrap())
     }
 
     #[test]

@@ -16,7 +16,6 @@ mod token_policy;
 mod trie;
 
 pub(crate) use application::{Application, ApplicationPolicy, Applications, UNKNOWN};
-pub use authorize::Permit;
 pub(crate) use authorize::{EffectiveRule, authorize, authorize_anonymous};
 pub use forward::Forward;
 pub(crate) use forward::{UpstreamSettings, cleaning, forward, has_identity_headers};

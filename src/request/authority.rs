@@ -5,13 +5,13 @@
 
 /// A host and its port as rules compare them. Empty if the request names none.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Host {
+pub(crate) struct Authority {
     name: String,
     /// Digits; empty if no port is written.
     port: String,
 }
 
-impl Host {
+impl Authority {
     /// Reads `host [":" port]`; `None` for anything else, such as user information, a space, a trailing dot or
     /// an empty port: what one reader drops, another compares.
     pub(crate) fn parse(authority: &[u8]) -> Option<Self> {
@@ -66,8 +66,8 @@ mod tests {
             ("127.0.0.1:1", "127.0.0.1", "1"),
             ("", "", ""),
         ] {
-            let expected = Host { name: name.to_owned(), port: port.to_owned() };
-            assert_eq!(Host::parse(authority.as_bytes()), Some(expected), "{authority}");
+            let expected = Authority { name: name.to_owned(), port: port.to_owned() };
+            assert_eq!(Authority::parse(authority.as_bytes()), Some(expected), "{authority}");
         }
     }
 
@@ -97,8 +97,8 @@ mod tests {
             "a:0",
             "a:123456",
         ] {
-            assert_eq!(Host::parse(authority.as_bytes()), None, "{authority}");
+            assert_eq!(Authority::parse(authority.as_bytes()), None, "{authority}");
         }
-        assert_eq!(Host::parse(b"a\xff"), None);
+        assert_eq!(Authority::parse(b"a\xff"), None);
     }
 }

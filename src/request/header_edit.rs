@@ -2,7 +2,7 @@
 
 /// A change to the headers of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Edit<'a> {
+pub enum HeaderEdit<'a> {
     /// Take every value of this header out.
     Remove(&'a str),
     /// Put this in the place of every value of this header.

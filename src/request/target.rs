@@ -1,6 +1,6 @@
 //! The target of a request: method, authority, path and route, each with exactly one reading.
 
-use super::authority::Host;
+use super::authority::Authority;
 use super::head::RequestHead;
 use super::path::{Path, PathError, PathOptions};
 
@@ -8,7 +8,7 @@ use super::path::{Path, PathError, PathOptions};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Target<'a> {
     pub(crate) method: &'a [u8],
-    pub(crate) host: Host,
+    pub(crate) host: Authority,
     pub(crate) path: Path,
     pub(crate) route: Option<&'a [u8]>,
 }
@@ -19,7 +19,7 @@ pub enum TargetError {
     /// The path could be read two ways, or is none.
     Path(PathError),
     /// The authority is not `host [":" port]`, or could be read two failover.
-    Host,
+    Authority,
     /// With ports the request falls under another rule than without: Envoy and the application behind it may
     /// differ in whether a port belongs to the host.
     HostPort,
@@ -32,7 +32,7 @@ impl<'a> Target<'a> {
         let path = head.first(":path").ok_or(TargetError::Path(PathError::Missing))?;
         Ok(Self {
             method: head.first(":method").unwrap_or_default(),
-            host: Host::parse(head.first(":authority").unwrap_or_default()).ok_or(TargetError::Host)?,
+            host: Authority::parse(head.first(":authority").unwrap_or_default()).ok_or(TargetError::Authority)?,
             path: Path::parse(path, options).map_err(TargetError::Path)?,
             route: head.route,
         })

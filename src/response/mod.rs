@@ -12,4 +12,4 @@ pub(crate) use content_type::ContentType;
 pub(crate) use profile::{DemandedScope, ErrorProfile, Response};
 pub use reply::Reply;
 pub(crate) use template::{Template, TemplateError};
-pub(crate) use vendors::Base;
+pub(crate) use vendors::Vendor;

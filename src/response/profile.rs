@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use super::content_type::ContentType;
 use super::template::{self, Template, Values};
-use super::vendors::Base;
-use crate::decision::{Challenge, Class, Denial, ErrorResponse};
+use super::vendors::Vendor;
+use crate::decision::{Challenge, Denial, DenialClass, ErrorResponse};
 
 /// How refusals look: a vendor's way, and what the operator wants otherwise.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ErrorProfile {
-    pub(crate) base: Base,
+    pub(crate) base: Vendor,
     pub(crate) realm: String,
-    /// For each outcome of a denial ([`Denial::outcome`]), what is said instead.
-    pub(crate) responses: BTreeMap<&'static str, Response>,
+    /// For each outcome of a denial ([`Denial::class`]), what is said instead.
+    pub(crate) responses: BTreeMap<DenialClass, Response>,
     /// The same for every outcome that has no entry, but for those that are our own trouble.
     pub(crate) default_response: Option<Response>,
 }
@@ -51,8 +51,11 @@ impl ErrorProfile {
     /// The refusal for a denial. `scope` is what the rule demands.
     pub(crate) fn render(&self, denial: Denial, scope: &DemandedScope) -> Rendered {
         let wire = self.base.wire(denial);
-        let is_ours = matches!(denial.class(), Class::TooManyUnknownTokens | Class::Unavailable | Class::Misconfigured);
-        let response = self.responses.get(denial.outcome()).or(self.default_response.as_ref().filter(|_| !is_ours));
+        let is_ours = matches!(
+            denial.class(),
+            DenialClass::TooManyUnknownTokens | DenialClass::Unavailable | DenialClass::Misconfigured
+        );
+        let response = self.responses.get(&denial.class()).or(self.default_response.as_ref().filter(|_| !is_ours));
         let status = response.and_then(|response| response.status).unwrap_or(wire.status);
         let content_type =
             response.and_then(|response| response.content_type).unwrap_or_else(|| self.base.content_type());
@@ -88,7 +91,7 @@ impl ErrorProfile {
             Challenge::Error => Some(full()),
             // No scope would help, and an empty list of them has no spelling (RFC 6750 §3).
             Challenge::Scope if scope.tokens.is_empty() => Some(full()),
-            Challenge::Scope if self.base == Base::Axway => {
+            Challenge::Scope if self.base == Vendor::Axway => {
                 let quantifier = if scope.any { "Any" } else { "All" };
                 let prose = format!("Scopes must match {quantifier} of these scopes:{}", scope.tokens);
                 Some(format!("{}, scope=\"{prose}\"", full()))
@@ -100,7 +103,7 @@ impl ErrorProfile {
 
 impl Default for ErrorProfile {
     fn default() -> Self {
-        let base = Base::default();
+        let base = Vendor::default();
         let realm = base.default_realm().to_owned();
         Self { base, realm, responses: BTreeMap::new(), default_response: None }
     }

@@ -30,9 +30,19 @@ impl Reply {
         Self { status: rendered.status, headers, body: rendered.body, denial, rule: rule.map(Arc::clone) }
     }
 
-    /// What a filter answers to everything whose configuration was refused.
-    pub fn misconfigured() -> Self {
-        Self::new(Denial::Misconfigured, None, &ErrorProfile::default(), &DemandedScope::default())
+    /// What the log says of a request that gets this response.
+    pub(crate) fn explain(&self) -> String {
+        format!("rule `{}`: refused with {}: {}", self.rule_name(), self.status, self.denial.reason())
+    }
+
+    /// What the log says of a request that passes because the mode is `report_only`.
+    pub(crate) fn explain_report(&self) -> String {
+        let (rule, status, reason) = (self.rule_name(), self.status, self.denial.reason());
+        format!("rule `{rule}`: passes, and would be refused with {status} if the mode were enforce: {reason}")
+    }
+
+    fn rule_name(&self) -> &str {
+        self.rule.as_deref().unwrap_or("-")
     }
 }
 

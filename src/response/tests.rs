@@ -1,11 +1,12 @@
 use super::template::Values;
 use super::*;
+use crate::decision::DenialClass;
 use crate::decision::Denial;
 use crate::decision::UnmetRequirement;
 use crate::host::CalloutError;
 use crate::request::CredentialsError;
 
-fn profile(base: Base) -> ErrorProfile {
+fn profile(base: Vendor) -> ErrorProfile {
     ErrorProfile { base, realm: base.default_realm().to_owned(), ..ErrorProfile::default() }
 }
 
@@ -58,16 +59,16 @@ fn axway_answers_as_its_manual_prints_it() {
         ),
     ];
     for (denial, status, challenge) in rows {
-        let rendered = profile(Base::Axway).render(denial, &scope("resource.WRITE", true));
+        let rendered = profile(Vendor::Axway).render(denial, &scope("resource.WRITE", true));
         assert_eq!((rendered.status, rendered.challenge.as_deref()), (status, Some(challenge)));
     }
-    let all = profile(Base::Axway).render(Denial::InsufficientScope, &scope("a b", false));
+    let all = profile(Vendor::Axway).render(Denial::InsufficientScope, &scope("a b", false));
     assert!(all.challenge.unwrap().ends_with(r#"scope="Scopes must match All of these scopes:a b""#));
 }
 
 #[test]
 fn where_no_scope_would_help_a_challenge_names_none() {
-    for (_, base) in Base::WORDS {
+    for (_, base) in Vendor::WORDS {
         let rendered = profile(base).render(Denial::InsufficientScope, &DemandedScope::default());
         assert!(!rendered.challenge.is_some_and(|challenge| challenge.contains("scope=")), "{base:?}");
     }
@@ -75,7 +76,7 @@ fn where_no_scope_would_help_a_challenge_names_none() {
 
 #[test]
 fn netiq_tells_nothing_apart_and_hides_even_what_is_not_there() {
-    for base in [Base::Netiq, Base::NetiqHide] {
+    for base in [Vendor::Netiq, Vendor::NetiqHide] {
         let answers: Vec<_> = TOKEN_DENIALS
             .map(|denial| profile(base).render(denial, &scope("s", false)))
             .map(|rendered| (rendered.status, rendered.challenge, rendered.body))
@@ -83,13 +84,13 @@ fn netiq_tells_nothing_apart_and_hides_even_what_is_not_there() {
         assert_eq!((answers[0].0, &answers[0].1), (403, &None));
         assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
         let unknown = profile(base).render(Denial::NoRule, &DemandedScope::default());
-        assert_eq!(unknown.body == answers[0].2, base == Base::NetiqHide);
+        assert_eq!(unknown.body == answers[0].2, base == Vendor::NetiqHide);
     }
 }
 
 #[test]
 fn our_own_trouble_is_503_in_every_profile_also_where_everything_else_is_overridden() {
-    for (_, base) in Base::WORDS {
+    for (_, base) in Vendor::WORDS {
         let default_response = Some(Response { status: Some(404), ..Response::default() });
         let profile = ErrorProfile { default_response, ..profile(base) };
         for denial in [Denial::Unavailable(CalloutError::NoAnswer), Denial::Misconfigured] {
@@ -102,18 +103,18 @@ fn our_own_trouble_is_503_in_every_profile_also_where_everything_else_is_overrid
 
 #[test]
 fn every_body_is_what_its_content_type_says_and_gives_no_reason_away() {
-    for (_, base) in Base::WORDS {
+    for (_, base) in Vendor::WORDS {
         for denial in TOKEN_DENIALS.into_iter().chain([Denial::NoRule, Denial::Misconfigured]) {
             let rendered = profile(base).render(denial, &scope("s", false));
             assert!(crate::base::Json::parse(rendered.body.as_bytes()).is_ok(), "{}", rendered.body);
         }
-        if base != Base::Axway {
+        if base != Vendor::Axway {
             let body = |denial| profile(base).render(denial, &DemandedScope::default()).body;
             assert_eq!(body(Denial::Expired), body(Denial::Inactive));
             assert_eq!(body(Denial::WrongIssuer), body(Denial::SenderConstrained));
         }
     }
-    let problem = profile(Base::ProblemJson).render(Denial::Inactive, &DemandedScope::default());
+    let problem = profile(Vendor::ProblemJson).render(Denial::Inactive, &DemandedScope::default());
     assert_eq!(problem.content_type, "application/problem+json");
     assert_eq!(
         problem.body,
@@ -124,8 +125,8 @@ fn every_body_is_what_its_content_type_says_and_gives_no_reason_away() {
 #[test]
 fn an_override_changes_what_it_names_and_nothing_else() {
     let response = Response { status: Some(403), ..Response::default() };
-    let responses = [("insufficient_scope", response)].into();
-    let profile = ErrorProfile { responses, ..profile(Base::Webmethods) };
+    let responses = [(DenialClass::InsufficientScope, response)].into();
+    let profile = ErrorProfile { responses, ..profile(Vendor::Webmethods) };
     let rendered = profile.render(Denial::InsufficientScope, &scope("s", false));
     assert_eq!(rendered.status, 403);
     assert!(rendered.body.contains("Token is invalid or expired"));

@@ -1,11 +1,11 @@
 //! How the gateways of other vendors word their refusals.
 
 use super::content_type::ContentType;
-use crate::decision::{Challenge, Class, Denial, ErrorResponse};
+use crate::decision::{Challenge, Denial, DenialClass, ErrorResponse};
 
 /// Whose way of refusing it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Base {
+pub(crate) enum Vendor {
     /// RFC 6750 §3
     #[default]
     Rfc6750,
@@ -21,7 +21,7 @@ pub(crate) enum Base {
     ProblemJson,
 }
 
-impl Base {
+impl Vendor {
     pub(crate) const WORDS: [(&str, Self); 6] = [
         ("rfc6750", Self::Rfc6750),
         ("axway", Self::Axway),
@@ -61,70 +61,72 @@ impl Base {
 fn axway(denial: Denial) -> ErrorResponse {
     let invalid = |description| ErrorResponse::plain(401, "invalid_token", description).challenging(Challenge::Error);
     match denial.class() {
-        Class::NoCredentials | Class::InvalidRequest => {
+        DenialClass::NoCredentials | DenialClass::InvalidRequest => {
             ErrorResponse::plain(400, "invalid_request", "Unable to find token in the message.")
                 .challenging(Challenge::Error)
         }
-        Class::InvalidToken if denial == Denial::Expired => invalid("The access token expired."),
-        Class::InvalidToken => invalid("Unable to find the access token in persistent storage."),
-        Class::UnregisteredClient => invalid("The client app was not found or is disabled."),
-        Class::InsufficientScope => {
+        DenialClass::InvalidToken if denial == Denial::Expired => invalid("The access token expired."),
+        DenialClass::InvalidToken => invalid("Unable to find the access token in persistent storage."),
+        DenialClass::UnregisteredClient => invalid("The client app was not found or is disabled."),
+        DenialClass::InsufficientScope => {
             let text = "scope(s) associated with access token are not valid to access this resource.";
             ErrorResponse::plain(403, "insufficient_scope", text).challenging(Challenge::Scope)
         }
-        class @ (Class::AmbiguousTarget
-        | Class::NoRule
-        | Class::InsufficientPrivileges
-        | Class::TooManyUnknownTokens
-        | Class::Unavailable
-        | Class::Misconfigured) => class.wire(),
+        class @ (DenialClass::AmbiguousTarget
+        | DenialClass::NoRule
+        | DenialClass::InsufficientPrivileges
+        | DenialClass::TooManyUnknownTokens
+        | DenialClass::Unavailable
+        | DenialClass::Misconfigured) => class.wire(),
     }
 }
 
-fn netiq(class: Class) -> ErrorResponse {
+fn netiq(class: DenialClass) -> ErrorResponse {
     match class {
-        Class::NoCredentials
-        | Class::InvalidRequest
-        | Class::InvalidToken
-        | Class::InsufficientScope
-        | Class::UnregisteredClient
-        | Class::InsufficientPrivileges => ErrorResponse::plain(403, "access_denied", "Access to the API is forbidden"),
-        Class::AmbiguousTarget
-        | Class::NoRule
-        | Class::TooManyUnknownTokens
-        | Class::Unavailable
-        | Class::Misconfigured => class.wire(),
+        DenialClass::NoCredentials
+        | DenialClass::InvalidRequest
+        | DenialClass::InvalidToken
+        | DenialClass::InsufficientScope
+        | DenialClass::UnregisteredClient
+        | DenialClass::InsufficientPrivileges => {
+            ErrorResponse::plain(403, "access_denied", "Access to the API is forbidden")
+        }
+        DenialClass::AmbiguousTarget
+        | DenialClass::NoRule
+        | DenialClass::TooManyUnknownTokens
+        | DenialClass::Unavailable
+        | DenialClass::Misconfigured => class.wire(),
     }
 }
 
-fn netiq_hide(class: Class) -> ErrorResponse {
+fn netiq_hide(class: DenialClass) -> ErrorResponse {
     match class {
-        Class::TooManyUnknownTokens | Class::Unavailable | Class::Misconfigured => class.wire(),
-        Class::NoCredentials
-        | Class::InvalidRequest
-        | Class::InvalidToken
-        | Class::InsufficientScope
-        | Class::UnregisteredClient
-        | Class::InsufficientPrivileges
-        | Class::AmbiguousTarget
-        | Class::NoRule => ErrorResponse::plain(403, "not_available", "The API is not available"),
+        DenialClass::TooManyUnknownTokens | DenialClass::Unavailable | DenialClass::Misconfigured => class.wire(),
+        DenialClass::NoCredentials
+        | DenialClass::InvalidRequest
+        | DenialClass::InvalidToken
+        | DenialClass::InsufficientScope
+        | DenialClass::UnregisteredClient
+        | DenialClass::InsufficientPrivileges
+        | DenialClass::AmbiguousTarget
+        | DenialClass::NoRule => ErrorResponse::plain(403, "not_available", "The API is not available"),
     }
 }
 
-fn webmethods(class: Class) -> ErrorResponse {
+fn webmethods(class: DenialClass) -> ErrorResponse {
     match class {
-        Class::InvalidRequest
-        | Class::InvalidToken
-        | Class::InsufficientScope
-        | Class::UnregisteredClient
-        | Class::InsufficientPrivileges => {
+        DenialClass::InvalidRequest
+        | DenialClass::InvalidToken
+        | DenialClass::InsufficientScope
+        | DenialClass::UnregisteredClient
+        | DenialClass::InsufficientPrivileges => {
             ErrorResponse::plain(401, "invalid_token", "Token is invalid or expired").challenging(Challenge::Error)
         }
-        Class::NoCredentials
-        | Class::AmbiguousTarget
-        | Class::NoRule
-        | Class::TooManyUnknownTokens
-        | Class::Unavailable
-        | Class::Misconfigured => class.wire(),
+        DenialClass::NoCredentials
+        | DenialClass::AmbiguousTarget
+        | DenialClass::NoRule
+        | DenialClass::TooManyUnknownTokens
+        | DenialClass::Unavailable
+        | DenialClass::Misconfigured => class.wire(),
     }
 }

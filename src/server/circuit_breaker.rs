@@ -23,7 +23,7 @@ impl Default for CircuitBreakerSettings {
 
 /// What became of a circuit breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CircuitChange {
+pub(crate) enum CircuitChange {
     /// Too many questions in a row have failed.
     Opened,
     /// The server answers again.

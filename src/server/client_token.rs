@@ -45,8 +45,8 @@ impl TokenEndpoint {
     }
 
     /// RFC 6749 §5.1: the token, and how long after the request it lives.
-    pub(crate) fn parse_response(&self, answer: CalloutResult<'_>) -> Result<(Secret, Duration), CalloutError> {
-        let response = answer.response()?;
+    pub(crate) fn parse_response(&self, result: CalloutResult<'_>) -> Result<(Secret, Duration), CalloutError> {
+        let response = result.response()?;
         match response.status {
             200 => {}
             status @ (401 | 403) => return Err(CalloutError::ClientRefused(status)),
@@ -86,7 +86,7 @@ pub(crate) struct ClientToken {
     /// Until when a renewal may be under way.
     renewing_until: Option<UnixTime>,
     /// Why there is none, or none that is taken, and until when nobody tries again.
-    trouble: Option<(CalloutError, UnixTime)>,
+    error: Option<(CalloutError, UnixTime)>,
 }
 
 #[derive(Debug)]
@@ -99,15 +99,15 @@ struct Held {
 impl ClientToken {
     /// Why it makes no sense to ask at the moment: a token that is refused for good must not have every request
     /// obtain another.
-    pub(crate) fn trouble(&self, now: UnixTime) -> Option<CalloutError> {
+    pub(crate) fn error(&self, now: UnixTime) -> Option<CalloutError> {
         // A clock that stepped back must not make it last.
         let lasts = |until: UnixTime| now < until && until <= now.saturating_add(RETRY_AFTER);
-        self.trouble.filter(|(_, until)| lasts(*until)).map(|(trouble, _)| trouble)
+        self.error.filter(|(_, until)| lasts(*until)).map(|(error, _)| error)
     }
 
     /// Notes that there is no token to be had, or none that is taken.
-    pub(crate) fn fail(&mut self, trouble: CalloutError, now: UnixTime) {
-        self.trouble = Some((trouble, now.saturating_add(RETRY_AFTER)));
+    pub(crate) fn fail(&mut self, error: CalloutError, now: UnixTime) {
+        self.error = Some((error, now.saturating_add(RETRY_AFTER)));
     }
 
     /// The token, if it lives; without regard to whether it is time to renew it.
@@ -135,7 +135,7 @@ impl ClientToken {
         let expires_at = asked_at.saturating_add(lifetime.saturating_sub(margin));
         self.held = Some(Held { token, renew_at: asked_at.saturating_add(lifetime.mul_f64(0.8)), expires_at });
         self.renewing_until = None;
-        self.trouble = None;
+        self.error = None;
     }
 
     /// Forgets the token, if it is still this one.

@@ -12,7 +12,7 @@ use crate::base::UnixTime;
 
 /// One attempt to have a question answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Attempt {
+pub(crate) struct Attempt {
     /// The place of the cluster that is asked.
     pub(crate) cluster: usize,
     /// How long it may take.
@@ -74,7 +74,7 @@ impl Failover {
 
     /// Whether a question that is lost is to be asked again. Whoever is told so must ask. `was_sent`: whether it left
     /// the proxy; it will not leave by the same way if it did not before.
-    pub(crate) fn retries(&mut self, lost: Attempt, was_sent: bool, deadline: UnixTime, now: UnixTime) -> bool {
+    pub(crate) fn should_retry(&mut self, lost: Attempt, was_sent: bool, deadline: UnixTime, now: UnixTime) -> bool {
         if !lost.is_first || deadline.saturating_since(now) < MIN_TIME {
             return false;
         }
@@ -142,12 +142,12 @@ mod tests {
         let mut failover = Failover::new(1, CONFIG);
         let attempt = first(&mut failover);
         assert_eq!((attempt.cluster, attempt.timeout), (0, SECOND));
-        assert!(failover.retries(attempt, true, at(1000), at(300)));
+        assert!(failover.should_retry(attempt, true, at(1000), at(300)));
         let second = failover.attempt(Some(attempt), SECOND, at(1000), at(300)).unwrap();
         assert_eq!((second.cluster, second.timeout), (0, Duration::from_millis(700)));
-        assert!(!failover.retries(second, true, at(1000), at(301)));
-        assert!(!failover.retries(attempt, true, at(1000), at(991)), "no time is left");
-        assert!(!failover.retries(attempt, false, at(1000), at(300)), "it cannot be sent this way");
+        assert!(!failover.should_retry(second, true, at(1000), at(301)));
+        assert!(!failover.should_retry(attempt, true, at(1000), at(991)), "no time is left");
+        assert!(!failover.should_retry(attempt, false, at(1000), at(300)), "it cannot be sent this way");
     }
 
     #[test]
@@ -157,7 +157,7 @@ mod tests {
             let attempt = first(&mut failover);
             assert_eq!((attempt.cluster, attempt.timeout), (0, SECOND / 2), "{n}");
             failover.record(attempt, false, at(0));
-            assert!(failover.retries(attempt, false, at(1000), at(500)));
+            assert!(failover.should_retry(attempt, false, at(1000), at(500)));
             let second = failover.attempt(Some(attempt), SECOND, at(1000), at(500)).unwrap();
             assert_eq!((second.cluster, second.timeout), (1, SECOND / 2), "{n}");
             failover.record(second, true, at(500));
@@ -180,17 +180,18 @@ mod tests {
     fn no_more_is_asked_twice_than_a_tenth_of_what_is_answered() {
         let mut failover = Failover::new(1, CircuitBreakerSettings { failures: 0, ..CONFIG });
         let attempt = first(&mut failover);
-        let retries =
-            |failover: &mut Failover| (0..100).filter(|_| failover.retries(attempt, true, at(1000), at(0))).count();
-        assert_eq!((retries(&mut failover), retries(&mut failover)), (10, 0));
+        let should_retry = |failover: &mut Failover| {
+            (0..100).filter(|_| failover.should_retry(attempt, true, at(1000), at(0))).count()
+        };
+        assert_eq!((should_retry(&mut failover), should_retry(&mut failover)), (10, 0));
         for _ in 0..25 {
             failover.record(attempt, true, at(0));
         }
-        assert_eq!(retries(&mut failover), 2);
+        assert_eq!(should_retry(&mut failover), 2);
         for _ in 0..1_000 {
             failover.record(attempt, true, at(0));
         }
-        assert_eq!(retries(&mut failover), 10);
+        assert_eq!(should_retry(&mut failover), 10);
     }
 
     #[test]
@@ -207,7 +208,7 @@ mod tests {
     fn a_clock_that_steps_back_gives_nobody_more_time() {
         let mut failover = Failover::new(1, CONFIG);
         let attempt = failover.attempt(None, SECOND, at(3_601_000), at(3_600_000)).unwrap();
-        assert!(failover.retries(attempt, true, at(3_601_000), at(0)));
+        assert!(failover.should_retry(attempt, true, at(3_601_000), at(0)));
         assert_eq!(failover.attempt(Some(attempt), SECOND, at(3_601_000), at(0)).unwrap().timeout, SECOND);
     }
 

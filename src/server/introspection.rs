@@ -16,7 +16,7 @@ use super::failover::Attempt;
 use super::request_format::{RequestFormat, TokenIn};
 use super::response_format::{Activity, ResponseFormat};
 use crate::base::{Json, Secret, SeededRandom, UnixTime};
-use crate::claims::{Claims, Introspection, RequestedClaims};
+use crate::claims::{Claims, RequestedClaims, TokenState};
 use crate::host::{CalloutError, CalloutRequest, CalloutResult, USER_AGENT};
 use crate::token::AccessToken;
 
@@ -33,7 +33,7 @@ pub(crate) struct Endpoint {
     pub(crate) authentication: EndpointAuthentication,
     pub(crate) timeout: Duration,
     pub(crate) request: RequestFormat,
-    pub(crate) answer: ResponseFormat,
+    pub(crate) response: ResponseFormat,
 }
 
 /// How the gateway authenticates at an introspection endpoint.
@@ -127,18 +127,18 @@ impl Endpoint {
     /// The answer to a request that was sent at `asked_at`. `requested` says what of it is kept.
     pub(crate) fn parse_response(
         &self,
-        answer: CalloutResult<'_>,
+        result: CalloutResult<'_>,
         requested: &RequestedClaims,
         asked_at: UnixTime,
-    ) -> Result<Introspection, CalloutError> {
-        let response = answer.response()?;
-        let dialect = &self.answer;
+    ) -> Result<TokenState, CalloutError> {
+        let response = result.response()?;
+        let dialect = &self.response;
         match response.status {
             200 => {}
             status if dialect.invalid_statuses.contains(&status) && !blames_client(response.body) => {
-                return Ok(Introspection::Inactive);
+                return Ok(TokenState::Inactive);
             }
-            400 if is_unsupported_token_type(response.body) => return Ok(Introspection::Inactive),
+            400 if is_unsupported_token_type(response.body) => return Ok(TokenState::Inactive),
             status @ (401 | 403) => return Err(CalloutError::ClientRefused(status)),
             status => return Err(CalloutError::Status(status)),
         }
@@ -153,13 +153,13 @@ impl Endpoint {
             return Err(CalloutError::BadAnswer("it is not a JSON object"));
         };
         if dialect.error_members.iter().any(|path| path.find(&members).is_some()) {
-            return Ok(Introspection::Inactive);
+            return Ok(TokenState::Inactive);
         }
         if !is_active(&members, dialect.active)? {
-            return Ok(Introspection::Inactive);
+            return Ok(TokenState::Inactive);
         }
         Claims::from_members(&members, &dialect.claims, requested, asked_at)
-            .map(|claims| Introspection::Active(Rc::new(claims)))
+            .map(|claims| TokenState::Active(Rc::new(claims)))
             .map_err(CalloutError::BadAnswer)
     }
 }

@@ -1,6 +1,6 @@
 //! An authorization server at work in one worker.
 
-use std::cell::RefCell;
+use std::cell::{Ref, RefCell, RefMut};
 
 use super::client_token::ClientToken;
 use super::failover::Failover;
@@ -8,21 +8,21 @@ use super::jwks::store::JwksStore;
 use super::settings::ServerSettings;
 use crate::base::UnixTime;
 use crate::cache::CacheSettings;
-use crate::claims::Introspection;
+use crate::claims::TokenState;
 use crate::jose::Header;
 use crate::token::DigestKey;
 
-/// An authorization server, the key that binds digests to it, and our own token there.
+/// An authorization server: its settings, and what this worker knows of it. No borrow outlives the expression that
+/// takes it.
 #[derive(Debug)]
 pub(crate) struct Server {
     /// Its place in the configuration.
     pub(crate) index: usize,
     pub(crate) config: ServerSettings,
     pub(crate) digest_key: DigestKey,
-    pub(crate) client_token: RefCell<ClientToken>,
-    pub(crate) keys: RefCell<JwksStore>,
-    /// How it is reached.
-    pub(crate) failover: RefCell<Failover>,
+    client_token: RefCell<ClientToken>,
+    keys: RefCell<JwksStore>,
+    failover: RefCell<Failover>,
 }
 
 impl Server {
@@ -38,7 +38,34 @@ impl Server {
         }
     }
 
-    /// How long its answers are kept.
+    /// The gateway's own access token at this server.
+    pub(crate) fn client_token(&self) -> Ref<'_, ClientToken> {
+        self.client_token.borrow()
+    }
+
+    pub(crate) fn client_token_mut(&self) -> RefMut<'_, ClientToken> {
+        self.client_token.borrow_mut()
+    }
+
+    /// The keys that verify its JWTs.
+    pub(crate) fn keys(&self) -> Ref<'_, JwksStore> {
+        self.keys.borrow()
+    }
+
+    pub(crate) fn keys_mut(&self) -> RefMut<'_, JwksStore> {
+        self.keys.borrow_mut()
+    }
+
+    /// Which of its clusters are available.
+    pub(crate) fn failover(&self) -> Ref<'_, Failover> {
+        self.failover.borrow()
+    }
+
+    pub(crate) fn failover_mut(&self) -> RefMut<'_, Failover> {
+        self.failover.borrow_mut()
+    }
+
+    /// How long its responses are cached.
     pub(crate) fn cache(&self, cache: &CacheSettings) -> CacheSettings {
         let max_ttl = self.config.max_ttl.map_or(cache.max_ttl, |max_ttl| max_ttl.min(cache.max_ttl));
         CacheSettings { max_ttl, ..*cache }
@@ -51,14 +78,13 @@ impl Server {
     }
 
     /// Whether the key that facts rest on is still one of the server's.
-    pub(crate) fn is_still_trusted(&self, facts: &Introspection, now: UnixTime) -> bool {
-        match (facts, &self.config.jwt) {
-            (Introspection::Active(claims), Some(jwt)) => claims
-                .verified_by
-                .as_ref()
-                .is_none_or(|thumbprint| self.keys.borrow().is_trusted(thumbprint, &jwt.keys, now)),
-            (Introspection::Active(claims), None) => claims.verified_by.is_none(),
-            (Introspection::Inactive, _) => true,
+    pub(crate) fn is_still_trusted(&self, state: &TokenState, now: UnixTime) -> bool {
+        match (state, &self.config.jwt) {
+            (TokenState::Active(claims), Some(jwt)) => {
+                claims.verified_by.as_ref().is_none_or(|thumbprint| self.keys().is_trusted(thumbprint, &jwt.keys, now))
+            }
+            (TokenState::Active(claims), None) => claims.verified_by.is_none(),
+            (TokenState::Inactive, _) => true,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Signed tokens: whichever byte is changed in one, it is refused. They are signed by an implementation that is not
 //! ours, and what passes here would pass there.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +11,8 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jwt_simple::prelude::*;
 use proptest::prelude::*;
 use rsa::BigUint;
-use scopegate::{CalloutResult, Config, Gate, HostVerdict, RequestHead, Step, UnixTime};
+use scopegate::RequestHead;
+use scopegate_fake_proxy::{FakeWorker, NO_ANSWER, Proxy, answer_all, json as response};
 use serde_json::{Value, json};
 
 const NOW: u64 = 1_800_000_000;
@@ -89,19 +91,18 @@ fn claims(custom: Value) -> JWTClaims<Value> {
     }
 }
 
-/// A gate that has the keys of all of them.
-fn gate() -> Gate {
-    let gate = Gate::new(Config::parse(CONFIGURATION.as_bytes(), &|_| None).unwrap(), [0; 32]);
+/// A worker that has the keys of all of them.
+fn worker() -> FakeWorker {
+    let mut worker = Proxy::default().worker(CONFIGURATION);
     let jwks = json!({ "keys": SIGNERS.iter().map(|signer| &signer.jwk).collect::<Vec<_>>() }).to_string();
-    let now = UnixTime::from_secs(NOW);
-    let answer = CalloutResult::Response { status: 200, content_type: None, body: jwks.as_bytes() };
-    assert_eq!(gate.fetch_keys(0, now).unwrap().resume(answer, now, now).trouble, None);
-    gate
+    (0..10).for_each(|_| worker.tick());
+    worker.respond(response(&jwks));
+    assert_eq!(worker.count("scopegate.callouts.outcome.keys"), 1);
+    worker
 }
 
-/// How a request with this token ends: 200 if it passes. The module verifies, since no host does.
-fn status(gate: &Gate, token: &[u8]) -> u16 {
-    let now = UnixTime::from_secs(NOW);
+/// How a request with this token ends: 200 if it passes. The core verifies the signature, since no host does.
+fn status(worker: &mut FakeWorker, token: &[u8]) -> u16 {
     let credentials = [b"Bearer ", token].concat();
     let headers = [
         (":method", &b"GET"[..]),
@@ -109,17 +110,10 @@ fn status(gate: &Gate, token: &[u8]) -> u16 {
         (":path", b"/"),
         ("authorization", &credentials),
     ];
-    let mut step = gate.begin(RequestHead { headers: &headers, route: None, has_body: false }, now);
-    loop {
-        step = match step {
-            Step::Forward(_) => return 200,
-            Step::Respond(reply) | Step::Report(reply) => return reply.status,
-            Step::Lookup(lookup) => lookup.resume(gate, None, now),
-            Step::Verify(verification) => verification.resume(gate, HostVerdict::Unable, now).step,
-            // It asks for the keys again on account of a token that none of them has signed. There are no others.
-            Step::Call(call) => call.resume(gate, CalloutResult::NoAnswer, now, now).step,
-        };
-    }
+    let stream = worker.begin(RequestHead { headers: &headers, route: None, has_body: false });
+    // It fetches the keys again for a token that none of them has signed. There are no others.
+    answer_all(worker, |_| NO_ANSWER);
+    worker.status(stream).expect("a decision")
 }
 
 /// What is to become of bytes that are no good token: 400 if they are no token at all (RFC 6750 §2.1), else 401.
@@ -131,22 +125,22 @@ fn refusal(bytes: &[u8]) -> u16 {
 }
 
 #[track_caller]
-fn assert_refused(gate: &Gate, what: &str, bytes: &[u8]) {
+fn assert_refused(worker: &mut FakeWorker, what: &str, bytes: &[u8]) {
     assert!(!TOKENS.iter().any(|token| token.as_bytes() == bytes), "{what} is a good token");
-    assert_eq!(status(gate, bytes), refusal(bytes), "{what}: {}", String::from_utf8_lossy(bytes));
+    assert_eq!(status(worker, bytes), refusal(bytes), "{what}: {}", String::from_utf8_lossy(bytes));
 }
 
 #[test]
 fn a_good_token_of_every_algorithm_passes() {
-    let gate = gate();
+    let mut worker = worker();
     for token in TOKENS.iter() {
-        assert_eq!(status(&gate, token.as_bytes()), 200, "{token}");
+        assert_eq!(status(&mut worker, token.as_bytes()), 200, "{token}");
     }
 }
 
 #[test]
 fn a_token_changed_at_any_place_is_refused() {
-    let gate = gate();
+    let mut worker = worker();
     for token in TOKENS.iter().map(String::as_bytes) {
         for index in 0..token.len() {
             let with = |bytes: &[u8]| [&token[..index], bytes, &token[index + 1..]].concat();
@@ -154,26 +148,26 @@ fn a_token_changed_at_any_place_is_refused() {
             let neighbour = if token[index] == b'A' { b'B' } else { b'A' };
             for byte in [token[index] ^ 1, neighbour, b'.', b'='] {
                 if byte != token[index] {
-                    assert_refused(&gate, &format!("byte {index} is {byte:#x}"), &with(&[byte]));
+                    assert_refused(&mut worker, &format!("byte {index} is {byte:#x}"), &with(&[byte]));
                 }
             }
-            assert_refused(&gate, &format!("byte {index} is gone"), &with(b""));
-            assert_refused(&gate, &format!("byte {index} is there twice"), &with(&[token[index]; 2]));
-            assert_refused(&gate, &format!("it ends before byte {index}"), &token[..index]);
+            assert_refused(&mut worker, &format!("byte {index} is gone"), &with(b""));
+            assert_refused(&mut worker, &format!("byte {index} is there twice"), &with(&[token[index]; 2]));
+            assert_refused(&mut worker, &format!("it ends before byte {index}"), &token[..index]);
         }
     }
 }
 
 #[test]
 fn parts_of_several_good_tokens_make_no_good_token() {
-    let gate = gate();
+    let mut worker = worker();
     let parts: Vec<Vec<&str>> = TOKENS.iter().map(|token| token.split('.').collect()).collect();
     for (i, header) in parts.iter().map(|parts| parts[0]).enumerate() {
         for (j, payload) in parts.iter().map(|parts| parts[1]).enumerate() {
             for (k, signature) in parts.iter().map(|parts| parts[2]).enumerate() {
                 if (i, j) != (j, k) {
                     let token = format!("{header}.{payload}.{signature}");
-                    assert_refused(&gate, &format!("header {i}, payload {j}, signature {k}"), token.as_bytes());
+                    assert_refused(&mut worker, &format!("header {i}, payload {j}, signature {k}"), token.as_bytes());
                 }
             }
         }
@@ -184,7 +178,7 @@ fn parts_of_several_good_tokens_make_no_good_token() {
 /// the other root `(r, n - s)` is as good (RFC 7518 §3.4), so a token never stands for its digest.
 #[test]
 fn a_signature_in_another_spelling_is_refused() {
-    let gate = gate();
+    let mut worker = worker();
     let modulus =
         BigUint::from_bytes_be(&BASE64_URL_SAFE_NO_PAD.decode(SIGNERS[0].jwk["n"].as_str().unwrap()).unwrap());
     // RFC 8032 §5.1: the order of the group, little-endian in a signature.
@@ -216,11 +210,11 @@ fn a_signature_in_another_spelling_is_refused() {
         }
         for spelling in spellings {
             let token = format!("{text}.{}", BASE64_URL_SAFE_NO_PAD.encode(spelling));
-            assert_refused(&gate, "another spelling", token.as_bytes());
+            assert_refused(&mut worker, "another spelling", token.as_bytes());
         }
         for spelling in [format!("{signature}="), format!("{signature}=="), signature.replace(['-', '_'], "+")] {
             if spelling != signature {
-                assert_refused(&gate, "another base64", format!("{text}.{spelling}").as_bytes());
+                assert_refused(&mut worker, "another base64", format!("{text}.{spelling}").as_bytes());
             }
         }
     }
@@ -247,7 +241,7 @@ fn any_claims() -> impl Strategy<Value = JWTClaims<Value>> {
 
 #[test]
 fn what_passes_would_pass_another_verifier() {
-    let (gate, passed) = (gate(), AtomicUsize::new(0));
+    let (worker, passed) = (RefCell::new(worker()), AtomicUsize::new(0));
     let lenient = VerificationOptions {
         allowed_issuers: Some(HashSet::from_strings(&["https://as"])),
         allowed_audiences: Some(HashSet::from_strings(&["api"])),
@@ -268,7 +262,7 @@ fn what_passes_would_pass_another_verifier() {
     })
     .run(&inputs, |(index, claims, kind)| {
         let token = (SIGNERS[index].sign)(claims, kind);
-        if status(&gate, token.as_bytes()) == 200 {
+        if status(&mut worker.borrow_mut(), token.as_bytes()) == 200 {
             passed.fetch_add(1, Ordering::Relaxed);
             for options in [&lenient, &exact] {
                 prop_assert!((SIGNERS[index].verify)(&token, options.clone()), "{}", token);
@@ -287,14 +281,14 @@ proptest! {
     fn a_token_with_any_byte_in_any_place_is_refused(
         token in any::<prop::sample::Index>(), place in any::<prop::sample::Index>(), byte: u8, inserted: bool
     ) {
-        thread_local!(static GATE: Gate = gate());
+        thread_local!(static WORKER: RefCell<FakeWorker> = RefCell::new(worker()));
         let token = token.get(&TOKENS).as_bytes();
         let place = place.index(token.len());
         let rest = if inserted { &token[place..] } else { &token[place + 1..] };
         let changed = [&token[..place], &[byte], rest].concat();
         // Whitespace before a token is none of it.
         prop_assume!(changed.trim_ascii() != token);
-        let found = GATE.with(|gate| status(gate, &changed));
+        let found = WORKER.with_borrow_mut(|worker| status(worker, &changed));
         prop_assert_eq!(found, refusal(&changed), "{}", String::from_utf8_lossy(&changed));
     }
 }

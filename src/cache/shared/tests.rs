@@ -22,33 +22,33 @@ struct SharedData {
 }
 
 impl SharedData {
-    fn insert(&mut self, digest: TokenDigest, facts: &Introspection, now: UnixTime) {
-        if let Some(insert) = insert(facts, digest, now, &CACHE) {
+    fn insert(&mut self, digest: TokenDigest, state: &TokenState, now: UnixTime) {
+        if let Some(insert) = insert(state, digest, now, &CACHE) {
             let applied = insert.apply(self.buckets.get(insert.key()).map(Vec::as_slice));
             self.buckets.insert(insert.key().to_owned(), applied.bucket);
             self.evicted += applied.evicted;
         }
     }
 
-    fn find(&self, digest: TokenDigest, now: UnixTime) -> Option<Introspection> {
+    fn find(&self, digest: TokenDigest, now: UnixTime) -> Option<TokenState> {
         [Partition::Active, Partition::Inactive].into_iter().find_map(|region| {
             let bucket = self.buckets.get(&region.key(&digest, CACHE.capacity))?;
-            region.find(bucket, &digest, now, &CACHE).map(|fresh| fresh.facts)
+            region.find(bucket, &digest, now, &CACHE).map(|entry| entry.state)
         })
     }
 }
 
-fn insert(facts: &Introspection, digest: TokenDigest, now: UnixTime, cache: &CacheSettings) -> Option<BucketUpdate> {
-    BucketUpdate::new(&CacheEntry::new(facts.clone(), now, now, cache)?, digest, now, cache)
+fn insert(state: &TokenState, digest: TokenDigest, now: UnixTime, cache: &CacheSettings) -> Option<BucketUpdate> {
+    BucketUpdate::new(&CacheEntry::new(state.clone(), now, now, cache)?, digest, now, cache)
 }
 
 fn digest(token: &str) -> TokenDigest {
     DigestKey::new(&[0; 32], 0).digest(&AccessToken::new(token.to_owned()))
 }
 
-fn active(subject: &str, expires_at: Option<UnixTime>) -> Introspection {
+fn active(subject: &str, expires_at: Option<UnixTime>) -> TokenState {
     let claims = Claims { expires_at, forwarded: vec![Some(subject.to_owned())], ..Claims::default() };
-    Introspection::Active(Rc::new(claims))
+    TokenState::Active(Rc::new(claims))
 }
 
 fn after(time: UnixTime, secs: u64) -> UnixTime {
@@ -61,14 +61,14 @@ fn facts_are_found_again_until_they_end() {
     data.insert(digest("capped"), &active("a", None), NOW);
     data.insert(digest("short"), &active("b", Some(after(NOW, 7))), NOW);
     data.insert(digest("long"), &active("c", Some(after(NOW, 7000))), NOW);
-    data.insert(digest("bad"), &Introspection::Inactive, NOW);
-    for (token, facts, lives) in [
+    data.insert(digest("bad"), &TokenState::Inactive, NOW);
+    for (token, state, lives) in [
         ("capped", active("a", None), 60),
         ("short", active("b", Some(after(NOW, 7))), 7),
         ("long", active("c", Some(after(NOW, 7000))), 60),
-        ("bad", Introspection::Inactive, 5),
+        ("bad", TokenState::Inactive, 5),
     ] {
-        assert_eq!(data.find(digest(token), after(NOW, lives - 1)), Some(facts), "{token}");
+        assert_eq!(data.find(digest(token), after(NOW, lives - 1)), Some(state), "{token}");
         assert_eq!(data.find(digest(token), after(NOW, lives)), None, "{token}");
     }
     assert_eq!(data.find(digest("unknown"), NOW), None);
@@ -78,14 +78,14 @@ fn facts_are_found_again_until_they_end() {
 fn a_lifetime_of_zero_keeps_nothing() {
     let off = CacheSettings { max_ttl: Duration::ZERO, inactive_ttl: Duration::ZERO, ..CACHE };
     assert!(insert(&active("a", None), digest("t"), NOW, &off).is_none());
-    assert!(insert(&Introspection::Inactive, digest("t"), NOW, &off).is_none());
+    assert!(insert(&TokenState::Inactive, digest("t"), NOW, &off).is_none());
 }
 
 #[test]
 fn an_expired_token_is_kept_as_inactive() {
     let mut data = SharedData::default();
     data.insert(digest("t"), &active("a", Some(NOW)), NOW);
-    assert_eq!(data.find(digest("t"), NOW), Some(Introspection::Inactive));
+    assert_eq!(data.find(digest("t"), NOW), Some(TokenState::Inactive));
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn the_number_of_keys_and_their_size_are_bounded_whatever_comes_in() {
     let mut data = SharedData::default();
     for n in 0..20_000 {
         data.insert(digest(&format!("good{n}")), &active(&"x".repeat(n % 5_000), None), NOW);
-        data.insert(digest(&format!("bad{n}")), &Introspection::Inactive, NOW);
+        data.insert(digest(&format!("bad{n}")), &TokenState::Inactive, NOW);
     }
     let keys: BTreeSet<&String> = data.buckets.keys().collect();
     assert_eq!(keys.len(), 64 / 8 + 64 / 16, "{keys:?}");
@@ -128,7 +128,7 @@ fn inactive_tokens_cannot_push_active_ones_out() {
     let known = |data: &SharedData| good.iter().filter(|digest| data.find(**digest, NOW).is_some()).count();
     let before = known(&data);
     for n in 0..100_000 {
-        data.insert(digest(&format!("random{n}")), &Introspection::Inactive, NOW);
+        data.insert(digest(&format!("random{n}")), &TokenState::Inactive, NOW);
     }
     assert_eq!(known(&data), before);
 }
@@ -151,8 +151,8 @@ fn of_a_full_bucket_the_oldest_entry_makes_room() {
     let mut bucket: Option<Vec<u8>> = None;
     let mut evicted = 0;
     for n in 0..9_u64 {
-        let facts = active("a", Some(after(NOW, 30 - n)));
-        let applied = insert(&facts, digest(&n.to_string()), NOW, &one).unwrap().apply(bucket.as_deref());
+        let state = active("a", Some(after(NOW, 30 - n)));
+        let applied = insert(&state, digest(&n.to_string()), NOW, &one).unwrap().apply(bucket.as_deref());
         evicted += applied.evicted;
         bucket = Some(applied.bucket);
     }

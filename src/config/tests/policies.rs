@@ -121,13 +121,13 @@ fn an_api_lends_its_rules_what_they_do_not_say_themselves() {
             (servers.clone(), scopes, rule.cors_preflight, rule.errors.base, rule.errors.realm.clone())
         })
         .collect();
-    use crate::response::Base;
+    use crate::response::Vendor;
     assert_eq!(
         facts,
         [
-            (vec![0, 1], 1, false, Base::Webmethods, "api".to_owned()),
-            (vec![1], 1, true, Base::Axway, "DefaultRealm".to_owned()),
-            (vec![0], 0, false, Base::Netiq, "api".to_owned()),
+            (vec![0, 1], 1, false, Vendor::Webmethods, "api".to_owned()),
+            (vec![1], 1, true, Vendor::Axway, "DefaultRealm".to_owned()),
+            (vec![0], 0, false, Vendor::Netiq, "api".to_owned()),
         ]
     );
 }

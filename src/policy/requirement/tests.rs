@@ -33,7 +33,7 @@ fn check(require: &str, method: &str, path: &str, server: usize, answer: &str) -
         Target::parse(RequestHead { headers: &head, route: None, has_body: false }, PathOptions::default()).unwrap();
     let requirement = config.policy.find(&target).unwrap().requirement(&target).unwrap();
     let Json::Object(members) = Json::parse(answer.as_bytes()).unwrap() else { panic!("{answer}") };
-    let dialect = &config.servers[server].introspection.as_ref().unwrap().answer.claims;
+    let dialect = &config.servers[server].introspection.as_ref().unwrap().response.claims;
     let now = crate::base::UnixTime::from_secs(0);
     let claims = Claims::from_members(&members, dialect, &config.requested, now).unwrap();
     requirement.check(Presented { claims: &claims, server, strategy: ScopeStrategy::Exact })

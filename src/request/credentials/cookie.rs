@@ -2,7 +2,7 @@
 //! defence against forged requests.
 
 use crate::request::credentials::is_alias;
-use crate::request::header_edit::Edit;
+use crate::request::header_edit::HeaderEdit;
 
 /// The values of every cookie of this name.
 pub(super) fn find<'a>(headers: impl Iterator<Item = &'a [u8]>, name: &str) -> Vec<Vec<u8>> {
@@ -10,15 +10,15 @@ pub(super) fn find<'a>(headers: impl Iterator<Item = &'a [u8]>, name: &str) -> V
 }
 
 /// What takes every cookie of this name out and leaves the others; `None` if there is none.
-pub(super) fn without<'a>(headers: impl Iterator<Item = &'a [u8]>, name: &str) -> Option<Edit<'a>> {
+pub(super) fn without<'a>(headers: impl Iterator<Item = &'a [u8]>, name: &str) -> Option<HeaderEdit<'a>> {
     let all: Vec<&[u8]> = headers.flat_map(pairs).collect();
     let kept: Vec<&[u8]> = all.iter().copied().filter(|pair| value(pair, name).is_none()).collect();
     if kept.len() == all.len() {
         None
     } else if kept.is_empty() {
-        Some(Edit::Remove("cookie"))
+        Some(HeaderEdit::Remove("cookie"))
     } else {
-        Some(Edit::Set("cookie", kept.join(&b"; "[..])))
+        Some(HeaderEdit::Set("cookie", kept.join(&b"; "[..])))
     }
 }
 

@@ -4,7 +4,7 @@
 //! configuration says so. A form body (§2.2) never is: it would have to be read before anything is decided.
 
 use crate::request::head::RequestHead;
-use crate::request::header_edit::Edit;
+use crate::request::header_edit::HeaderEdit;
 use crate::request::header_name::HeaderName;
 use crate::token::AccessToken;
 
@@ -76,11 +76,11 @@ impl TokenLocations {
     }
 
     /// What takes the credentials out of a request, wherever they may stand.
-    pub(crate) fn removal<'a>(&self, head: RequestHead<'a>) -> Vec<Edit<'a>> {
+    pub(crate) fn removal<'a>(&self, head: RequestHead<'a>) -> Vec<HeaderEdit<'a>> {
         let mut edits = Vec::new();
         for (name, _) in head.headers {
             let is_ours = self.header.as_ref().is_some_and(|header| header.is_alias_of(name));
-            let edit = Edit::Remove(name);
+            let edit = HeaderEdit::Remove(name);
             if (*name == "authorization" || is_ours) && !edits.contains(&edit) {
                 edits.push(edit);
             }
@@ -89,7 +89,7 @@ impl TokenLocations {
             && let Some(path) = head.values(":path").next()
             && let Some(rest) = query::without(path, parameter)
         {
-            edits.push(Edit::Set(":path", rest));
+            edits.push(HeaderEdit::Set(":path", rest));
         }
         if let Some(name) = &self.cookie {
             edits.extend(cookie::without(head.values("cookie"), name));

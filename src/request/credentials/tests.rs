@@ -16,7 +16,7 @@ fn find(locations: &TokenLocations, headers: &[(&str, &str)]) -> Result<Option<S
     found.map(|token| token.map(|token| token.reveal().to_owned()))
 }
 
-fn removal(headers: &[(&'static str, &'static str)]) -> Vec<Edit<'static>> {
+fn removal(headers: &[(&'static str, &'static str)]) -> Vec<HeaderEdit<'static>> {
     let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
     locations().removal(RequestHead { headers: headers.leak(), route: None, has_body: false })
 }
@@ -101,8 +101,8 @@ fn what_is_no_token_is_refused_in_every_place() {
 
 #[test]
 fn the_token_is_taken_out_and_everything_else_stays() {
-    let set = |name: &'static str, value: &str| Edit::Set(name, value.as_bytes().to_vec());
-    let remove = |name: &'static str| Edit::Remove(name);
+    let set = |name: &'static str, value: &str| HeaderEdit::Set(name, value.as_bytes().to_vec());
+    let remove = |name: &'static str| HeaderEdit::Remove(name);
     for (head, expected) in [
         (("authorization", "Basic dTpw"), vec![remove("authorization")]),
         (("x-token", "t"), vec![remove("x-token")]),

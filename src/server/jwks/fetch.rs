@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use super::source::{self, JwksPlace, JwksSource, Location};
 use crate::base::UnixTime;
-use crate::host::{CalloutError, CalloutRequest, CalloutResult, Publish};
+use crate::host::{CalloutError, CalloutOutcome, CalloutRequest, CalloutResult, Publish};
 use crate::jose::KeySet;
 use crate::server::jwt::JwtSettings;
 use crate::server::runtime::Server;
 
 /// Waits for the keys of an authorization server, or for the metadata that say where they are.
-pub struct KeyFetch {
+pub(crate) struct KeyFetch {
     server: Rc<Server>,
     jwt: Rc<JwtSettings>,
     stage: Stage,
@@ -27,15 +27,15 @@ enum Stage {
 
 /// What an answer with keys, or without, leads to.
 #[derive(Debug)]
-pub struct KeysAnswered {
-    /// How the callout ended: one of [`Call::OUTCOMES`](crate::Call::OUTCOMES).
-    pub outcome: &'static str,
+pub(crate) struct KeysFetched {
+    /// How the callout ended.
+    pub(crate) outcome: CalloutOutcome,
     /// Why it brought nothing, if it did not.
-    pub trouble: Option<CalloutError>,
+    pub(crate) error: Option<CalloutError>,
     /// What to put into shared data for the other workers, if anything.
-    pub publish: Option<Publish>,
+    pub(crate) publish: Option<Publish>,
     /// What is to be asked next, if the keys are still to come.
-    pub next: Option<KeyFetch>,
+    pub(crate) next: Option<KeyFetch>,
 }
 
 impl Server {
@@ -49,16 +49,16 @@ impl Server {
         let Some((time, json)) = published.split_first_chunk() else { return };
         let time = UnixTime::from_millis(u64::from_le_bytes(*time));
         if time <= now
-            && self.keys.borrow().are_older_than(time, now)
+            && self.keys().are_older_than(time, now)
             && let Ok(set) = KeySet::parse(json)
         {
-            self.keys.borrow_mut().keep(set, time, now);
+            self.keys_mut().keep(set, time, now);
         }
     }
 
     /// Whether it is time for this worker to fetch its keys, unless another one does.
     pub(crate) fn keys_are_due(&self, now: UnixTime) -> bool {
-        self.config.jwt.as_ref().is_some_and(|jwt| self.keys.borrow().are_due(&jwt.keys, now))
+        self.config.jwt.as_ref().is_some_and(|jwt| self.keys().are_due(&jwt.keys, now))
     }
 }
 
@@ -67,7 +67,7 @@ impl KeyFetch {
     /// send its request now.
     pub(crate) fn scheduled(server: &Rc<Server>, now: UnixTime) -> Option<Self> {
         let jwt = Rc::clone(server.config.jwt.as_ref()?);
-        server.keys.borrow_mut().ask(now);
+        server.keys_mut().ask(now);
         let stage = match &jwt.keys.place {
             JwksPlace::Known(location) => Stage::Keys(location.clone()),
             // They may have moved.
@@ -81,16 +81,16 @@ impl KeyFetch {
         let stage = match &jwt.keys.place {
             JwksPlace::Known(location) => Stage::Keys(location.clone()),
             JwksPlace::Discovered(_) => {
-                server.keys.borrow().location(&jwt.keys, now).cloned().map_or(Stage::Metadata, Stage::Keys)
+                server.keys().location(&jwt.keys, now).cloned().map_or(Stage::Metadata, Stage::Keys)
             }
         };
         Self { server, jwt, stage }
     }
 
     /// The request to send now.
-    pub fn request(&self) -> CalloutRequest<'_> {
+    pub(crate) fn request(&self) -> CalloutRequest<'_> {
         let source = &self.jwt.keys;
-        let cluster = self.server.keys.borrow().cluster(source);
+        let cluster = self.server.keys().cluster(source);
         match (&self.stage, &source.place) {
             (Stage::Keys(location), _) | (Stage::Metadata, JwksPlace::Known(location)) => {
                 source.keys_request(location, cluster)
@@ -109,85 +109,81 @@ impl KeyFetch {
         matches!(self.stage, Stage::Metadata)
     }
 
-    /// The name of the authorization server that is asked.
-    pub fn server(&self) -> &str {
-        &self.server.config.name
+    /// The place of the authorization server in the configuration.
+    pub(crate) fn server_index(&self) -> usize {
+        self.server.index
     }
 
-    /// Takes the answer to the request that was sent at `asked_at`.
-    pub fn resume(self, answer: CalloutResult<'_>, asked_at: UnixTime, now: UnixTime) -> KeysAnswered {
+    /// Takes the answer to the request that was sent at `sent_at`.
+    pub(crate) fn resume(self, result: CalloutResult<'_>, sent_at: UnixTime, now: UnixTime) -> KeysFetched {
         match (&self.stage, &self.jwt.keys.place) {
             (Stage::Metadata, JwksPlace::Discovered(discovery)) => {
-                let located = discovery.read(answer);
-                self.resume_with_metadata(located, asked_at, now)
+                let located = discovery.read(result);
+                self.resume_with_metadata(located, sent_at, now)
             }
-            (Stage::Keys(_), _) | (Stage::Metadata, JwksPlace::Known(_)) => {
-                self.resume_with_keys(answer, asked_at, now)
-            }
+            (Stage::Keys(_), _) | (Stage::Metadata, JwksPlace::Known(_)) => self.resume_with_keys(result, sent_at, now),
         }
     }
 
     fn resume_with_metadata(
         self,
         located: Result<Location, CalloutError>,
-        asked_at: UnixTime,
+        sent_at: UnixTime,
         now: UnixTime,
-    ) -> KeysAnswered {
+    ) -> KeysFetched {
         let Self { server, jwt, .. } = self;
-        let (outcome, trouble, location) = match located {
+        let (outcome, error, location) = match located {
             Ok(location) => {
-                server.keys.borrow_mut().locate(location.clone(), asked_at);
-                (METADATA, None, Some(location))
+                server.keys_mut().locate(location.clone(), sent_at);
+                (CalloutOutcome::Metadata, None, Some(location))
             }
             // Where they were they may still be.
-            Err(trouble) => {
-                server.keys.borrow_mut().fail(asked_at);
-                let location = server.keys.borrow().location(&jwt.keys, now).cloned();
-                (trouble.outcome(), Some(trouble), location)
+            Err(error) => {
+                server.keys_mut().fail(sent_at);
+                let location = server.keys().location(&jwt.keys, now).cloned();
+                (error.outcome(), Some(error), location)
             }
         };
         if location.is_none() {
-            server.keys.borrow_mut().end_request();
+            server.keys_mut().end_request();
         }
         let next = location.map(|location| Self { server, jwt, stage: Stage::Keys(location) });
-        KeysAnswered { outcome, trouble, publish: None, next }
+        KeysFetched { outcome, error, publish: None, next }
     }
 
-    fn resume_with_keys(self, answer: CalloutResult<'_>, asked_at: UnixTime, now: UnixTime) -> KeysAnswered {
-        self.server.keys.borrow_mut().end_request();
+    fn resume_with_keys(self, result: CalloutResult<'_>, sent_at: UnixTime, now: UnixTime) -> KeysFetched {
+        self.server.keys_mut().end_request();
         // Of many requests that have waited for them the first has read them.
-        if self.server.keys.borrow().are_since(asked_at, now) {
-            return KeysAnswered { outcome: KEYS, trouble: None, publish: None, next: None };
+        if self.server.keys().are_since(sent_at, now) {
+            return KeysFetched { outcome: CalloutOutcome::Keys, error: None, publish: None, next: None };
         }
-        let (outcome, trouble, publish) = match source::read_keys(answer) {
+        let (outcome, error, publish) = match source::read_keys(result) {
             Ok(set) => {
-                self.server.keys.borrow_mut().keep(set, asked_at, now);
-                (KEYS, None, publication(&self.jwt.keys, answer, asked_at))
+                self.server.keys_mut().keep(set, sent_at, now);
+                (CalloutOutcome::Keys, None, publication(&self.jwt.keys, result, sent_at))
             }
-            Err(trouble) => {
-                self.server.keys.borrow_mut().fail(asked_at);
-                (trouble.outcome(), Some(trouble), None)
+            Err(error) => {
+                self.server.keys_mut().fail(sent_at);
+                (error.outcome(), Some(error), None)
             }
         };
-        KeysAnswered { outcome, trouble, publish, next: None }
+        KeysFetched { outcome, error, publish, next: None }
     }
 }
 
 impl fmt::Debug for KeyFetch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyFetch").field("server", &self.server()).field("stage", &self.stage).finish_non_exhaustive()
+        f.debug_struct("KeyFetch")
+            .field("server", &self.server.config.name)
+            .field("stage", &self.stage)
+            .finish_non_exhaustive()
     }
 }
 
 /// An answer with good keys, for the other workers: when it was asked for, and the keys as they came.
-fn publication(source: &JwksSource, answer: CalloutResult<'_>, asked_at: UnixTime) -> Option<Publish> {
-    let CalloutResult::Response { body, .. } = answer else { return None };
-    let mut value = asked_at.as_millis().to_le_bytes().to_vec();
+fn publication(source: &JwksSource, result: CalloutResult<'_>, sent_at: UnixTime) -> Option<Publish> {
+    let CalloutResult::Response { body, .. } = result else { return None };
+    let mut value = sent_at.as_millis().to_le_bytes().to_vec();
     value.extend_from_slice(body);
     Some(Publish { key: source.shared_key(), value })
 }
-
-/// The outcome of a callout that brought the server's keys.
-pub(crate) const KEYS: &str = "keys";
-/// The outcome of a callout that brought its metadata.
-pub(crate) const METADATA: &str = "metadata";

@@ -8,7 +8,7 @@ use hmac_sha256::Hash;
 use crate::base::Json;
 use crate::host::{CalloutError, CalloutRequest, CalloutResult, Response, USER_AGENT};
 use crate::jose::KeySet;
-use crate::request::Host;
+use crate::request::Authority;
 use crate::server::clusters::Clusters;
 
 /// Where the keys of an authorization server are, and how long they are believed.
@@ -107,15 +107,15 @@ impl JwksSource {
 }
 
 /// The keys in an answer.
-pub(super) fn read_keys(answer: CalloutResult<'_>) -> Result<KeySet, CalloutError> {
-    let body = json_body(answer, CalloutError::KeysStatus, CalloutError::BadKeys)?;
+pub(super) fn read_keys(result: CalloutResult<'_>) -> Result<KeySet, CalloutError> {
+    let body = json_body(result, CalloutError::KeysStatus, CalloutError::BadKeys)?;
     KeySet::parse(body).map_err(CalloutError::BadKeys)
 }
 
 impl Discovery {
     /// Where the keys are, by an answer with the metadata.
-    pub(super) fn read(&self, answer: CalloutResult<'_>) -> Result<Location, CalloutError> {
-        let body = json_body(answer, CalloutError::MetadataStatus, CalloutError::BadMetadata)?;
+    pub(super) fn read(&self, result: CalloutResult<'_>) -> Result<Location, CalloutError> {
+        let body = json_body(result, CalloutError::MetadataStatus, CalloutError::BadMetadata)?;
         self.locate(body).map_err(CalloutError::BadMetadata)
     }
 
@@ -144,7 +144,7 @@ impl Location {
         let rest = uri.strip_prefix("https://").or_else(|| uri.strip_prefix("http://"))?;
         let (authority, path) = rest.split_at_checked(rest.find('/')?)?;
         let fits = uri.len() <= MAX_URI_BYTES && path.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
-        let names_host = Host::parse(authority.as_bytes()).is_some_and(|host| !host.name().is_empty());
+        let names_host = Authority::parse(authority.as_bytes()).is_some_and(|host| !host.name().is_empty());
         (fits && names_host).then(|| Self { authority: authority.to_owned(), path: path.to_owned() })
     }
 }
@@ -168,11 +168,11 @@ impl WellKnown {
 }
 
 fn json_body(
-    answer: CalloutResult<'_>,
+    result: CalloutResult<'_>,
     other_status: fn(u16) -> CalloutError,
     bad: fn(&'static str) -> CalloutError,
 ) -> Result<&[u8], CalloutError> {
-    match answer.response()? {
+    match result.response()? {
         response @ Response { status: 200, .. } if !response.may_be_json() => {
             Err(bad("their Content-Type is not JSON"))
         }

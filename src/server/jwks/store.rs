@@ -52,7 +52,7 @@ impl JwksStore {
     }
 
     /// Whether they may be fetched for a token that none of them has signed. Whoever is told so must try.
-    pub(crate) fn claims_fetch_for_unknown(&mut self, source: &JwksSource, now: UnixTime) -> bool {
+    pub(crate) fn try_begin_fetch(&mut self, source: &JwksSource, now: UnixTime) -> bool {
         let interval = if self.usable(source, now).is_some() { source.min_interval } else { RETRY_INTERVAL };
         let free = self.may_ask(source, now, interval);
         if free {
@@ -164,10 +164,8 @@ mod tests {
         assert!(!keys.are_due(&source, after(1)) && keys.are_due(&source, after(2)));
         keys.keep(set(), START, after(1));
         assert!(!keys.are_due(&source, after(299)) && keys.are_due(&source, after(300)));
-        assert!(
-            !keys.claims_fetch_for_unknown(&source, after(29)) && keys.claims_fetch_for_unknown(&source, after(30))
-        );
-        assert!(!keys.claims_fetch_for_unknown(&source, after(31)));
+        assert!(!keys.try_begin_fetch(&source, after(29)) && keys.try_begin_fetch(&source, after(30)));
+        assert!(!keys.try_begin_fetch(&source, after(31)));
         assert!(keys.usable(&source, after(3599)).is_some() && keys.usable(&source, after(3600)).is_none());
     }
 

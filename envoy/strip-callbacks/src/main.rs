@@ -46,7 +46,7 @@ impl Reencode for Trim {
     }
 }
 
-/// What Envoy may call: what `envoy/filter` implements, and what the SDK needs to know for itself.
+/// What Envoy may call: what `envoy/wasm` implements, and what the SDK needs to know for itself.
 const CALLBACKS: &[&str] = &[
     "proxy_on_configure",
     "proxy_on_context_create",

@@ -1,0 +1,139 @@
+//! The root context: one per worker thread and plugin. It reads configurations, makes streams, and owns every callout.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::ContextType;
+use scopegate::{Config, Counter, Worker};
+
+use crate::generation::{Generation, Shared};
+use crate::host::{self, EnvoyHost};
+use crate::metrics::{Metrics, sum};
+use crate::stream::Stream;
+
+pub(crate) struct Root {
+    shared: Rc<Shared>,
+    /// `None` before the first configuration.
+    current: Option<Generation>,
+    /// Earlier configurations that have requests or callouts.
+    retired: Vec<Generation>,
+}
+
+impl Root {
+    pub(crate) fn new(id: u32) -> Self {
+        let (mailbox, is_awake) = (Cell::new(None), Cell::new(false));
+        let shared = Shared { root: id, metrics: Metrics::define(), mailbox, is_awake };
+        Self { shared: Rc::new(shared), current: None, retired: Vec::new() }
+    }
+
+    /// Hands an event to every generation, and performs what follows from it.
+    fn drive(&self, event: impl Fn(&mut Worker, &mut EnvoyHost<'_>)) {
+        self.shared.is_awake.set(true);
+        self.generations().for_each(|generation| generation.drive(&self.shared, &event));
+        self.shared.is_awake.set(false);
+        if self.generations().any(Generation::has_work) {
+            self.shared.wake_root();
+        }
+    }
+
+    fn generations(&self) -> impl Iterator<Item = &Generation> {
+        self.current.iter().chain(&self.retired)
+    }
+
+    /// Takes a configuration into use; `false` if the host lacks what that takes.
+    fn configure(&mut self, config: Config) -> bool {
+        let Some(seed) = host::seed() else {
+            log::error!("the host provides no random bytes: every request is refused");
+            return false;
+        };
+        if self.shared.mailbox.get().is_none() {
+            self.shared.mailbox.set(host::register_queue());
+        }
+        let worker = Worker::new(config, seed, self.shared.metrics.counters(), &self.shared.host(self.shared.root));
+        if let Some(what) = worker.report_only() {
+            log::warn!("mode report_only: NOTHING IS REFUSED by {what}; what would be is logged and counted");
+        }
+        self.replace(worker);
+        true
+    }
+
+    fn replace(&mut self, worker: Worker) {
+        self.retired.extend(self.current.replace(Generation::new(worker)));
+    }
+
+    /// Refuses every request from now on, in the place of a configuration that was refused.
+    fn misconfigure(&mut self) {
+        let host = self.shared.host(self.shared.root);
+        let worker = Worker::misconfigured(self.shared.metrics.counters(), &host);
+        self.replace(worker);
+    }
+}
+
+impl Context for Root {
+    fn on_http_call_response(&mut self, callout: u32, num_headers: usize, body_size: usize, _num_trailers: usize) {
+        // It is readable only now.
+        let response = host::callout_response(num_headers, body_size);
+        let callout = u64::from(callout);
+        self.drive(|worker, host| {
+            if worker.has_callout(callout) {
+                worker.on_callout_response(callout, response.clone(), host);
+            }
+        });
+    }
+}
+
+impl RootContext for Root {
+    /// Envoy asks the main thread first: if it answers `false`, Envoy refuses the configuration and keeps the old one, if
+    /// there is one. A worker must never answer `false`: Envoy would run its listener without the filter, whatever the
+    /// failure policy.
+    fn on_configure(&mut self, _size: usize) -> bool {
+        self.set_tick_period(TICK);
+        let bytes = self.get_plugin_configuration().unwrap_or_default();
+        match Config::parse(&bytes, &|variable| std::env::var(variable).ok()) {
+            Ok(config) => {
+                if !self.configure(config) {
+                    self.misconfigure();
+                    return host::is_served_as_refused(&bytes);
+                }
+                host::mark_configured();
+                true
+            }
+            Err(problems) => {
+                problems.iter().for_each(|problem| log::error!("configuration refused: {problem}"));
+                self.shared.metrics.count(Counter::ConfigurationsRefused);
+                // A VM that has only a refused configuration may be gone before the next tick.
+                self.shared.metrics.publish();
+                self.misconfigure();
+                host::is_served_as_refused(&bytes)
+            }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        self.shared.metrics.publish();
+        let now = host::now();
+        let gauges = self.generations().filter_map(|generation| generation.with(|worker| worker.gauges(now)));
+        self.shared.metrics.show(sum(gauges));
+        self.drive(|worker, host| worker.on_tick(host));
+        self.retired.retain(|generation| !generation.has_ended());
+    }
+
+    fn on_queue_ready(&mut self, queue: u32) {
+        // Also without a message: a stream has woken the root.
+        let messages: Vec<Vec<u8>> = std::iter::from_fn(|| host::dequeue(queue)).collect();
+        self.drive(|worker, host| messages.iter().for_each(|message| worker.on_message(message, host)));
+    }
+
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Stream::new(id, Rc::clone(&self.shared), self.current.clone())))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+/// Leases are renewed on each tick: several times within the duration of one.
+const TICK: Duration = Duration::from_millis(50);

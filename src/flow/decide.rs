@@ -1,0 +1,35 @@
+//! The end of a token check: the decision, by what is known of the token.
+
+use super::gate::Context;
+use super::states::{Decision, Next, Step, TokenCheck};
+use crate::claims::TokenState;
+use crate::decision::Denial;
+use crate::policy::{authorize, forward};
+
+/// Decides by the state of the token at the current authorization server.
+pub(super) fn decide(mut check: TokenCheck, state: TokenState, cx: &mut Context<'_>) -> Next {
+    if let (TokenState::Active(_), Some(charge)) = (&state, check.charge.take()) {
+        cx.state.refund(&charge);
+    }
+    let TokenState::Active(claims) = state else { return Next::NextServer(check) };
+    let server = check.server();
+    match authorize(&check.rule, &cx.gate.applications, (server.index, &server.config.tokens), &claims, cx.now) {
+        Ok(permit) => {
+            let forward = forward(&cx.gate.upstream, permit, &server.config.name, &claims.forwarded, None);
+            Next::Step(Step::Done(Decision::Forward(forward)))
+        }
+        // Such a token is cached as inactive, so it must not decide more than an inactive one does.
+        Err(Denial::Expired) => check.reject(Denial::Expired),
+        Err(denial) => cx.gate.refuse_by(denial, &check.rule, Some(server.index)),
+    }
+}
+
+/// Refuses: every authorization server has been tried, and none accepts the token.
+pub(super) fn refuse(check: &TokenCheck, cx: &Context<'_>) -> Next {
+    let denial = match (check.error, check.refusal) {
+        (Some(error), _) => Denial::Unavailable(error),
+        (None, Some(refusal)) => refusal,
+        (None, None) => Denial::Inactive,
+    };
+    cx.gate.refuse_by(denial, &check.rule, None)
+}

@@ -1,0 +1,96 @@
+//! What all requests of a worker share, and change.
+
+use std::rc::Rc;
+
+use super::counters::{Counter, Counters};
+use super::states::TokenCheck;
+use crate::base::{SeededRandom, UnixTime};
+use crate::cache::{CacheEntry, CacheOutcome, CacheSettings, LocalCache};
+use crate::server::{Charge, Server, UnknownTokenLimit, UnknownTokenLimitSettings};
+use crate::token::AccessToken;
+
+/// The memory of a worker.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(super) cache: LocalCache,
+    pub(crate) counters: Rc<Counters>,
+    pub(super) random: SeededRandom,
+    unknown_tokens: Option<UnknownTokenLimit>,
+    renewals: Vec<Renewal>,
+    /// Whether the host verifies signatures, until it has shown that it does not.
+    pub(super) host_verifies: bool,
+}
+
+/// An entry that is about to end, and the check that renews it. No request waits for it.
+#[derive(Debug)]
+pub(crate) struct Renewal {
+    pub(super) check: TokenCheck,
+    pub(super) ends_at: UnixTime,
+}
+
+impl State {
+    /// `seed` must be random, and another one in every worker and configuration.
+    pub(crate) fn new(
+        seed: [u8; 32],
+        capacity: u32,
+        limit: Option<UnknownTokenLimitSettings>,
+        counters: Rc<Counters>,
+    ) -> Self {
+        let mut random = SeededRandom::new(seed);
+        Self {
+            cache: LocalCache::new(random.next_key(), capacity),
+            counters,
+            unknown_tokens: limit.map(|limit| UnknownTokenLimit::new(random.next_key(), limit)),
+            renewals: Vec::new(),
+            host_verifies: true,
+            random,
+        }
+    }
+
+    /// Drops the entries that a revocation may concern, if the epoch is another than it was.
+    pub(crate) fn enter_epoch(&mut self, epoch: u64, now: UnixTime) {
+        self.cache.enter_epoch(epoch, now);
+    }
+
+    /// Schedules the renewal of an entry.
+    pub(super) fn renew(&mut self, renewal: Renewal) {
+        if self.renewals.len() < MAX_RENEWALS {
+            self.renewals.push(renewal);
+        }
+    }
+
+    /// The renewals that were scheduled since they were last taken.
+    pub(crate) fn take_renewals(&mut self) -> Vec<Renewal> {
+        std::mem::take(&mut self.renewals)
+    }
+
+    /// Counts the outcome of a cache lookup, once for each server that a request tries.
+    pub(super) fn count(&self, check: &mut TokenCheck, outcome: CacheOutcome) {
+        if !std::mem::replace(&mut check.is_counted, true) {
+            self.counters.count(Counter::Cache(outcome));
+        }
+    }
+
+    /// Keeps an entry in the memory of this worker.
+    pub(super) fn keep(&mut self, server: &Server, token: &AccessToken, entry: CacheEntry, settings: &CacheSettings) {
+        self.cache.keep(server.index, token, entry, &server.cache(settings));
+    }
+
+    /// Charges a client for an unknown token; `None` if it has sent too many.
+    pub(super) fn charge(&mut self, client: &[u8], now: UnixTime) -> Option<Charge> {
+        match &mut self.unknown_tokens {
+            Some(limit) => limit.charge(client, now),
+            None => Some(Charge::NOTHING),
+        }
+    }
+
+    /// Refunds what a client was charged for a token that was unknown and is valid.
+    pub(super) fn refund(&mut self, charge: &Charge) {
+        if let Some(limit) = &mut self.unknown_tokens {
+            limit.refund(charge);
+        }
+    }
+}
+
+/// Renewals that are scheduled at a time; further ones are scheduled when their entries are used again.
+const MAX_RENEWALS: usize = 64;

@@ -1,0 +1,159 @@
+//! The host of one worker.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use scopegate::{CalloutRequest, Host, SignatureVerdict, UnixTime};
+
+use crate::Proxy;
+
+/// A callout that was sent and not answered.
+#[derive(Clone, Debug)]
+pub struct Callout {
+    /// Its name.
+    pub id: u64,
+    /// The cluster it was sent to.
+    pub cluster: String,
+    /// Pseudo-headers and headers, in order.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: String,
+    /// After which time Envoy would give up.
+    pub timeout: Duration,
+    /// When it was sent.
+    pub sent_at: UnixTime,
+    /// How the request prints.
+    pub debug: String,
+}
+
+impl Callout {
+    /// A header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(held, _)| held == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The path.
+    pub fn path(&self) -> &str {
+        self.header(":path").expect("a path")
+    }
+}
+
+/// The proxy, as one worker sees it.
+pub struct FakeHost {
+    pub(crate) proxy: Proxy,
+    /// Where other workers send messages to this one; without one it takes no leases.
+    pub mailbox: Option<u32>,
+    /// The callouts that were sent and not answered, in order.
+    pub callouts: Vec<Callout>,
+    /// How many callouts were sent.
+    pub sent: usize,
+    /// Whether callouts cannot be sent.
+    pub is_cut_off: bool,
+    /// The verdict on every signature.
+    pub verdict: SignatureVerdict,
+    /// What every bucket of the cache holds, instead of what was written.
+    pub every_bucket: Option<Vec<u8>>,
+    /// The addresses of clients, by stream; the others have none.
+    pub clients: BTreeMap<u64, Vec<u8>>,
+    /// How long each callout took.
+    pub times: Vec<Duration>,
+}
+
+impl FakeHost {
+    /// The proxy of this host.
+    pub fn proxy(&self) -> &Proxy {
+        &self.proxy
+    }
+
+    pub(crate) fn new(proxy: Proxy) -> Self {
+        let mailbox = u32::try_from(proxy.name()).ok();
+        let (callouts, times) = Default::default();
+        Self {
+            proxy,
+            mailbox,
+            callouts,
+            sent: 0,
+            is_cut_off: false,
+            verdict: SignatureVerdict::Unsupported,
+            every_bucket: None,
+            clients: BTreeMap::new(),
+            times,
+        }
+    }
+}
+
+impl Host for FakeHost {
+    fn now(&self) -> UnixTime {
+        self.proxy.now()
+    }
+
+    fn shared_data(&self, key: &str) -> Option<Vec<u8>> {
+        let is_bucket = key.starts_with("scopegate.active.") || key.starts_with("scopegate.inactive.");
+        match &self.every_bucket {
+            Some(bucket) if is_bucket => Some(bucket.clone()),
+            Some(_) | None => self.proxy.shared(key),
+        }
+    }
+
+    fn set_shared_data(&self, key: &str, value: &[u8]) {
+        self.proxy.set_shared(key, value);
+    }
+
+    fn update_shared_data(&self, key: &str, update: &mut dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>>) -> bool {
+        for _ in 0..16 {
+            let found = self.shared_data(key);
+            let Some(value) = update(found.as_deref()) else { return false };
+            let before_write = self.proxy.0.borrow_mut().before_write.take();
+            if let Some(act) = before_write {
+                act(&self.proxy);
+            }
+            if self.shared_data(key) == found {
+                self.proxy.set_shared(key, &value);
+                return true;
+            }
+        }
+        false
+    }
+
+    fn verify_signature(&self, _arguments: &[u8]) -> SignatureVerdict {
+        self.verdict
+    }
+
+    fn send_callout(&mut self, request: &CalloutRequest<'_>) -> Option<u64> {
+        if self.is_cut_off {
+            return None;
+        }
+        let id = self.proxy.name();
+        self.sent += 1;
+        self.callouts.push(Callout {
+            id,
+            cluster: request.cluster.to_owned(),
+            headers: request.headers.iter().map(|(name, value)| ((*name).to_owned(), value.to_string())).collect(),
+            body: request.body.clone(),
+            timeout: request.timeout,
+            sent_at: self.now(),
+            debug: format!("{request:?}"),
+        });
+        Some(id)
+    }
+
+    fn record_callout_time(&mut self, time: Duration) {
+        self.times.push(time);
+    }
+
+    fn mailbox(&self) -> Option<u32> {
+        self.mailbox
+    }
+
+    fn send_message(&self, to: u32, message: &[u8]) {
+        self.proxy.0.borrow_mut().mail.entry(to).or_default().push_back(message.to_vec());
+    }
+
+    fn request_id(&self, _stream: u64) -> Option<String> {
+        Some("00000000-0000-4000-8000-000000000000".to_owned())
+    }
+
+    fn client_address(&self, stream: u64) -> Vec<u8> {
+        self.clients.get(&stream).cloned().unwrap_or_default()
+    }
+}

@@ -1,0 +1,135 @@
+//! Of several workers one introspects a token, and the others wait for it.
+
+use scopegate_fake_proxy::{NO_ANSWER, Proxy, json, status};
+
+use super::{ACTIVE, INACTIVE, millis, worker};
+
+#[test]
+fn workers_share_a_callout() {
+    let proxy = Proxy::default();
+    let (mut one, mut other) = (worker(&proxy, "", ""), worker(&proxy, "", ""));
+    let (first, second) = (one.get("/", "t"), other.get("/", "t"));
+    assert_eq!((one.host.sent, other.host.sent), (1, 0));
+    one.respond(json(ACTIVE));
+    assert_eq!((one.status(first), other.status(second)), (Some(200), None));
+    assert_eq!(other.take_mail(), 1);
+    assert_eq!((other.status(second), other.host.sent), (Some(200), 0));
+    assert_eq!((one.worker.gauges(proxy.now()).leases_held, proxy.keys("scopegate.lease.").len()), (0, 1024));
+}
+
+#[test]
+fn a_worker_that_waits_learns_of_an_inactive_token_too() {
+    let proxy = Proxy::default();
+    let (mut one, mut other) = (worker(&proxy, "", ""), worker(&proxy, "", ""));
+    let (first, second) = (one.get("/", "t"), other.get("/", "t"));
+    one.respond(json(INACTIVE));
+    other.take_mail();
+    assert_eq!((one.status(first), other.status(second), other.host.sent), (Some(401), Some(401), 0));
+}
+
+#[test]
+fn a_worker_sends_its_own_callout_if_the_other_got_no_response() {
+    let proxy = Proxy::default();
+    let (mut one, mut other) = (worker(&proxy, "", ""), worker(&proxy, "", ""));
+    let (_, second) = (one.get("/", "t"), other.get("/", "t"));
+    one.respond(status(500));
+    other.take_mail();
+    other.respond(json(ACTIVE));
+    assert_eq!(other.status(second), Some(200));
+}
+
+#[test]
+fn a_worker_without_time_left_gives_up_with_the_other() {
+    let proxy = Proxy::default();
+    let (mut one, mut other) = (worker(&proxy, "", ""), worker(&proxy, "", ""));
+    let (_, second) = (one.get("/", "t"), other.get("/", "t"));
+    for _ in 0..6 {
+        proxy.advance(millis(50));
+        one.tick();
+        other.tick();
+    }
+    one.respond(status(500));
+    other.take_mail();
+    assert_eq!((other.status(second), other.host.sent), (Some(503), 0));
+}
+
+#[test]
+fn a_lease_is_kept_while_the_response_is_awaited() {
+    let proxy = Proxy::default();
+    let (mut one, mut other) = (worker(&proxy, "", ""), worker(&proxy, "", ""));
+    let (_, second) = (one.get("/", "t"), other.get("/", "t"));
+    for _ in 0..15 {
+        proxy.advance(millis(50));
+        one.tick();
+        other.tick();
+    }
+    assert_eq!((other.host.sent, other.status(second)), (0, None));
+    one.respond(json(ACTIVE));
+    other.take_mail();
+    assert_eq!((other.host.sent, other.status(second)), (0, Some(200)));
+}
+
+#[test]
+fn a_worker_that_is_gone_holds_others_up_no_longer_than_its_lease() {
+    let proxy = Proxy::default();
+    let (mut one, mut other) = (worker(&proxy, "", ""), worker(&proxy, "", ""));
+    let (_, second) = (one.get("/", "t"), other.get("/", "t"));
+    drop(one);
+    proxy.advance(millis(199));
+    other.tick();
+    assert_eq!(other.host.sent, 0);
+    proxy.advance(millis(1));
+    other.tick();
+    assert_eq!(other.host.sent, 1);
+    other.respond(json(ACTIVE));
+    assert_eq!(other.status(second), Some(200));
+}
+
+#[test]
+fn a_clock_that_is_set_back_holds_no_worker_up() {
+    let proxy = Proxy::default();
+    let (mut one, mut other) = (worker(&proxy, "", ""), worker(&proxy, "", ""));
+    let (_, second) = (one.get("/", "t"), other.get("/", "t"));
+    proxy.set_clock(proxy.now().saturating_sub(millis(3_600_000)));
+    other.tick();
+    // It is unknown how late it is, so the request ends, or sends its own callout.
+    assert!(other.status(second).is_some() || other.host.sent == 1);
+}
+
+#[test]
+fn the_message_of_a_lease_that_nobody_waits_for_is_ignored() {
+    let proxy = Proxy::default();
+    let (mut one, mut other) = (worker(&proxy, "", ""), worker(&proxy, "", ""));
+    let (_, second) = (one.get("/", "t"), other.get("/", "t"));
+    other.leave(second);
+    one.respond(json(ACTIVE));
+    assert_eq!(other.take_mail(), 1);
+    assert!(!other.worker.has_work() && other.host.callouts.is_empty());
+    for message in [&b""[..], b"x", &[0; 33], &[0xff; 64]] {
+        other.worker.on_message(message, &mut other.host);
+    }
+}
+
+#[test]
+fn without_a_mailbox_a_worker_takes_no_lease() {
+    let proxy = Proxy::default();
+    let (mut one, mut other) = (worker(&proxy, "", ""), worker(&proxy, "", ""));
+    (one.host.mailbox, other.host.mailbox) = (None, None);
+    let (first, second) = (one.get("/", "t"), other.get("/", "t"));
+    one.respond(json(ACTIVE));
+    other.respond(NO_ANSWER);
+    other.respond(json(ACTIVE));
+    assert_eq!((one.status(first), other.status(second)), (Some(200), Some(200)));
+}
+
+#[test]
+fn a_response_that_is_not_cached_is_not_waited_for() {
+    let proxy = Proxy::default();
+    let cache = r#""cache":{"max_ttl":"0s"},"#;
+    let (mut one, mut other) = (worker(&proxy, "", cache), worker(&proxy, "", cache));
+    let (first, second) = (one.get("/", "t"), other.get("/", "t"));
+    assert_eq!((one.host.sent, other.host.sent), (1, 1));
+    one.respond(json(ACTIVE));
+    other.respond(json(ACTIVE));
+    assert_eq!((one.status(first), other.status(second)), (Some(200), Some(200)));
+}

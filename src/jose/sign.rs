@@ -5,7 +5,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac_sha256::Hash;
 use p256::pkcs8::DecodePrivateKey;
 use rsa::pkcs1::DecodeRsaPrivateKey;
-use rsa::signature::{SignatureEncoding, Signer};
+use rsa::rand_core::{CryptoRng, CryptoRngCore, Error, RngCore, impls};
+use rsa::signature::{RandomizedSigner, SignatureEncoding, Signer};
 use rsa::traits::PublicKeyParts;
 use serde::Serialize;
 
@@ -18,11 +19,20 @@ pub(crate) struct SigningKey {
     fingerprint: String,
 }
 
-/// Both sign deterministically (RFC 6979, RFC 8017 §8.2): no chance is needed.
+/// Both sign deterministically (RFC 6979, RFC 8017 §8.2): the signature depends on key and text only.
 enum Key {
     Es256(p256::ecdsa::SigningKey),
-    Rs256(Box<rsa::pkcs1v15::SigningKey<rsa::sha2::Sha256>>),
+    Rs256(Box<BlindedKey>),
 }
+
+/// An RSA key that signs with blinding only.
+struct BlindedKey {
+    key: Rs256,
+    /// Seeds the blinding. Only the owner of the key can derive it.
+    secret: [u8; 32],
+}
+
+type Rs256 = rsa::pkcs1v15::SigningKey<rsa::sha2::Sha256>;
 
 /// The claims of an assertion.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +73,8 @@ impl SigningKey {
         let rs256 = || {
             let key = rsa::RsaPrivateKey::from_pkcs8_pem(&pem).or_else(|_| rsa::RsaPrivateKey::from_pkcs1_pem(&pem));
             let key = key.ok().filter(|key| RSA_BITS.contains(&key.n().bits()))?;
-            Some(Key::Rs256(Box::new(rsa::pkcs1v15::SigningKey::new(key))))
+            let secret = Hash::hash(&[b"blinding\0", pem.as_bytes()].concat());
+            Some(Key::Rs256(Box::new(BlindedKey { key: Rs256::new(key), secret })))
         };
         let key = es256().or_else(rs256)?;
         let fingerprint = Hash::hash(pem.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -93,7 +104,7 @@ impl SigningKey {
                 let signature: p256::ecdsa::Signature = key.try_sign(input.as_bytes()).ok()?;
                 URL_SAFE_NO_PAD.encode(signature.to_bytes())
             }
-            Key::Rs256(key) => URL_SAFE_NO_PAD.encode(key.try_sign(input.as_bytes()).ok()?.to_bytes()),
+            Key::Rs256(key) => URL_SAFE_NO_PAD.encode(key.sign(input.as_bytes())?),
         };
         Some(format!("{input}.{signature}"))
     }
@@ -109,7 +120,7 @@ impl SigningKey {
     pub(crate) fn is_slow(&self) -> bool {
         match &self.key {
             Key::Es256(_) => false,
-            Key::Rs256(key) => key.as_ref().as_ref().n().bits() > 2048,
+            Key::Rs256(key) => key.key.as_ref().n().bits() > 2048,
         }
     }
 
@@ -125,5 +136,103 @@ impl std::fmt::Debug for SigningKey {
     }
 }
 
+impl BlindedKey {
+    /// Blinds the exponentiation with random numbers (RUSTSEC-2023-0071): the time it takes no longer follows from a text
+    /// that others may know. The signature is the same as without.
+    fn sign(&self, text: &[u8]) -> Option<Box<[u8]>> {
+        self.sign_with(&mut Blinding::new(&self.secret, text), text)
+    }
+
+    fn sign_with(&self, random: &mut impl CryptoRngCore, text: &[u8]) -> Option<Box<[u8]>> {
+        Some(self.key.try_sign_with_rng(random, text).ok()?.to_bytes())
+    }
+}
+
+/// The random numbers for one signature, from the secret and the text: unpredictable to everyone else, and without a
+/// random source that could fail. Each assertion has an `id` of its own, so no two signatures share them.
+struct Blinding {
+    seed: [u8; 32],
+    drawn: u64,
+}
+
+impl Blinding {
+    fn new(secret: &[u8; 32], text: &[u8]) -> Self {
+        let mut hash = Hash::new();
+        hash.update(secret);
+        hash.update(text);
+        Self { seed: hash.finalize(), drawn: 0 }
+    }
+}
+
+impl RngCore for Blinding {
+    fn next_u32(&mut self) -> u32 {
+        impls::next_u32_via_fill(self)
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        impls::next_u64_via_fill(self)
+    }
+
+    fn fill_bytes(&mut self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(32) {
+            self.drawn = self.drawn.wrapping_add(1);
+            let mut hash = Hash::new();
+            hash.update(self.seed);
+            hash.update(self.drawn.to_le_bytes());
+            for (to, from) in chunk.iter_mut().zip(hash.finalize()) {
+                *to = from;
+            }
+        }
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Error> {
+        self.fill_bytes(bytes);
+        Ok(())
+    }
+}
+
+impl CryptoRng for Blinding {}
+
 /// Shorter keys are weak, longer ones slow: signing happens between two bytes of somebody's request.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
+
+#[cfg(test)]
+mod tests {
+    use rsa::pkcs8::EncodePrivateKey;
+
+    use super::*;
+
+    #[test]
+    fn rsa_signatures_are_blinded_and_the_same_as_without() {
+        let key = rsa::RsaPrivateKey::new(&mut rand_core::OsRng, 2048).unwrap();
+        let pem = key.to_pkcs8_pem(rsa::pkcs8::LineEnding::LF).unwrap();
+        let key = BlindedKey { key: Rs256::new(key), secret: [7; 32] };
+        let mut blinding = Blinding::new(&key.secret, b"text");
+        let blinded = key.sign_with(&mut blinding, b"text").unwrap();
+        assert!(blinding.drawn > 0, "no random number was drawn");
+        assert_eq!(blinded, key.key.sign(b"text").to_bytes());
+
+        let signer = SigningKey::from_pem(&pem, None).unwrap();
+        let time = UnixTime::from_secs(0);
+        let assertion =
+            Assertion { issuer: "a", subject: "a", audience: "b", issued_at: time, expires_at: time, id: "c" };
+        let token = signer.sign(&assertion).unwrap();
+        let (input, signature) = token.rsplit_once('.').unwrap();
+        assert_eq!(signature, URL_SAFE_NO_PAD.encode(key.key.sign(input.as_bytes()).to_bytes()));
+    }
+
+    #[test]
+    fn blinding_depends_on_secret_and_text() {
+        let draw = |secret: [u8; 32], text: &[u8]| {
+            let mut bytes = [0; 80];
+            Blinding::new(&secret, text).fill_bytes(&mut bytes);
+            bytes
+        };
+        let drawn = draw([7; 32], b"a");
+        assert_eq!(drawn, draw([7; 32], b"a"));
+        assert_ne!(drawn, draw([8; 32], b"a"));
+        assert_ne!(drawn, draw([7; 32], b"b"));
+        assert_ne!(drawn[..32], drawn[32..64], "a block comes twice");
+        assert_ne!(drawn[64..], [0; 16], "the last bytes are not filled");
+    }
+}

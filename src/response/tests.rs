@@ -1,7 +1,7 @@
 use super::template::Values;
 use super::*;
-use crate::decision::DenialClass;
 use crate::decision::Denial;
+use crate::decision::DenialClass;
 use crate::decision::UnmetRequirement;
 use crate::host::CalloutError;
 use crate::request::CredentialsError;

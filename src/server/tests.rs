@@ -6,8 +6,8 @@ use crate::claims::RequestedClaims;
 use crate::claims::TokenState;
 use crate::config::Config;
 use crate::host::CalloutError;
-use crate::host::CalloutResult;
 use crate::host::CalloutResponse;
+use crate::host::CalloutResult;
 use crate::token::AccessToken;
 
 /// The endpoint of a configuration whose `introspection` has these members.

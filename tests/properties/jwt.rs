@@ -93,10 +93,13 @@ fn claims(custom: Value) -> JWTClaims<Value> {
 
 /// A worker that has the keys of all of them.
 fn worker() -> FakeWorker {
+    worker_with(&SIGNERS.iter().map(|signer| &signer.jwk).collect::<Vec<_>>())
+}
+
+fn worker_with(keys: &[&Value]) -> FakeWorker {
     let mut worker = Proxy::default().worker(CONFIGURATION);
-    let jwks = json!({ "keys": SIGNERS.iter().map(|signer| &signer.jwk).collect::<Vec<_>>() }).to_string();
     (0..10).for_each(|_| worker.tick());
-    worker.respond(response(&jwks));
+    worker.respond(response(&json!({ "keys": keys }).to_string()));
     assert_eq!(worker.count("scopegate.callouts.outcome.keys"), 1);
     worker
 }
@@ -272,6 +275,66 @@ fn what_passes_would_pass_another_verifier() {
     })
     .unwrap();
     assert!(passed.into_inner() > 100, "hardly any of the tokens is good: nothing has been compared");
+}
+
+/// `jwt-simple` verifies whole tokens only, and reads header and claims into types of its own. With every check of claims
+/// switched off it still refuses tokens that are accepted here: the module therefore cannot leave signatures to it. When
+/// this test fails because a row passes, a version of `jwt-simple` reads more: see docs/architecture.md.
+#[test]
+fn jwt_simple_refuses_valid_tokens_for_reasons_other_than_the_signature() {
+    let pair = Ed25519KeyPair::generate();
+    let key = pair.public_key();
+    let jwk: Value = serde_json::from_str(&key.to_jwk()).unwrap();
+    let mut worker = worker_with(&[&jwk]);
+    let with = |base: Value, members: Value| {
+        let mut base = base;
+        base.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        base
+    };
+    let header = json!({ "alg": "EdDSA", "typ": "at+jwt" });
+    let claims = json!({ "iss": "https://as", "aud": "api", "exp": NOW + 60, "client_id": "a" });
+    let rows = [
+        ("nothing unusual", json!({}), json!({}), true),
+        ("an unknown member in the header", json!({ "x": [1] }), json!({}), true),
+        ("a fractional `exp`", json!({}), json!({ "exp": NOW as f64 + 60.5 }), true),
+        ("RFC 7515 §4.1.3: `jwk` is an object", json!({ "jwk": { "kty": "OKP" } }), json!({}), false),
+        ("a number as `jku`", json!({ "jku": 7 }), json!({}), false),
+        ("a number as `jti`", json!({}), json!({ "jti": 7 }), false),
+        ("null as `nbf`", json!({}), json!({ "nbf": null }), false),
+        ("a negative `nbf`", json!({}), json!({ "nbf": -1 }), false),
+        ("a negative `iat`", json!({}), json!({ "iat": -1 }), false),
+        ("a number as `sub`", json!({}), json!({ "sub": 7 }), false),
+        ("a text as `exp`", json!({}), json!({ "exp": (NOW + 60).to_string() }), false),
+    ];
+    for (what, more, others, expected) in rows {
+        let encode = |json: Value| BASE64_URL_SAFE_NO_PAD.encode(json.to_string());
+        let input = format!("{}.{}", encode(with(header.clone(), more)), encode(with(claims.clone(), others)));
+        let signature = pair.key_pair().as_ref().sk.sign(&input, None);
+        let token = format!("{input}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature));
+        assert_eq!(status(&mut worker, token.as_bytes()), 200, "{what}: here");
+        let verified = key.verify_token::<NoCustomClaims>(&token, Some(signature_only()));
+        assert_eq!(verified.is_ok(), expected, "{what}: {:?}", verified.err());
+    }
+}
+
+/// Every option of `jwt-simple`, set so that it checks as little as it can.
+fn signature_only() -> VerificationOptions {
+    VerificationOptions {
+        reject_before: None,
+        accept_future: true,
+        required_subject: None,
+        required_key_id: None,
+        required_signature_type: None,
+        required_content_type: None,
+        required_nonce: None,
+        allowed_issuers: None,
+        allowed_audiences: None,
+        time_tolerance: Some(Duration::from_secs(0)),
+        max_validity: None,
+        max_token_length: None,
+        max_header_length: Some(usize::MAX),
+        artificial_time: Some(Duration::from_secs(0)),
+    }
 }
 
 proptest! {

@@ -11,6 +11,7 @@ mod http;
 mod identity;
 mod scripted;
 mod upstream;
+mod watchdog;
 mod wire;
 
 use std::path::{Path, PathBuf};

@@ -10,7 +10,7 @@ use crate::support::{
     SigningKey, Upstream, load, send, send_and_abort, try_send, unix_time, wait_until,
 };
 
-const LIMIT: Duration = Duration::from_secs(5);
+const LIMIT: Duration = Duration::from_secs(60);
 
 fn plain_envoy(upstream: SocketAddr) -> Envoy {
     Envoy::builder().without_filter().upstream(upstream).start()

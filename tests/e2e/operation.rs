@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::configurations::{bookings, bookings_with, gateway};
 use crate::support::*;
 
-const LIMIT: Duration = Duration::from_secs(5);
+const LIMIT: Duration = Duration::from_secs(60);
 
 fn scripted() -> ScriptedServer {
     ScriptedServer::start(|request| match request.form_value("token") {

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::configurations::{bookings, bookings_with, gateway};
 use crate::support::*;
 
-const LIMIT: Duration = Duration::from_secs(5);
+const LIMIT: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_killed_identity_server_costs_503_and_its_return_heals() {

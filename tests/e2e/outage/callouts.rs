@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::configurations::{bookings, gateway};
 use crate::support::*;
 
-const LIMIT: Duration = Duration::from_secs(5);
+const LIMIT: Duration = Duration::from_secs(60);
 
 fn good() -> Script {
     Script::json(json!({ "active": true, "scope": "view" }))

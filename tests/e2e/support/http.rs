@@ -15,8 +15,8 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::wire::{Headers, Response, named, parse_response};
 
-const LIMIT: Duration = Duration::from_secs(10);
-const LOAD_LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(60);
+const LOAD_LIMIT: Duration = Duration::from_secs(600);
 
 /// A request, sent exactly as given: nothing is checked, escaped or reordered.
 #[derive(Clone, Debug)]

@@ -29,6 +29,7 @@ struct Watchdog {
     directory: PathBuf,
 }
 
+#[expect(clippy::zombie_processes, reason = "it ends after this process")]
 fn watchdog() -> &'static Watchdog {
     static WATCHDOG: OnceLock<Watchdog> = OnceLock::new();
     WATCHDOG.get_or_init(|| {

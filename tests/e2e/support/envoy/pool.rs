@@ -110,7 +110,10 @@ impl Pooled {
 
     /// Makes it as new, and returns how much of its log is of others.
     pub fn prepare(&mut self, log_level: &str) -> Result<u64, String> {
-        let answers = [self.process.admin_post("/reset_counters"), self.process.admin_post(&format!("/logging?wasm={log_level}"))];
+        let answers = [
+            self.process.admin_post("/reset_counters"),
+            self.process.admin_post(&format!("/logging?wasm={log_level}")),
+        ];
         if !answers[0].starts_with("OK") || !answers[1].contains(&format!("wasm: {log_level}")) {
             return Err(format!("Envoy's admin interface says {answers:?}"));
         }
@@ -133,7 +136,11 @@ impl Pooled {
         Process::write_resources(self.process.path(), file, kind, resources);
         let outcome = try_wait(&format!("Envoy to take {file}"), UPDATE_LIMIT, || {
             let refused = count("update_rejected") + count("update_failure");
-            if refused > 0 { Some(Err(format!("Envoy refused {file}"))) } else { (count("update_success") > taken).then_some(Ok(())) }
+            if refused > 0 {
+                Some(Err(format!("Envoy refused {file}")))
+            } else {
+                (count("update_success") > taken).then_some(Ok(()))
+            }
         });
         outcome.and_then(|done| done).map_err(|error| self.process.with_log(&error))
     }

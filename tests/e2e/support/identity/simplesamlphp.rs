@@ -42,7 +42,7 @@ impl SimpleSamlPhp {
             drop(free);
             let mut command = Command::new(in_repository(DIRECTORY).join("start.sh"));
             command.env("PORT", addr.port().to_string()).env("STATE", state.path()).env("ISSUER", issuer);
-            let mut process = ServerProcess::spawn(&mut command, "its start script takes bash");
+            let mut process = ServerProcess::spawn(&mut command, "its start script takes bash", drop);
             let serves = process.wait_for("SimpleSAMLphp to be ready", START_LIMIT, |process| {
                 let said = process.errors();
                 let taken = said.contains("Address already in use").then_some(false);

@@ -4,8 +4,6 @@
 //! shown in S1.10. Its implicit flow answers with an access token alone (`response_type=token`), which oidc-provider
 //! refuses: here an ID token comes along.
 
-use std::time::Instant;
-
 use super::adapters::{AXWAY_LEAK, axway_tokeninfo};
 use super::*;
 
@@ -265,7 +263,6 @@ fn s1_5_a_token_for_a_jwt_assertion_is_honoured_and_the_assertion_itself_is_not(
 
 #[test]
 fn s1_6_after_a_refresh_the_new_token_works_at_once_and_the_old_one_dies_with_its_grant() {
-    const MAX_TTL: Duration = Duration::from_secs(2);
     let (identity, upstream) = (OidcProvider::start(), Upstream::start());
     let changes = [("/cache/max_ttl", json!("2s"))];
     let envoy = gateway(&identity, &upstream).plugin(with_names(&identity, &changes)).start();
@@ -285,15 +282,8 @@ fn s1_6_after_a_refresh_the_new_token_works_at_once_and_the_old_one_dies_with_it
     // A refresh token that comes back after it was exchanged was stolen: the server ends the whole grant.
     assert_not_granted(&identity.try_refresh_for(Client::WEB, old.refresh()));
     let both = || [&old, &new].map(|tokens| status(&envoy, list(), &tokens.access_token));
-    wait_until("both tokens to be refused", MAX_TTL * 2, || both() == [401; 2]);
+    wait_until("both tokens to be refused", LIMIT / 2, || both() == [401; 2]);
     assert_not_granted(&identity.try_refresh_for(Client::WEB, new.refresh()));
-}
-
-/// How long a token that was just revoked is still let by.
-fn until_refused(envoy: &Envoy, token: &str) -> Duration {
-    let revoked = Instant::now();
-    wait_until("the token to be refused", LIMIT, || status(envoy, list(), token) == 401);
-    revoked.elapsed()
 }
 
 #[test]
@@ -314,10 +304,8 @@ fn s1_7_a_revoked_token_is_refused_within_max_ttl_or_at_once() {
         assert_eq!([status(&envoy, list(), token), never(token)], [200, 200]);
         identity.revoke(if by_refresh_token { tokens.refresh() } else { token });
         assert_eq!(never(token), 401);
-        let seconds = until_refused(&envoy, token).as_secs_f64();
-        println!("from the revocation to the first 401: {seconds:.2} s with max_ttl 3s");
-        // Part of the three seconds was over when it was revoked; a busy machine may be late.
-        assert!((0.5..5.0).contains(&seconds), "{seconds} s");
+        // It would be let by for a minute if nothing were said of it.
+        wait_until("the token to be refused", LIMIT / 2, || status(&envoy, list(), token) == 401);
     }
 }
 
@@ -405,12 +393,14 @@ fn s1_8_adapter_token_information_says_how_long_a_token_lives_and_no_longer_is_i
         .cluster("adapter", adapter.addr())
         .plugin(informed(&identity, "axway-tokeninfo"))
         .start();
-    let token = identity.client_credentials("view");
-
-    assert_eq!([status(&envoy, list(), &token), status(&envoy, list(), &token)], [200, 200]);
-    assert_eq!(adapter.call_count(), 1);
+    let (token, asked) = in_time(Duration::from_secs(2), || {
+        let token = identity.client_credentials("view");
+        adapter.clear();
+        (token.clone(), ([(); 2].map(|()| status(&envoy, list(), &token)), adapter.call_count()))
+    });
+    assert_eq!(asked, ([200, 200], 1));
     // `cache.max_ttl` is a minute.
-    wait_until("the token to expire", LIMIT, || status(&envoy, list(), &token) == 401);
+    wait_until("the token to expire", LIMIT / 2, || status(&envoy, list(), &token) == 401);
     assert_refused(&send(envoy.addr("main"), &list().bearer(&token)), Refusal::BadToken);
     // Seconds are whole: it may have asked once more just before the end.
     assert!(adapter.call_count() > 1);

@@ -98,7 +98,7 @@ fn script(answer: &Answer) -> Script {
         (Some(Fault::Reset), _) => Script::ResetMidBody { promised: body.len() + 10, part: body },
         (Some(Fault::Drip), _) => {
             let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
-            Script::Drip { bytes: [head.as_bytes(), &body].concat(), every: Duration::from_millis(20) }
+            Script::Drip { bytes: [head.as_bytes(), &body].concat(), every: Duration::from_millis(150) }
         }
         (None, Some(length)) => {
             Script::Chunked { status, headers, chunks: body.chunks(length).map(<[u8]>::to_vec).collect() }

@@ -147,8 +147,8 @@ pub fn wrong_reason(expected: &Outcome, envoy: &Envoy, logged: &mut usize) -> Ve
     };
     let mut found = words();
     if expected.reason.is_some() {
-        // It is written before the answer is sent; on a busy machine it may be a moment late.
-        let waited = try_wait("a word", Duration::from_millis(200), || Some(words()).filter(|words| !words.is_empty()));
+        // It is written before the answer is sent.
+        let waited = try_wait("a word", Duration::from_secs(10), || Some(words()).filter(|words| !words.is_empty()));
         found = waited.unwrap_or_default();
     }
     *logged = envoy.log().len();

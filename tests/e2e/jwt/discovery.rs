@@ -104,11 +104,15 @@ fn a_client_that_leaves_does_not_end_the_search_for_keys() {
     let fetches = || server.calls().iter().filter(|call| call.path == b"/jwks").count();
     wait_until("the keys to be fetched", LIMIT, || fetches() > 0);
     // One of them has found the keys, the other has them from there in a moment, and does not know where they are.
-    std::thread::sleep(Duration::from_secs(1));
-    assert_eq!(listeners.map(|address| send(address, &request("k")).status), [200, 200]);
+    wait_until("both to have them", LIMIT, || {
+        listeners.map(|address| send(address, &request("k")).status) == [200, 200]
+    });
     let before = fetches();
     for address in listeners {
-        send_and_abort(address, &request("new"), Duration::from_millis(50), Abort::Rst);
+        let asked = server.call_count();
+        let pending = Pending::send(address, &request("new"));
+        wait_until("a search for the keys", LIMIT, || server.call_count() > asked);
+        pending.leave(Abort::Rst);
     }
     wait_until("both to fetch the keys anew", LIMIT, || fetches() == before + 2);
 }

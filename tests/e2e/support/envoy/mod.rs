@@ -142,6 +142,20 @@ impl Envoy {
         self.process().stats().value(name)
     }
 
+    /// Counters or gauges as they are at the moment; a module is a moment late with its own.
+    #[track_caller]
+    pub fn gauges<const N: usize>(&self, names: [&str; N]) -> [u64; N] {
+        let stats = self.process().stats();
+        names.map(|name| stats.value(name))
+    }
+
+    /// Waits until a counter has this value, and fails if it has another one then, or later.
+    #[track_caller]
+    pub fn assert_counter(&self, name: &str, expected: u64) {
+        let reached = try_wait(name, START_LIMIT, || (self.gauges([name]) >= [expected]).then_some(()));
+        assert_eq!(self.counter(name), expected, "{name}: {reached:?}");
+    }
+
     /// Everything it wrote for this test so far.
     pub fn log(&self) -> String {
         self.log_since(self.log_start)

@@ -3,13 +3,15 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyIdMethod, SanType, SerialNumber};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyIdMethod, SanType, SerialNumber,
+};
 
 use super::SigningKey;
 
-/// A certificate that the key has signed for itself, in DER.
-pub fn self_signed(key: &SigningKey) -> Vec<u8> {
-    parameters("self", 1).self_signed(key).expect("a certificate").der().to_vec()
+/// A certificate that the key has signed for itself.
+pub fn self_signed(key: &SigningKey) -> Certificate {
+    parameters("self", 1).self_signed(key).expect("a certificate")
 }
 
 /// The files of a server with TLS, under an authority of its own whose key is thrown away.

@@ -100,7 +100,13 @@ impl SigningKey {
     /// A certificate that the key has signed for itself, in DER.
     #[track_caller]
     pub fn certificate(&self) -> Vec<u8> {
-        certificates::self_signed(self)
+        certificates::self_signed(self).der().to_vec()
+    }
+
+    /// The same as PEM.
+    #[track_caller]
+    pub fn certificate_pem(&self) -> String {
+        certificates::self_signed(self).pem()
     }
 
     /// A JWT of these claims, of the type that assertions have.

@@ -213,8 +213,6 @@ fn a_server_that_does_not_answer_is_left_alone_for_a_while() {
     assert!(envoy.log().contains("circuit_open"), "{}", envoy.log());
     assert_eq!(get("main", "known").status, 200);
 
-    let refused = get("short", "token");
-    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1".to_owned())));
     let is_open = || {
         let _ = get("short", "token");
         envoy.gauges(["scopegate.circuits_open"]) == [2]

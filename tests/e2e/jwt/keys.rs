@@ -12,10 +12,10 @@ fn a_rotated_key_is_found_by_the_next_token_and_a_withdrawn_one_vouches_for_noth
             "rules": [rule(name, &json!({ "scope": "view" }))],
         })
     };
-    let on_demand = plugin("on-demand", json!({ "min_refetch_interval": "1s", "timeout": "5s" }));
+    let on_demand = plugin("on-demand", json!({ "min_refetch_interval": "1s", "timeout": "2s" }));
     // Another authority makes it another place: what is fetched from here does not serve there.
     let refreshing =
-        plugin("refreshing", json!({ "refresh": "2s", "timeout": "5s", "authority": "refreshing.example.test" }));
+        plugin("refreshing", json!({ "refresh": "2s", "timeout": "2s", "authority": "refreshing.example.test" }));
     let envoy = gateway()
         .cluster("identity", identity.addr())
         .upstream(upstream.addr())
@@ -31,7 +31,7 @@ fn a_rotated_key_is_found_by_the_next_token_and_a_withdrawn_one_vouches_for_noth
     let have_keys = || on_demand(&old) == [200; 8] && refreshing(&old) == [200; 8];
     wait_until("the keys to be there", LIMIT, have_keys);
     // Until an unknown key may have them fetched again.
-    std::thread::sleep(Duration::from_millis(1100));
+    std::thread::sleep(Duration::from_millis(2200));
 
     identity.rotate_keys();
     let new = issue();

@@ -133,28 +133,6 @@ mod django_oauth_toolkit {
             assert_not_logged(&envoy, &[&token, GATEWAY.1, "Basic "]);
         }
     }
-
-    #[test]
-    fn the_gateway_may_ask_in_three_ways() {
-        let identity = DjangoOauthToolkit::start();
-        let token = identity.password("alice", "alice-pw", "view book").access_token;
-        let own = identity.gateway_token();
-        for caller in DjangoOauthToolkit::gateways(&own) {
-            let response = identity.endpoints().introspect(caller, &token);
-            assert_eq!(response.header("transfer-encoding").as_deref(), Some("chunked"));
-            let mut answer = response.json();
-            let members = answer.as_object_mut().expect("an object");
-            assert!(members.remove("exp").is_some_and(|exp| exp.is_u64()), "no exp");
-            let expected = json!({ "active": true, "client_id": "web", "scope": "view book", "username": "alice" });
-            assert_eq!(answer, expected);
-            assert_eq!(identity.endpoints().introspect(caller, "garbage").json(), json!({ "active": false }));
-        }
-        // A token without the scope `introspection` is not enough.
-        for caller in [Client::Post(DjangoOauthToolkit::GATEWAY_ID, "wrong"), Client::Bearer(&token)] {
-            let response = identity.endpoints().introspect(caller, &token);
-            assert_eq!((response.status, response.text().as_str()), (403, ""));
-        }
-    }
 }
 
 mod canaille {

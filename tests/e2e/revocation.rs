@@ -34,7 +34,7 @@ fn a_worker_that_is_not_asked_hears_of_a_revocation_all_the_same() {
                 "name": "identity",
                 "cluster": "identity",
                 "audience": "any",
-                "introspection": { "path": "/introspect", "client_id": "g", "client_secret": "s" },
+                "introspection": { "path": "/introspect", "client_id": "g", "client_secret": "s", "timeout": "5s" },
             }],
             "cache": { "max_ttl": "10s", "inactive_ttl": "60s" },
             "rules": [{ "name": "View", "match": [{ "path_prefix": "/" }], "require": { "scope": "view" } }],

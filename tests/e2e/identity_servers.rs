@@ -1,189 +1,33 @@
 //! Real identity servers, each by its preset: none answers like the other, and no scripted server shows that as well.
-//! Here are the servers one by one; what the gateway has to do to be let in at all of them is in `own_token`.
+//! Here are the servers one by one; what the gateway has to do to be let in at all of them is in `own_token`. Those of
+//! Debian packages are in `tests/interop`.
 
 mod oidc_provider;
 mod own_token;
+mod preset;
 
 use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::configurations::{bookings_with, gateway};
+use self::preset::*;
+use crate::configurations::gateway;
 use crate::support::*;
 
-const LIMIT: Duration = Duration::from_secs(10);
-const AUDIENCE: &str = "https://bookings.example.test/";
-
-/// GET `/bookings` takes scope `view`; this client introspects by this preset, and these are further members of the
-/// authorization server.
-fn bookings(preset: &str, (client_id, client_secret): (&str, &str), members: &[(&str, Value)]) -> Value {
-    let introspection =
-        json!({ "preset": preset, "client_id": client_id, "client_secret": client_secret, "timeout": "5s" });
-    let mut configuration = bookings_with("/authorization_servers/0/introspection", introspection);
-    for (pointer, value) in members {
-        let (parent, name) = pointer.rsplit_once('/').expect("a JSON pointer");
-        let parent = configuration.pointer_mut(&format!("/authorization_servers/0{parent}")).expect("an object");
-        parent[name] = value.clone();
-    }
-    configuration
-}
-
-#[track_caller]
-fn status(envoy: &Envoy, token: &str) -> u16 {
-    send(envoy.addr("main"), &Request::get("/bookings").bearer(token)).status
-}
-
-/// Nothing of what is secret may be in a log, however much is logged; these logs are at trace level.
-#[track_caller]
-fn assert_not_logged(envoy: &Envoy, secrets: &[&str]) {
-    let log = envoy.log();
-    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
-        assert!(!log.contains(secret), "the log contains {secret}");
-    }
-}
-
-#[track_caller]
-fn assert_logged(envoy: &Envoy, line: &str) {
-    wait_until(line, LIMIT, || envoy.log().contains(line));
-}
-
-/// For all that may pass, in the order of the requests.
-fn client_ids(upstream: &Upstream) -> Vec<String> {
-    upstream.requests().iter().filter_map(|request| request.header("x-auth-client-id")).collect()
-}
-
-mod glewlwyd {
-    use super::*;
-
-    const GATEWAY: (&str, &str) = (Glewlwyd::GATEWAY_ID, Glewlwyd::GATEWAY_SECRET);
-
-    fn with(members: &[(&str, Value)]) -> Value {
-        bookings("glewlwyd", GATEWAY, members)
-    }
-
-    #[test]
-    fn tokens_of_every_grant_open_what_their_scope_says() {
-        let (identity, upstream) = (Glewlwyd::start(), Upstream::start());
-        let envoy = gateway(with(&[]), identity.addr(), &upstream).start();
-        let of_a_browser = |approved: &[&str]| {
-            identity.authorization_code_pkce("bob", "bob-pw", &["openid", "view", "book"], approved).access_token
-        };
-
-        assert_eq!(status(&envoy, &identity.client_credentials("view")), 200);
-        assert_eq!(status(&envoy, &identity.password("alice", "alice-pw", "view book").access_token), 200);
-        assert_eq!(status(&envoy, &of_a_browser(&["openid", "view"])), 200);
-        assert_eq!(client_ids(&upstream), ["traveller", "web", "spa"]);
-        assert_eq!(status(&envoy, &identity.client_credentials("book")), 403);
-        assert_eq!(status(&envoy, &identity.password("alice", "alice-pw", "cancel").access_token), 403);
-        assert_eq!(status(&envoy, &of_a_browser(&["openid", "book"])), 403);
-        assert_eq!((identity.introspections(), upstream.request_count()), (6, 3));
-    }
-
-    #[test]
-    fn what_is_no_access_token_or_no_longer_one_is_refused() {
-        let (identity, upstream) = (Glewlwyd::start(), Upstream::start());
-        let envoy = gateway(with(&[]), identity.addr(), &upstream).start();
-        let tokens = identity.authorization_code_pkce("alice", "alice-pw", &["openid", "view"], &["openid", "view"]);
-        let revoked = identity.password("alice", "alice-pw", "view").access_token;
-        identity.revoke(&revoked);
-        let refresh_token = tokens.refresh_token.expect("a refresh token");
-        let id_token = tokens.id_token.expect("an ID token");
-
-        // It calls both active as long as it is not told that an access token is meant.
-        let caller = Glewlwyd::GATEWAY;
-        for (token, kind) in [(&refresh_token, "refresh_token"), (&id_token, "id_token")] {
-            let request = caller.form(Glewlwyd::INTROSPECTION_PATH, &[("token", token)]);
-            let answer = send(identity.addr(), &request).json();
-            assert_eq!((&answer["active"], &answer["token_type"]), (&json!(true), &json!(kind)));
-        }
-        let statuses = ["garbage", &revoked, &refresh_token, &id_token].map(|token| status(&envoy, token));
-        assert_eq!(statuses, [401; 4]);
-        assert_eq!(status(&envoy, &tokens.access_token), 200);
-        assert_eq!((identity.introspections(), upstream.request_count()), (7, 1));
-    }
-
-    #[test]
-    fn an_expired_token_is_refused() {
-        let (identity, upstream) = (Glewlwyd::with_access_token_ttl(1), Upstream::start());
-        let envoy = gateway(with(&[]), identity.addr(), &upstream).start();
-        let token = identity.client_credentials("view");
-        thread::sleep(Duration::from_secs(1));
-        assert_eq!((status(&envoy, &token), upstream.request_count()), (401, 0));
-    }
-
-    #[test]
-    fn the_audience_is_the_scope_unless_the_client_names_a_resource() {
-        let (identity, upstream) = (Glewlwyd::start(), Upstream::start());
-        // So the preset does not take it for one; where every client names its resource, it can be told to.
-        let changes = [("/audience", json!([AUDIENCE])), ("/introspection/answer", json!({ "audience": ["aud"] }))];
-        let envoy = gateway(with(&changes), identity.addr(), &upstream).start();
-        let form = [("grant_type", "client_credentials"), ("scope", "view"), ("resource", AUDIENCE)];
-        let for_bookings = identity.endpoints().tokens(Client::TRAVELLER, &form).access_token;
-
-        assert_eq!(status(&envoy, &identity.client_credentials("view")), 401);
-        assert_logged(&envoy, "refused with 401: wrong_audience");
-        assert_eq!(status(&envoy, &for_bookings), 200);
-    }
-
-    #[test]
-    fn its_refusal_of_the_gateway_is_no_verdict_on_the_token() {
-        let (identity, upstream) = (Glewlwyd::start(), Upstream::start());
-        let token = identity.client_credentials("view");
-        for client in [(GATEWAY.0, "wrong"), ("nobody", "wrong")] {
-            let envoy = gateway(bookings("glewlwyd", client, &[]), identity.addr(), &upstream).start();
-            assert_eq!([status(&envoy, &token), status(&envoy, &token)], [503, 503], "{client:?}");
-            assert_logged(&envoy, "answered 401: it refuses our client");
-        }
-        // Each request asked: a refusal is not remembered.
-        assert_eq!((identity.introspections(), upstream.request_count()), (4, 0));
-    }
-
-    #[test]
-    fn a_secret_with_odd_characters_arrives_as_the_preset_sends_it() {
-        let (identity, upstream) = (Glewlwyd::start(), Upstream::start());
-        let token = identity.client_credentials("view");
-        let method = |name: &str| ("/introspection/client_authentication", json!(name));
-        // It does not undo the form encoding of a secret (RFC 6749, 2.3.1): so encoded, this one is wrong.
-        for (members, expected) in
-            [(vec![], 200), (vec![method("client_secret_post")], 200), (vec![method("client_secret_basic")], 503)]
-        {
-            let configuration = bookings("glewlwyd", Glewlwyd::ODD_GATEWAY, &members);
-            let envoy = gateway(configuration, identity.addr(), &upstream).start();
-            assert_eq!(status(&envoy, &token), expected, "{members:?}");
-            assert_not_logged(&envoy, &[&token, Glewlwyd::ODD_GATEWAY.1, "Basic "]);
-        }
-    }
-
-    #[test]
-    fn the_gateway_may_ask_in_three_ways() {
-        let identity = Glewlwyd::start();
-        let token = identity.password("alice", "alice-pw", "view book").access_token;
-        let own = identity.gateway_token();
-        for caller in Glewlwyd::gateways(&own) {
-            let ask = |token: &str| identity.endpoints().introspect(caller, token).json();
-            let mut answer = ask(&token);
-            // No `iss`. The rest differs from token to token.
-            let members = answer.as_object_mut().expect("an object");
-            for varies in ["exp", "iat", "nbf", "jti", "sub"] {
-                assert!(members.remove(varies).is_some(), "no {varies}");
-            }
-            let expected = json!({
-                "active": true,
-                "aud": "view book",
-                "client_id": "web",
-                "scope": "view book",
-                "token_type": "bearer",
-                "username": "alice",
-            });
-            assert_eq!(answer, expected);
-            assert_eq!(ask("garbage"), json!({ "active": false }));
-        }
-        // A token without the scope `introspect` is not enough.
-        for caller in [Client::Post(Glewlwyd::GATEWAY_ID, "wrong"), Client::Bearer(&token)] {
-            let response = identity.endpoints().introspect(caller, &token);
-            assert_eq!((response.status, response.text().as_str()), (401, ""));
-        }
+/// Where `own_token` is tried.
+fn server_that_takes_tokens(access_token_ttl: u64) -> own_token::Server {
+    let django = DjangoOauthToolkit::with_access_token_ttl(access_token_ttl);
+    own_token::Server {
+        endpoints: django.endpoints(),
+        front: ScriptedServer::in_front_of(django.addr(), |json| json),
+        upstream: Upstream::start(),
+        preset: "django-oauth-toolkit",
+        scope: "introspection",
+        gateway: (DjangoOauthToolkit::GATEWAY_ID, DjangoOauthToolkit::GATEWAY_SECRET),
+        method: "client_secret_basic",
+        refusal: 403,
+        _process: Box::new(django),
     }
 }
 
@@ -287,28 +131,6 @@ mod django_oauth_toolkit {
             let envoy = gateway(with(&identity, GATEWAY, &members), identity.addr(), &upstream).start();
             assert_eq!(status(&envoy, &token), expected, "{members:?}");
             assert_not_logged(&envoy, &[&token, GATEWAY.1, "Basic "]);
-        }
-    }
-
-    #[test]
-    fn the_gateway_may_ask_in_three_ways() {
-        let identity = DjangoOauthToolkit::start();
-        let token = identity.password("alice", "alice-pw", "view book").access_token;
-        let own = identity.gateway_token();
-        for caller in DjangoOauthToolkit::gateways(&own) {
-            let response = identity.endpoints().introspect(caller, &token);
-            assert_eq!(response.header("transfer-encoding").as_deref(), Some("chunked"));
-            let mut answer = response.json();
-            let members = answer.as_object_mut().expect("an object");
-            assert!(members.remove("exp").is_some_and(|exp| exp.is_u64()), "no exp");
-            let expected = json!({ "active": true, "client_id": "web", "scope": "view book", "username": "alice" });
-            assert_eq!(answer, expected);
-            assert_eq!(identity.endpoints().introspect(caller, "garbage").json(), json!({ "active": false }));
-        }
-        // A token without the scope `introspection` is not enough.
-        for caller in [Client::Post(DjangoOauthToolkit::GATEWAY_ID, "wrong"), Client::Bearer(&token)] {
-            let response = identity.endpoints().introspect(caller, &token);
-            assert_eq!((response.status, response.text().as_str()), (403, ""));
         }
     }
 }

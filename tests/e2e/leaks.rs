@@ -20,11 +20,11 @@ fn secrets_of_the_environment_and_signed_tokens_are_in_no_log_metric_or_dump() {
     });
     let upstream = Upstream::start();
     let by_own_token = json!({
-        "path": "/own", "client_authentication": "bearer", "client_id": CLIENT.0, "client_secret_env": "GATEWAY_SECRET",
+        "path": "/own", "timeout": "5s", "client_authentication": "bearer", "client_id": CLIENT.0, "client_secret_env": "GATEWAY_SECRET",
         "token": { "path": "/token", "client_authentication": "client_secret_basic", "scope": "ask" },
     });
     let by_assertion = json!({
-        "path": "/signed", "client_authentication": "private_key_jwt", "client_id": CLIENT.0,
+        "path": "/signed", "timeout": "5s", "client_authentication": "private_key_jwt", "client_id": CLIENT.0,
         "private_key_env": "GATEWAY_KEY", "assertion_audience": "https://as.example.test",
     });
     let rule = |name: &str| {
@@ -36,7 +36,7 @@ fn secrets_of_the_environment_and_signed_tokens_are_in_no_log_metric_or_dump() {
             { "name": "own", "cluster": "identity_server", "audience": "any", "introspection": by_own_token },
             { "name": "signed", "cluster": "identity_server", "audience": "any", "introspection": by_assertion },
             { "name": "jwt", "cluster": "identity_server", "audience": "any", "issuer": "https://as.example.test",
-              "jwt": { "jwks_path": "/jwks" } },
+              "jwt": { "jwks_path": "/jwks", "timeout": "5s" } },
         ],
         "bearer": { "query": "access_token", "cookie": "session" },
         "upstream": { "headers": { "x-subject": "sub" } },

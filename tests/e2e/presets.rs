@@ -30,21 +30,10 @@ fn oidc_provider_by_its_preset() {
 }
 
 #[test]
-fn glewlwyd_by_its_preset() {
-    let identity = Glewlwyd::start();
-    let (view, book) = (identity.client_credentials("view"), identity.client_credentials("book"));
-    let refresh = identity.password("alice", "alice-pw", "view").refresh_token.expect("a refresh token");
-    // A secret that the server does not decode.
-    let client = Glewlwyd::ODD_GATEWAY;
-    let found = statuses("glewlwyd", identity.addr(), client, &[&view, &book, &refresh, "garbage"]);
-    assert_eq!(found, [200, 403, 401, 401]);
-}
-
-#[test]
 fn canaille_by_its_preset() {
     let identity = Canaille::start();
     let (view, book) = (identity.client_credentials("view"), identity.client_credentials("book"));
-    // The same.
+    // A secret that the server does not decode.
     let client = Canaille::ODD_GATEWAY;
     assert_eq!(statuses("canaille", identity.addr(), client, &[&view, &book, "garbage"]), [200, 403, 401]);
 }

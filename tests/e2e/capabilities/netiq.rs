@@ -4,7 +4,6 @@
 //! whatever is wrong with a token, and `netiq-hide`, which keeps to itself that there is an API at all.
 
 use std::thread;
-use std::time::Instant;
 
 use super::adapters::{NETIQ_ISSUER, netiq_introspect, netiq_tokeninfo, sealed};
 use super::*;
@@ -195,30 +194,40 @@ fn s0_2_in_the_netiq_profiles_trouble_of_the_identity_server_is_no_refusal() {
 
 #[test]
 fn s0_3_a_request_waits_for_the_answer_of_the_identity_server() {
-    const DELAY: Duration = Duration::from_millis(400);
-    let identity = OidcProvider::builder().introspection_delay(400).start();
-    let upstream = Upstream::start();
+    let (identity, upstream) = (OidcProvider::start(), Upstream::start());
+    let latch = Latch::default();
+    let held = latch.clone();
+    let front = ScriptedServer::in_front_of(identity.addr(), move |answer| {
+        held.wait();
+        answer
+    });
     let impatient = [("/authorization_servers/0/introspection/timeout", json!("100ms"))];
-    let envoy = gateway(&identity, &upstream)
-        .plugin(bookings(&identity))
+    let patient = [("/authorization_servers/0/introspection/timeout", json!("30s"))];
+    let envoy = Envoy::builder()
+        .cluster("identity", front.addr())
+        .upstream(upstream.addr())
+        .env(SECRET_VARIABLE, OidcProvider::GATEWAY_SECRET)
+        .plugin(with(bookings(&identity), &patient))
         .listener("impatient", ListenerSpec::new().plugin(with(bookings(&identity), &impatient)))
         .start();
     let token = identity.client_credentials("view");
     assert_eq!(identity.introspections(), 0);
 
     thread::scope(|scope| {
-        let start = Instant::now();
         let response = scope.spawn(|| send(envoy.addr("main"), &list().bearer(&token)));
-        wait_until("the request to arrive upstream", LIMIT, || upstream.request_count() > 0);
-        assert!(start.elapsed() > DELAY / 2, "it did not wait: {:?}", start.elapsed());
+        wait_until("the callout", LIMIT, || front.call_count() > 0);
+        assert_eq!(upstream.request_count(), 0, "it did not wait");
+        latch.open();
         assert_eq!(response.join().expect("an answer").status, 200);
     });
     assert_eq!((identity.introspections(), upstream.request_count()), (1, 1));
 
     // An answer that does not come in time is no verdict on the token.
+    latch.close();
     let response = send(envoy.addr("impatient"), &list().bearer(&token));
     assert_refused(&response, Refusal::Unavailable);
     assert_eq!(upstream.request_count(), 1);
+    latch.open();
 }
 
 #[test]
@@ -246,15 +255,17 @@ fn s0_4_an_expired_token_is_refused_although_it_is_cached() {
     let identity = OidcProvider::builder().access_token_ttl(3).start();
     let upstream = Upstream::start();
     let envoy = gateway(&identity, &upstream).plugin(bookings(&identity)).start();
-    let token = identity.client_credentials("view");
-
-    assert_eq!([status(&envoy, list(), &token), status(&envoy, list(), &token)], [200, 200]);
-    assert_eq!(identity.introspections(), 1);
+    let (token, asked) = in_time(Duration::from_secs(2), || {
+        let (token, before) = (identity.client_credentials("view"), identity.introspections());
+        let found = [(); 2].map(|()| status(&envoy, list(), &token));
+        (token, (found, identity.introspections() - before))
+    });
+    assert_eq!(asked, ([200, 200], 1));
+    let before = identity.introspections();
     // `cache.max_ttl` is a minute.
-    let limit = Duration::from_secs(6);
-    wait_until("the token to expire", limit, || status(&envoy, list(), &token) == 401);
+    wait_until("the token to expire", LIMIT / 2, || status(&envoy, list(), &token) == 401);
     assert_refused(&send(envoy.addr("main"), &list().bearer(&token)), Refusal::BadToken);
-    assert_eq!(identity.introspections(), 2);
+    assert_eq!(identity.introspections(), before + 1);
 }
 
 /// The bookings API that asks an adapter in the place of the identity server; `changes` are to its introspection.
@@ -330,12 +341,14 @@ fn s0_4_adapter_tokeninfo_says_how_long_a_token_lives_and_no_longer_is_it_honour
         .cluster("adapter", adapter.addr())
         .plugin(asking(&identity, "netiq-tokeninfo", &[]))
         .start();
-    let token = identity.client_credentials("view");
-
-    assert_eq!([status(&envoy, list(), &token), status(&envoy, list(), &token)], [200, 200]);
-    assert_eq!(adapter.call_count(), 1);
+    let (token, asked) = in_time(Duration::from_secs(2), || {
+        let token = identity.client_credentials("view");
+        adapter.clear();
+        (token.clone(), ([(); 2].map(|()| status(&envoy, list(), &token)), adapter.call_count()))
+    });
+    assert_eq!(asked, ([200, 200], 1));
     // `cache.max_ttl` is a minute.
-    wait_until("the token to expire", LIMIT, || status(&envoy, list(), &token) == 401);
+    wait_until("the token to expire", LIMIT / 2, || status(&envoy, list(), &token) == 401);
     assert_refused(&send(envoy.addr("main"), &list().bearer(&token)), Refusal::BadToken);
     // Seconds are whole: it may have asked once more just before the end.
     assert!(adapter.call_count() > 1);
@@ -518,10 +531,9 @@ fn s0_5_a_token_whose_refresh_token_is_revoked_after_use_is_refused_within_max_t
     assert_eq!(status(&envoy, list(), &tokens.access_token), 200);
 
     identity.revoke(tokens.refresh_token.as_deref().expect("a refresh token"));
-    let limit = Duration::from_secs(4);
     // The workers may hear of it at different times, each within max_ttl.
     let refused = || status(&envoy, list(), &tokens.access_token) == 401;
-    wait_until_everywhere("the token to be refused", limit, refused);
+    wait_until_everywhere("the token to be refused", LIMIT / 2, refused);
     upstream.clear();
     assert_refused(&send(envoy.addr("main"), &list().bearer(&tokens.access_token)), Refusal::BadToken);
     assert_eq!(upstream.request_count(), 0);
@@ -534,27 +546,31 @@ fn s0_6_a_valid_token_is_asked_about_once_in_max_ttl() {
     let (identity, upstream) = (OidcProvider::start(), Upstream::start());
     let changes = [("/cache/max_ttl", json!("6s")), ("/upstream", json!({ "headers": { "x-auth-subject": "sub" } }))];
     let envoy = gateway(&identity, &upstream).plugin(with(bookings(&identity), &changes)).start();
-    let token = identity.password("alice", "alice-pw", "view").access_token;
-
-    let response = send(envoy.addr("main"), &list().bearer(&token));
+    let (token, response, asked) = in_time(Duration::from_secs(4), || {
+        let token = identity.password("alice", "alice-pw", "view").access_token;
+        let before = identity.introspections();
+        let response = send(envoy.addr("main"), &list().bearer(&token));
+        // Any of the workers may take a call; what one has learned, all know.
+        let found = [(); 4].map(|()| status(&envoy, get_one(), &token));
+        (token, response, (found, identity.introspections() - before))
+    });
     assert_eq!((response.status, &response.json()["path"]), (200, &json!("/bookings")));
-    // Any of the workers may take a call; what one has learned, all know.
-    assert_eq!([(); 4].map(|()| status(&envoy, get_one(), &token)), [200; 4]);
-    assert_eq!(identity.introspections(), 1);
+    assert_eq!(asked, ([200; 4], 1));
     // From the cache as from the server: the same headers.
     for request in upstream.requests() {
         assert_eq!(request.headers_named("x-auth-subject"), ["alice"]);
         assert_eq!(request.headers_named("authorization"), [""; 0]);
     }
 
+    let before = identity.introspections();
     thread::sleep(MAX_TTL);
     assert_eq!(status(&envoy, list(), &token), 200);
-    assert_eq!(identity.introspections(), 2);
+    assert_eq!(identity.introspections(), before + 1);
 
     identity.revoke(&token);
     // The workers may hear of it at different times, each within max_ttl.
     let refused = || status(&envoy, list(), &token) == 401;
-    wait_until_everywhere("the token to be refused", MAX_TTL * 2, refused);
+    wait_until_everywhere("the token to be refused", LIMIT / 2, refused);
     assert_refused(&send(envoy.addr("main"), &list().bearer(&token)), Refusal::BadToken);
 }
 

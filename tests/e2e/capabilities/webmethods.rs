@@ -6,11 +6,11 @@ mod applications;
 mod import;
 mod introspection;
 mod mapping;
-mod servers;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::*;
 
@@ -297,19 +297,25 @@ fn s2_9_a_token_that_an_adapter_says_never_expires_is_asked_about_again_after_ma
         .env(SECRET_VARIABLE, OidcProvider::GATEWAY_SECRET)
         .plugin(with(bookings(&identity), &[("/cache/max_ttl", json!("2s"))]))
         .start();
-    let tokens = ["view", "view book"].map(|scope| identity.password("alice", "alice-pw", scope).access_token);
-    let statuses = || tokens.each_ref().map(|token| status(&envoy, list(), token));
+    let statuses = |tokens: &[String; 2]| tokens.each_ref().map(|token| status(&envoy, list(), token));
 
-    assert_eq!([statuses(), statuses()], [[200; 2]; 2]);
-    assert_eq!(identity.introspections(), 2);
+    // What is used in its last fifth is asked about again before it ends.
+    let (tokens, asked) = in_time(Duration::from_millis(1500), || {
+        let tokens = ["view", "view book"].map(|scope| identity.password("alice", "alice-pw", scope).access_token);
+        let before = identity.introspections();
+        let found = [(); 2].map(|()| statuses(&tokens));
+        (tokens, (found, identity.introspections() - before))
+    });
+    assert_eq!(asked, ([[200; 2]; 2], 2));
+    let before = identity.introspections();
     thread::sleep(MAX_TTL);
-    assert_eq!(statuses(), [200; 2]);
-    assert_eq!(identity.introspections(), 4);
+    assert_eq!(statuses(&tokens), [200; 2]);
+    assert_eq!(identity.introspections(), before + 2);
 
     for token in &tokens {
         identity.revoke(token);
     }
-    wait_until("both tokens to be refused", MAX_TTL * 2, || statuses() == [401; 2]);
+    wait_until("both tokens to be refused", LIMIT / 2, || statuses(&tokens) == [401; 2]);
 }
 
 #[test]
@@ -317,15 +323,18 @@ fn s2_10_beyond_the_refresh_limit_the_identity_server_refuses_and_the_gateway_fo
     let identity = OidcProvider::builder().access_token_ttl(4).start();
     let upstream = Upstream::start();
     let envoy = gateway(&identity, &upstream).plugin(bookings(&identity)).start();
-    let issued = identity.password_for(Client::ONCE, "alice", "alice-pw", "view");
-    assert_eq!(status(&envoy, list(), &issued.access_token), 200);
-
-    let refreshed = identity.refresh_for(Client::ONCE, issued.refresh());
-    assert_eq!(status(&envoy, list(), &refreshed.access_token), 200);
-    let response = identity.try_refresh_for(Client::ONCE, refreshed.refresh());
+    let (refreshed, response, statuses) = in_time(Duration::from_secs(3), || {
+        let issued = identity.password_for(Client::ONCE, "alice", "alice-pw", "view");
+        let first = status(&envoy, list(), &issued.access_token);
+        let refreshed = identity.refresh_for(Client::ONCE, issued.refresh());
+        let second = status(&envoy, list(), &refreshed.access_token);
+        let response = identity.try_refresh_for(Client::ONCE, refreshed.refresh());
+        let third = status(&envoy, list(), &refreshed.access_token);
+        (refreshed, response, [first, second, third])
+    });
     assert_eq!((response.status, &response.json()["error"]), (400, &json!("invalid_grant")));
     // The limit ends the refreshing, not the token that is there: that ends by itself, and nothing follows it.
-    assert_eq!(status(&envoy, list(), &refreshed.access_token), 200);
+    assert_eq!(statuses, [200; 3]);
     wait_until("the last token to expire", LIMIT, || status(&envoy, list(), &refreshed.access_token) == 401);
     assert_refused(&send(envoy.addr("main"), &list().bearer(refreshed.refresh())), Refusal::BadToken);
 }
@@ -583,59 +592,6 @@ fn s2_14_the_token_stays_here_unless_it_is_to_be_kept() {
 }
 
 #[test]
-fn s2_20_identity_servers_of_two_makes_each_answer_for_their_own_api() {
-    let (bookings, partners, upstream) = (OidcProvider::start(), Glewlwyd::start(), Upstream::start());
-    let rule = |name: &str| {
-        json!({
-            "name": name,
-            "match": [{ "path_prefix": format!("/{name}") }],
-            "authorization_server": name,
-            "require": { "scope": "view" },
-        })
-    };
-    let second = json!({
-        "name": "partners",
-        "cluster": "partners",
-        "audience": "any",
-        "introspection": {
-            "path": Glewlwyd::INTROSPECTION_PATH,
-            "client_id": Glewlwyd::GATEWAY_ID,
-            "client_secret_env": "PARTNERS_SECRET",
-            "timeout": "5s",
-        },
-    });
-    let configuration = json!({
-        "authorization_servers": [authorization_server("bookings", &bookings), second],
-        "realm": "bookings",
-        "upstream": { "headers": { "x-client": "client_id" } },
-        "rules": [rule("bookings"), rule("partners")],
-    });
-    let envoy = Envoy::builder()
-        .cluster("bookings", bookings.addr())
-        .cluster("partners", partners.addr())
-        .upstream(upstream.addr())
-        .env(SECRET_VARIABLE, OidcProvider::GATEWAY_SECRET)
-        .env("PARTNERS_SECRET", Glewlwyd::GATEWAY_SECRET)
-        .plugin(configuration)
-        .start();
-    let answer = |path: &str, token: &str| send(envoy.addr("main"), &Request::get(path).bearer(token));
-    let own = bookings.password("alice", "alice-pw", "view").access_token;
-    let partner = partners.client_credentials("view");
-
-    // The second round meets a cache that knows both tokens, each by its own server.
-    for _ in 0..2 {
-        assert_eq!(answer("/bookings/1", &own).status, 200);
-        assert_eq!(answer("/partners/1", &partner).status, 200);
-        assert_refused(&answer("/partners/1", &own), Refusal::BadToken);
-        assert_refused(&answer("/bookings/1", &partner), Refusal::BadToken);
-    }
-    let clients: Vec<_> = upstream.requests().iter().filter_map(|passed| passed.header("x-client")).collect();
-    assert_eq!(clients, ["web", "traveller", "web", "traveller"]);
-    assert_eq!((bookings.introspections(), partners.introspections()), (2, 2));
-    assert_refused(&answer("/partners/1", &partners.client_credentials("book")), Refusal::LacksScope("view"));
-}
-
-#[test]
 fn s2_15_a_refreshed_token_has_the_scopes_asked_for_and_the_refresh_token_opens_nothing() {
     let (identity, upstream) = (OidcProvider::start(), Upstream::start());
     let configuration = with(bookings(&identity), &[("/cache/max_ttl", json!("1s"))]);
@@ -705,14 +661,20 @@ fn s2_17_a_token_that_the_identity_server_has_purged_is_refused() {
     let identity = OidcProvider::builder().access_token_ttl(3).start();
     let upstream = Upstream::start();
     let envoy = gateway(&identity, &upstream).plugin(bookings(&identity)).start();
-    let token = identity.password("alice", "alice-pw", "view").access_token;
-    assert_eq!([status(&envoy, list(), &token), status(&envoy, list(), &token)], [200, 200]);
+    let mut issued = 0;
+    let (token, found) = in_time(Duration::from_secs(2), || {
+        issued += 1;
+        let token = identity.password("alice", "alice-pw", "view").access_token;
+        (token.clone(), [(); 2].map(|()| status(&envoy, list(), &token)))
+    });
+    assert_eq!(found, [200, 200]);
+    let asked = identity.introspections();
 
-    wait_until("the token to be purged", LIMIT, || identity.admin_purge() > 0);
+    wait_until("the token to be purged", LIMIT, || identity.admin_purge() >= issued);
     upstream.clear();
     assert_refused(&send(envoy.addr("main"), &list().bearer(&token)), Refusal::BadToken);
     assert_refused(&send(envoy.addr("main"), &list().bearer("never-issued")), Refusal::BadToken);
-    assert_eq!((identity.introspections(), upstream.request_count()), (3, 0));
+    assert_eq!((identity.introspections(), upstream.request_count()), (asked + 2, 0));
 }
 
 /// With 200 000 random tokens: `two_hundred_thousand_random_tokens_leave_memory_flat_and_good_tokens_cached`.
@@ -731,13 +693,12 @@ fn s2_17_a_full_cache_forgets_tokens_and_asks_again() {
         let asked = identity.introspections();
         assert!(asked >= round * (tokens.len() - CAPACITY), "{asked} introspections in {round} rounds");
     }
-    let evicted = usize::try_from(envoy.counter("scopegate.cache_entries_evicted")).expect("a small number");
-    assert!(evicted >= tokens.len() - CAPACITY, "{evicted} entries made room");
+    let evicted = || usize::try_from(envoy.counter("scopegate.cache_entries_evicted")).expect("a small number");
+    wait_until("entries to make room", LIMIT, || evicted() >= tokens.len() - CAPACITY);
 }
 
 #[test]
 fn s2_18_a_token_that_an_administrator_revokes_is_refused_within_max_ttl() {
-    const MAX_TTL: Duration = Duration::from_secs(2);
     let (identity, upstream) = (OidcProvider::start(), Upstream::start());
     let configuration = with(bookings(&identity), &[("/cache/max_ttl", json!("2s"))]);
     let never = with(bookings(&identity), &[("/cache/max_ttl", json!("0s"))]);
@@ -750,13 +711,11 @@ fn s2_18_a_token_that_an_administrator_revokes_is_refused_within_max_ttl() {
     let statuses = || tokens.each_ref().map(|token| status(&envoy, list(), token));
     assert_eq!(statuses(), [200; 2]);
 
-    let revoked = Instant::now();
     for token in &tokens {
         identity.admin_revoke(token);
         assert_eq!(send(envoy.addr("never"), &list().bearer(token)).status, 401);
     }
-    wait_until("both tokens to be refused", MAX_TTL * 2, || statuses() == [401; 2]);
-    println!("from the revocation to the last 401: {:.2} s with max_ttl 2s", revoked.elapsed().as_secs_f64());
+    wait_until("both tokens to be refused", LIMIT / 2, || statuses() == [401; 2]);
     // One token was revoked, not the user's leave.
     assert_eq!(status(&envoy, list(), &identity.refresh(issued.refresh()).access_token), 200);
 }
@@ -764,6 +723,7 @@ fn s2_18_a_token_that_an_administrator_revokes_is_refused_within_max_ttl() {
 #[test]
 fn s2_22_a_new_configuration_takes_effect_without_a_restart_and_drops_no_request() {
     const REQUESTS: usize = 10_000;
+    const UPDATES: usize = 4;
     let (identity, upstream) = (OidcProvider::start(), Upstream::start());
     let (strict, lenient) = (bookings(&identity), json!({ "any_scope": ["book", "view"] }));
     let lenient = with(strict.clone(), &[("/rules/1/require", lenient)]);
@@ -773,26 +733,39 @@ fn s2_22_a_new_configuration_takes_effect_without_a_restart_and_drops_no_request
     let token = identity.client_credentials("view");
     assert_eq!(status(&envoy, book(), &token), 403);
 
+    // The load goes on until enough has changed meanwhile.
+    let enough = AtomicBool::new(false);
     let (counts, updates) = thread::scope(|scope| {
+        let enough = &enough;
         // Some connections see one configuration after another go, some come while they change.
         let request = |number: usize| match number % 10 {
             0 => list().bearer(&token).header("connection", "close"),
             _ => list().bearer(&token),
         };
-        let running = scope.spawn(move || load(addr, 4, REQUESTS, request));
+        let running = scope.spawn(move || {
+            let mut counts = load(addr, 4, REQUESTS, request);
+            while !enough.load(Ordering::Relaxed) {
+                for (status, count) in load(addr, 4, REQUESTS / 10, request) {
+                    *counts.entry(status).or_default() += count;
+                }
+            }
+            counts
+        });
         let mut updates = 0;
-        while !running.is_finished() {
-            for (configuration, expected) in [(&lenient, 200), (&strict, 403)] {
-                let spec = ListenerSpec::new().plugin(configuration.clone());
-                envoy.replace_listeners(&[("main", spec)]).expect("Envoy takes it");
-                wait_until("the update", LIMIT, || status(&envoy, book(), &token) == expected);
-                updates += usize::from(!running.is_finished());
+        for (configuration, expected) in [(&lenient, 200), (&strict, 403)].into_iter().cycle() {
+            let spec = ListenerSpec::new().plugin(configuration.clone());
+            envoy.replace_listeners(&[("main", spec)]).expect("Envoy takes it");
+            wait_until("the update", LIMIT, || status(&envoy, book(), &token) == expected);
+            updates += 1;
+            enough.store(updates >= UPDATES, Ordering::Relaxed);
+            if running.is_finished() {
+                break;
             }
         }
         (running.join().expect("the load"), updates)
     });
-    println!("{updates} updates while {REQUESTS} requests ran");
-    assert_eq!(counts, [(200, REQUESTS)].into());
-    assert!(updates >= 4, "{updates} updates: nothing was shown");
+    println!("{updates} updates while {counts:?} requests ran");
+    assert!(counts.len() == 1 && counts[&200] >= REQUESTS, "{counts:?}");
+    assert!(updates >= UPDATES, "{updates} updates: nothing was shown");
     assert_eq!((envoy.addr("main"), envoy.pid(), envoy.is_running()), (addr, pid, true));
 }

@@ -107,7 +107,7 @@ pub fn configuration(gate: &str) -> Value {
         "authorization_servers": [{
             "name": "main", "cluster": "identity_server", "audience": "any",
             "introspection": { "path": "/introspect", "client_id": "gateway", "client_secret": "s3cret",
-                "timeout": "300ms" },
+                "timeout": "3s" },
         }],
         "upstream": { "headers": serde_json::Map::from_iter(IDENTITY.map(|(name, of)| (name.to_owned(), json!(of)))) },
         "realm": "hostile",

@@ -55,6 +55,9 @@ fn run(file: &str) {
                 let Some(end) = send_case(case, protocol, addr) else { continue };
                 runs += 1;
                 let expected = case.expected(settings.name, protocol, version);
+                if expected.perhaps || !matches!(end, Ok(End::Status(_))) {
+                    settle(&envoy, &witness);
+                }
                 let mut wrong = wrong_end(expected, &end);
                 if wrong.is_empty() {
                     wrong.extend(wrong_reason(expected, &envoy, &mut logged));
@@ -122,13 +125,18 @@ fn send_case(case: &RequestCase, protocol: &str, addr: SocketAddr) -> Option<std
     })
 }
 
+/// Waits until what Envoy has sent to the upstream is there: it has to be seen now, and not with the next case. What is
+/// lost because Envoy resets the connection is not waited for long.
+pub fn settle(envoy: &Envoy, witness: &Witness) {
+    let is_settled = || {
+        let [active, sent] =
+            envoy.gauges(["cluster.upstream.upstream_rq_active", "cluster.upstream.upstream_cx_tx_bytes_total"]);
+        (active == 0 && witness.received() >= sent).then_some(())
+    };
+    let _ = try_wait("the upstream to have everything", Duration::from_secs(1), is_settled);
+}
+
 pub fn wrong_end(expected: &Outcome, end: &std::io::Result<End>) -> Vec<String> {
-    // What has reached the upstream by then has to be seen now, and not with the next case.
-    if expected.perhaps {
-        std::thread::sleep(Duration::from_millis(100));
-    } else if matches!(end, Ok(End::Closed(_))) {
-        std::thread::sleep(Duration::from_millis(20));
-    }
     match end {
         Ok(end) if *end == expected.status => Vec::new(),
         Ok(End::Closed(Closed::Closed)) => vec!["it is closed".to_owned()],
@@ -147,8 +155,8 @@ pub fn wrong_reason(expected: &Outcome, envoy: &Envoy, logged: &mut usize) -> Ve
     };
     let mut found = words();
     if expected.reason.is_some() {
-        // It is written before the answer is sent; on a busy machine it may be a moment late.
-        let waited = try_wait("a word", Duration::from_millis(200), || Some(words()).filter(|words| !words.is_empty()));
+        // It is written before the answer is sent.
+        let waited = try_wait("a word", Duration::from_secs(10), || Some(words()).filter(|words| !words.is_empty()));
         found = waited.unwrap_or_default();
     }
     *logged = envoy.log().len();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::corpus::{Closed, End, Message, Stream, Text};
 
-const LIMIT: Duration = Duration::from_secs(2);
+const LIMIT: Duration = Duration::from_secs(30);
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const GOAWAY: u8 = 7;

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::Result;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -20,6 +21,7 @@ pub type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 pub struct Witness {
     addr: SocketAddr,
     connections: Connections,
+    received: Arc<AtomicU64>,
     acceptor: JoinHandle<()>,
 }
 
@@ -42,16 +44,23 @@ impl Witness {
         let addr = listener.local_addr().expect("the port");
         let connections = Connections::default();
         let kept = Arc::clone(&connections);
+        let received = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&received);
         let acceptor = runtime().spawn(async move {
             while let Ok((stream, peer)) = listener.accept().await {
-                tokio::spawn(converse(stream, peer.port(), Arc::clone(&kept)));
+                tokio::spawn(converse(stream, peer.port(), Arc::clone(&kept), Arc::clone(&counter)));
             }
         });
-        Self { addr, connections, acceptor }
+        Self { addr, connections, received, acceptor }
     }
 
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// How many bytes came in all.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::SeqCst)
     }
 
     /// What came since this was last asked.
@@ -124,7 +133,7 @@ fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
     bytes.windows(what.len()).position(|window| window == what)
 }
 
-async fn converse(mut stream: TcpStream, port: u16, connections: Connections) -> Result<()> {
+async fn converse(mut stream: TcpStream, port: u16, connections: Connections, received: Arc<AtomicU64>) -> Result<()> {
     let mut piece = vec![0; 64 << 10];
     let mut all = Vec::new();
     let mut answered = false;
@@ -135,6 +144,7 @@ async fn converse(mut stream: TcpStream, port: u16, connections: Connections) ->
         }
         all.extend_from_slice(&piece[..read]);
         connections.lock().expect("the record").insert(port, all.clone());
+        received.fetch_add(u64::try_from(read).expect("a length"), Ordering::SeqCst);
         if !answered && is_complete(&all) {
             answered = true;
             stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await?;

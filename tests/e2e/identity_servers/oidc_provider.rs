@@ -148,3 +148,40 @@ fn no_two_assertions_are_the_same_whichever_worker_made_them() {
         );
     }
 }
+
+/// oidc-provider issues the token to a client that has a key; it takes no token of its callers, so another server
+/// answers the introspections.
+#[test]
+fn the_token_may_be_had_with_a_key() {
+    let (es256, rs256) = (SigningKey::es256(), SigningKey::rs256());
+    let identity = OidcProvider::builder().gateway_es256(&es256).gateway_rs256(&rs256).start();
+    let upstream = Upstream::start();
+    let introspection = ScriptedServer::start(|_| Script::json(json!({ "active": true, "scope": "view" })));
+    for (client_id, key) in [("gateway-key", &es256), ("gateway-key-rsa", &rs256)] {
+        let pem = std::fs::read_to_string(key.private_pem()).expect("the key");
+        let token = json!({
+            "path": "/token", "cluster": "token_server", "client_authentication": "private_key_jwt", "scope": "view",
+        });
+        let mut configuration = bookings("rfc7662", (client_id, ""), &[("/issuer", json!(identity.issuer()))]);
+        configuration["authorization_servers"][0]["introspection"] = json!({
+            "path": "/introspect", "client_authentication": "bearer", "client_id": client_id,
+            "private_key_env": "GATEWAY_KEY", "token": token, "timeout": "5s",
+        });
+        let envoy = gateway(configuration, introspection.addr(), &upstream)
+            .cluster("token_server", identity.addr())
+            .env("GATEWAY_KEY", &pem)
+            .concurrency(1)
+            .start();
+
+        assert_eq!([status(&envoy, "one"), status(&envoy, "another")], [200, 200], "{client_id}");
+        let shown: Vec<_> = introspection.calls().iter().filter_map(|call| call.header("authorization")).collect();
+        let own = shown[0].strip_prefix("Bearer ").expect("a bearer token");
+        assert_eq!(shown, vec![format!("Bearer {own}"); 2]);
+        let answer = identity.endpoints().introspect(OidcProvider::GATEWAY, own).json();
+        assert_eq!((&answer["active"], &answer["client_id"]), (&json!(true), &json!(client_id)));
+        let lines: Vec<&str> = pem.lines().collect();
+        assert_not_logged(&envoy, &[&lines[..], &[own, "client_assertion"]].concat());
+        introspection.clear();
+    }
+    assert_eq!(identity.token_requests(), 2);
+}

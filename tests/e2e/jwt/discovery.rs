@@ -87,12 +87,17 @@ fn a_client_that_leaves_does_not_end_the_search_for_keys() {
         _ => Script::json(json!({ "keys": [jwk] })),
     });
     let upstream = Upstream::start();
-    let mut other = plugin(issuer, "/metadata");
+    let impatient = || {
+        let mut plugin = plugin(issuer, "/metadata");
+        plugin["authorization_servers"][0]["jwt"]["min_refetch_interval"] = json!("1s");
+        plugin
+    };
+    let mut other = impatient();
     other["rules"][0]["name"] = json!("Other");
     let envoy = Envoy::builder()
         .cluster("identity", server.addr())
         .upstream(upstream.addr())
-        .plugin(plugin(issuer, "/metadata"))
+        .plugin(impatient())
         .listener("other", ListenerSpec::new().plugin(other))
         .concurrency(1)
         .start();
@@ -104,11 +109,22 @@ fn a_client_that_leaves_does_not_end_the_search_for_keys() {
     let fetches = || server.calls().iter().filter(|call| call.path == b"/jwks").count();
     wait_until("the keys to be fetched", LIMIT, || fetches() > 0);
     // One of them has found the keys, the other has them from there in a moment, and does not know where they are.
-    std::thread::sleep(Duration::from_secs(1));
-    assert_eq!(listeners.map(|address| send(address, &request("k")).status), [200, 200]);
+    wait_until("both to have them", LIMIT, || {
+        listeners.map(|address| send(address, &request("k")).status) == [200, 200]
+    });
     let before = fetches();
     for address in listeners {
-        send_and_abort(address, &request("new"), Duration::from_millis(50), Abort::Rst);
+        let asked = server.call_count();
+        let mut number = 0;
+        // The one that has asked for them may do so again after a while.
+        wait_until("a search for the keys", LIMIT, || {
+            number += 1;
+            let pending = Pending::send(address, &request(&format!("new{number}")));
+            let searches =
+                try_wait("a callout", Duration::from_millis(200), || (server.call_count() > asked).then_some(()));
+            pending.leave(Abort::Rst);
+            searches.is_ok()
+        });
     }
     wait_until("both to fetch the keys anew", LIMIT, || fetches() == before + 2);
 }

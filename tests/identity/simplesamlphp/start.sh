@@ -3,8 +3,8 @@
 # Nothing of it needs root once the packages are installed (../debian.sh); everything it writes is in STATE.
 #
 #   PORT    port of 127.0.0.1 to listen on
-#   STATE   directory for its key, certificate (saml.pem), sessions and log; service-providers in it lists who gets
-#           assertions, one in a line: `audience recipient lifetime-in-seconds`. It may change at any time, the last
+#   STATE   directory with its key (saml.key) and certificate (saml.pem, both PEM), for its sessions and log;
+#           service-providers in it lists who gets assertions, one in a line: `audience recipient lifetime-in-seconds`. It may change at any time, the last
 #           line of an audience counts
 #   ISSUER  what it calls itself (https://partner.example.test)
 set -euo pipefail
@@ -22,8 +22,7 @@ fail() {
   php -r 'exit((int) !(extension_loaded("dom") && extension_loaded("mbstring")));' 2>/dev/null ||
   fail "it is not installed, or PHP lacks dom or mbstring: run 'make identity'"
 
-openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=partner.example.test \
-  -keyout "$STATE/saml.key" -out "$STATE/saml.pem" 2>"$STATE/openssl.log" || fail "$(cat "$STATE/openssl.log")"
+[[ -f $STATE/saml.key && -f $STATE/saml.pem ]] || fail "there is no key or no certificate in $STATE"
 touch "$STATE/service-providers"
 
 export STATE ISSUER=${ISSUER:-https://partner.example.test} SIMPLESAMLPHP_CONFIG_DIR=$PWD/config METADATA=$PWD/metadata

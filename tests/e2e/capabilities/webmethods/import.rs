@@ -8,6 +8,9 @@ const SAMPLE: &str = "tests/cli/microgateway.yaml";
 /// Where the sample says that the identity server is.
 const SAMPLE_HOST: &str = "identity.example.test:7777";
 
+/// More of it than the default, for a slow machine.
+const PATIENCE: (&str, &str) = ("      client_id: ", "      timeout: 5s\n      client_id: ");
+
 /// What the command line tool makes of a file: the configuration, and what it says on its standard error.
 #[track_caller]
 fn import(settings: &str) -> (String, String) {
@@ -66,6 +69,7 @@ fn s2_23_imported_auth_servers_and_scope_mappings_work_against_an_identity_serve
         &[
             (viewing, "- name: ViewTickets\n        resources: [{ methods: [GET], path: /bookings }]"),
             (booking, "- name: BookTickets\n        resources: [{ methods: [POST], path: /bookings }]"),
+            PATIENCE,
         ],
     );
     let envoy = gateway(&complete);
@@ -93,7 +97,7 @@ fn s2_23_an_imported_auth_server_takes_good_tokens_and_refuses_bad_ones_once_a_s
     );
     let (imported, _) = import(&settings);
     let audience = format!("audience: [\"{AUDIENCE}\"]");
-    let answers = [("scope: \"\"", "scope: view"), ("audience: any", &*audience)];
+    let answers = [("scope: \"\"", "scope: view"), ("audience: any", &*audience), PATIENCE];
     let envoy = Envoy::builder()
         .cluster(&identity.addr().to_string(), identity.addr())
         .upstream(upstream.addr())

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpSocket;
 
+use super::process::AccessLog;
 use super::{Browser, Client, Endpoints, ServerProcess, SigningKey, Tokens};
 use crate::support::http::{Request, try_send};
 use crate::support::in_repository;
@@ -23,6 +24,7 @@ const START_LIMIT: Duration = Duration::from_secs(15);
 
 pub struct Glewlwyd {
     process: ServerProcess,
+    log: AccessLog,
     own: SocketAddr,
     /// It writes no access log, so others come by this server, which counts them.
     front: ScriptedServer,
@@ -62,10 +64,13 @@ impl Glewlwyd {
             .replace("@DIRECTORY@", &dir.path().to_string_lossy());
         std::fs::write(file("glewlwyd.conf"), configuration).expect("the configuration");
         let mut command = Command::new("glewlwyd");
-        let mut process = ServerProcess::spawn(command.arg("--config-file").arg(file("glewlwyd.conf")), INSTALL);
+        let log = AccessLog::default();
+        let said = log.clone();
+        let command = command.arg("--config-file").arg(file("glewlwyd.conf"));
+        let mut process = ServerProcess::spawn(command, INSTALL, move |line| said.push(line));
         process.wait_for("Glewlwyd to listen", START_LIMIT, |_| try_send(own, &Request::get("/api/")).ok());
         let front = ScriptedServer::in_front_of(own, |json| json);
-        let server = Self { process, own, front, _directory: dir };
+        let server = Self { process, log, own, front, _directory: dir };
         server.set_up(seconds);
         server
     }
@@ -120,7 +125,7 @@ impl Glewlwyd {
     }
 
     pub fn log(&self) -> String {
-        self.process.lines().join("\n") + &self.process.errors()
+        self.log.lines().join("\n") + &self.process.errors()
     }
 
     /// How many introspections were asked of `addr`, exactly.

@@ -1,28 +1,38 @@
-//! Keys that a test makes for itself, and what is signed with them. By openssl, which the tests need anyway for
-//! certificates.
+//! Keys that a test makes for itself, and what is signed with them.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use p256::ecdsa::signature::{SignatureEncoding as _, Signer as _};
 use p256::elliptic_curve::sec1::ToEncodedPoint as _;
-use rsa::pkcs8::DecodePublicKey as _;
+use p256::pkcs8::{EncodePrivateKey as _, EncodePublicKey as _, LineEnding};
+use rand_core::OsRng;
+use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, PublicKeyData, SignatureAlgorithm};
+use rsa::pkcs1::EncodeRsaPublicKey as _;
 use rsa::traits::PublicKeyParts as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use super::certificates;
 
 /// The seconds of `exp` and its kin.
 pub fn unix_time() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_secs()
 }
 
-/// A key pair in files, removed with this value.
+/// A key pair, also in files that are removed with this value.
 pub struct SigningKey {
+    pair: Pair,
+    /// The public key as a certificate holds it.
+    public: Vec<u8>,
     directory: TempDir,
-    algorithm: &'static str,
+}
+
+enum Pair {
+    Rsa(Box<rsa::RsaPrivateKey>),
+    P256(p256::SecretKey),
 }
 
 impl SigningKey {
@@ -34,20 +44,32 @@ impl SigningKey {
     /// An RSA key of any length, for RS256.
     #[track_caller]
     pub fn rsa(bits: usize) -> Self {
-        Self::make("RS256", &["-algorithm", "RSA", "-pkeyopt", &format!("rsa_keygen_bits:{bits}")])
+        Self::keep(Pair::Rsa(Box::new(rsa::RsaPrivateKey::new(&mut OsRng, bits).expect("a key"))))
     }
 
     #[track_caller]
     pub fn es256() -> Self {
-        Self::make("ES256", &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"])
+        Self::keep(Pair::P256(p256::SecretKey::random(&mut OsRng)))
     }
 
     #[track_caller]
-    fn make(algorithm: &'static str, options: &[&str]) -> Self {
+    fn keep(pair: Pair) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        openssl(directory.path(), &[&["genpkey", "-out", "private.pem"], options].concat(), b"");
-        openssl(directory.path(), &["pkey", "-in", "private.pem", "-pubout", "-out", "public.pem"], b"");
-        Self { directory, algorithm }
+        let (private_pem, public_pem, public) = match &pair {
+            Pair::Rsa(key) => (
+                key.to_pkcs8_pem(LineEnding::LF).expect("a PEM"),
+                key.to_public_key().to_public_key_pem(LineEnding::LF).expect("a PEM"),
+                key.to_public_key().to_pkcs1_der().expect("a public key").into_vec(),
+            ),
+            Pair::P256(key) => (
+                key.to_pkcs8_pem(LineEnding::LF).expect("a PEM"),
+                key.public_key().to_public_key_pem(LineEnding::LF).expect("a PEM"),
+                key.public_key().to_encoded_point(false).as_bytes().to_vec(),
+            ),
+        };
+        std::fs::write(directory.path().join("private.pem"), &*private_pem).expect("the private key");
+        std::fs::write(directory.path().join("public.pem"), public_pem).expect("the public key");
+        Self { pair, public, directory }
     }
 
     pub fn private_pem(&self) -> PathBuf {
@@ -62,28 +84,39 @@ impl SigningKey {
     #[track_caller]
     pub fn jwk(&self, kid: &str) -> Value {
         let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
-        let pem = std::fs::read_to_string(self.public_pem()).expect("a key");
-        if self.algorithm == "ES256" {
-            let point = p256::PublicKey::from_public_key_pem(&pem).expect("a key on P-256").to_encoded_point(false);
-            let (x, y) = (point.x().expect("a point"), point.y().expect("a point"));
-            json!({ "kty": "EC", "crv": "P-256", "x": encode(x), "y": encode(y), "kid": kid })
-        } else {
-            let key = rsa::RsaPublicKey::from_public_key_pem(&pem).expect("an RSA key");
-            json!({ "kty": "RSA", "n": encode(&key.n().to_bytes_be()), "e": encode(&key.e().to_bytes_be()), "kid": kid })
+        match &self.pair {
+            Pair::P256(key) => {
+                let point = key.public_key().to_encoded_point(false);
+                let (x, y) = (point.x().expect("a point"), point.y().expect("a point"));
+                json!({ "kty": "EC", "crv": "P-256", "x": encode(x), "y": encode(y), "kid": kid })
+            }
+            Pair::Rsa(key) => {
+                let (n, e) = (encode(&key.n().to_bytes_be()), encode(&key.e().to_bytes_be()));
+                json!({ "kty": "RSA", "n": n, "e": e, "kid": kid })
+            }
         }
     }
 
     /// A certificate that the key has signed for itself, in DER.
     #[track_caller]
     pub fn certificate(&self) -> Vec<u8> {
-        let arguments = ["req", "-x509", "-new", "-key", "private.pem", "-subj", "/CN=self", "-outform", "DER"];
-        openssl(self.directory.path(), &arguments, b"")
+        certificates::self_signed(self).der().to_vec()
+    }
+
+    /// The same as PEM.
+    #[track_caller]
+    pub fn certificate_pem(&self) -> String {
+        certificates::self_signed(self).pem()
     }
 
     /// A JWT of these claims, of the type that assertions have.
     #[track_caller]
     pub fn jwt(&self, claims: &Value) -> String {
-        self.sign(&json!({ "typ": "JWT", "alg": self.algorithm }), claims)
+        let algorithm = match self.pair {
+            Pair::Rsa(_) => "RS256",
+            Pair::P256(_) => "ES256",
+        };
+        self.sign(&json!({ "typ": "JWT", "alg": algorithm }), claims)
     }
 
     /// A JWT with this header, whatever it says.
@@ -102,22 +135,48 @@ impl SigningKey {
     /// The text, a dot, and the signature of the text.
     #[track_caller]
     pub fn sign_input(&self, input: &str) -> String {
-        let der = self.signature(input.as_bytes());
-        let signature = if self.algorithm == "ES256" { flat(&der) } else { der };
+        let signature = match &self.pair {
+            // Two integers of 32 bytes, one after the other (RFC 7518 §3.4), not in DER.
+            Pair::P256(key) => ecdsa(key, input.as_bytes()).to_bytes().to_vec(),
+            Pair::Rsa(_) => self.signature(input.as_bytes()),
+        };
         format!("{input}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
     }
 
-    /// A signature as openssl makes it: by SHA-256, of ECDSA in DER.
+    /// A signature as a certificate has it: by SHA-256, of ECDSA in DER.
     #[track_caller]
     pub fn signature(&self, text: &[u8]) -> Vec<u8> {
-        openssl(self.directory.path(), &["dgst", "-sha256", "-sign", "private.pem"], text)
+        match &self.pair {
+            Pair::P256(key) => ecdsa(key, text).to_der().as_bytes().to_vec(),
+            Pair::Rsa(key) => {
+                let key = rsa::pkcs1v15::SigningKey::<rsa::sha2::Sha256>::new((**key).clone());
+                key.sign(text).to_vec()
+            }
+        }
     }
 }
 
-/// The two integers of an ECDSA signature as a JWT has them: 32 bytes each, one after the other (RFC 7518 §3.4), not
-/// in DER.
-fn flat(der: &[u8]) -> Vec<u8> {
-    p256::ecdsa::Signature::from_der(der).expect("a signature").to_bytes().to_vec()
+fn ecdsa(key: &p256::SecretKey, text: &[u8]) -> p256::ecdsa::Signature {
+    p256::ecdsa::SigningKey::from(key).sign(text)
+}
+
+impl PublicKeyData for SigningKey {
+    fn der_bytes(&self) -> &[u8] {
+        &self.public
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        match self.pair {
+            Pair::Rsa(_) => &PKCS_RSA_SHA256,
+            Pair::P256(_) => &PKCS_ECDSA_P256_SHA256,
+        }
+    }
+}
+
+impl rcgen::SigningKey for SigningKey {
+    fn sign(&self, text: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        Ok(self.signature(text))
+    }
 }
 
 /// Header and claims of a JWT. Whether it is signed nobody asks.
@@ -136,23 +195,4 @@ pub fn forged(token: &str, header: &Value, claims: &Value) -> String {
     let (_, signature) = token.rsplit_once('.').expect("a JWT");
     let write = |json: &Value| BASE64_URL_SAFE_NO_PAD.encode(json.to_string());
     format!("{}.{}.{signature}", write(header), write(claims))
-}
-
-/// What openssl writes to its standard output.
-#[track_caller]
-pub fn openssl(directory: &Path, arguments: &[&str], input: &[u8]) -> Vec<u8> {
-    let mut command = Command::new("openssl");
-    command.args(arguments).current_dir(directory);
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("cannot run `openssl`: install it (Debian: apt-get install openssl)");
-    // Small: it fits into the pipe, so writing never waits for the program.
-    let written = child.stdin.take().expect("its stdin").write_all(input);
-    let output = child.wait_with_output().expect("its output");
-    assert!(output.status.success(), "openssl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    written.expect("openssl reads its input");
-    output.stdout
 }

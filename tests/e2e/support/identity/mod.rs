@@ -1,9 +1,11 @@
-//! Identity servers: real ones, each a process of its own.
+//! Identity servers: real ones, in processes of their own.
 
 mod browser;
 mod canaille;
+mod certificates;
 mod client;
 mod django_oauth_toolkit;
+mod fleet;
 mod glewlwyd;
 mod keys;
 mod login;

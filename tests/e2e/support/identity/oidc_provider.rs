@@ -1,35 +1,19 @@
 //! oidc-provider on node, with the users and clients of its `users.mjs` and `clients.mjs`.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::certificates::TlsFiles;
 use super::client::{REDIRECT_URI, VERIFIER, challenge, member};
-use super::{Client, Endpoints, LoggingServer, Login, SigningKey, Tokens, tokens_of};
+use super::fleet::Member;
+use super::{Client, Endpoints, Login, SigningKey, Tokens, tokens_of};
 use crate::support::http::{Request, send};
-use crate::support::in_repository;
 use crate::support::wire::Response;
-
-const DIRECTORY: &str = "tests/identity/oidc-provider";
-const START_LIMIT: Duration = Duration::from_secs(15);
-/// What its server.mjs reads; whatever the environment of the test run says of it is none of our business.
-const VARIABLES: [&str; 9] = [
-    "EVERY_ALGORITHM",
-    "ISSUER",
-    "REDIRECT_URI",
-    "KEYFILE",
-    "TLS_PORT",
-    "TRUSTED_JWT_KEY",
-    "TRUSTED_SAML_CERT",
-    "GATEWAY_ES256_KEY",
-    "GATEWAY_RS256_KEY",
-];
 
 #[derive(Clone, Debug, Default)]
 pub struct OidcProviderBuilder {
@@ -93,11 +77,15 @@ impl OidcProviderBuilder {
 }
 
 pub struct OidcProvider {
-    server: LoggingServer,
+    server: Member,
+    addr: SocketAddr,
     tls_addr: Option<SocketAddr>,
-    files: TempDir,
+    tls: Option<TlsFiles>,
+    _files: TempDir,
     assertions: AtomicUsize,
 }
+
+const HOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 impl OidcProvider {
     pub const GATEWAY_ID: &str = "gateway";
@@ -121,27 +109,24 @@ impl OidcProvider {
 
     #[track_caller]
     fn run(builder: OidcProviderBuilder) -> Self {
-        let directory = in_repository(DIRECTORY);
-        assert!(directory.join("node_modules").is_dir(), "no node_modules in {DIRECTORY}: run `make identity`");
-        let mut command = Command::new("node");
-        command.arg("server.mjs").current_dir(directory);
-        for inherited in VARIABLES {
-            command.env_remove(inherited);
-        }
+        let mut env = BTreeMap::from([("HOST", HOST.to_string()), ("PORT", "0".to_owned())]);
+        env.extend(builder.env);
         let files = tempfile::tempdir().expect("a temporary directory");
-        if builder.tls {
-            command.env("TLS_PORT", "0").env("TLS_CA_FILE", ca_file(&files));
+        let tls = builder.tls.then(|| TlsFiles::write(files.path(), HOST));
+        if let Some(tls) = &tls {
+            env.insert("TLS_PORT", "0".to_owned());
+            env.insert("TLS_KEY", tls.key.display().to_string());
+            env.insert("TLS_CERT", tls.certificate.display().to_string());
         }
-        command.env("HOST", "127.0.0.1").env("PORT", "0").envs(&builder.env);
-        let server =
-            LoggingServer::start("the identity server", &mut command, "install Node.js 20 or later", START_LIMIT);
+        let server = Member::start(&env);
+        let addr = server.log().listening("ready http://").expect("it is ready");
         // It says `ready` last.
-        let tls_addr = server.listening("tls https://");
-        Self { server, tls_addr, files, assertions: AtomicUsize::new(0) }
+        let tls_addr = server.log().listening("tls https://");
+        Self { server, addr, tls_addr, tls, _files: files, assertions: AtomicUsize::new(0) }
     }
 
     pub fn addr(&self) -> SocketAddr {
-        self.server.addr()
+        self.addr
     }
 
     /// Where it listens with TLS.
@@ -152,11 +137,11 @@ impl OidcProvider {
 
     /// The certificate of the authority behind its TLS listener.
     pub fn ca_file(&self) -> PathBuf {
-        ca_file(&self.files)
+        self.tls.as_ref().expect("it was started with `tls()`").ca.clone()
     }
 
     pub fn issuer(&self) -> String {
-        self.server.url()
+        format!("http://{}", self.addr)
     }
 
     pub fn token_endpoint(&self) -> String {
@@ -165,17 +150,17 @@ impl OidcProvider {
 
     /// What it wrote: `ready URL`, then `METHOD PATH STATUS` for each finished request.
     pub fn log(&self) -> Vec<String> {
-        self.server.log()
+        self.server.log().lines()
     }
 
     /// How many introspections it has finished, exactly.
     pub fn introspections(&self) -> usize {
-        self.server.posts_to(Self::INTROSPECTION_PATH)
+        self.server.log().posts_to(self.addr, Self::INTROSPECTION_PATH)
     }
 
     /// How many requests for tokens it has finished, exactly.
     pub fn token_requests(&self) -> usize {
-        self.server.posts_to("/token")
+        self.server.log().posts_to(self.addr, "/token")
     }
 
     pub fn endpoints(&self) -> Endpoints {
@@ -393,8 +378,4 @@ impl OidcProvider {
     pub fn token_request(&self, client: Client, form: &[(&str, &str)]) -> Response {
         self.endpoints().token(client, form)
     }
-}
-
-fn ca_file(files: &TempDir) -> PathBuf {
-    files.path().join("ca.pem")
 }

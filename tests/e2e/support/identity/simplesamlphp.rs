@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use tempfile::TempDir;
 
-use super::{Browser, OidcProvider, ServerProcess};
+use super::{Browser, OidcProvider, ServerProcess, SigningKey};
 use crate::support::in_repository;
 
 const DIRECTORY: &str = "tests/identity/simplesamlphp";
@@ -36,13 +36,16 @@ impl SimpleSamlPhp {
     #[track_caller]
     pub fn start_as(issuer: &str) -> Self {
         let state = tempfile::tempdir().expect("a temporary directory");
+        let key = SigningKey::rs256();
+        std::fs::copy(key.private_pem(), state.path().join("saml.key")).expect("the key");
+        std::fs::write(state.path().join("saml.pem"), key.certificate_pem()).expect("the certificate");
         for _ in 0..ATTEMPTS {
             let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
             let addr = free.local_addr().expect("its address");
             drop(free);
             let mut command = Command::new(in_repository(DIRECTORY).join("start.sh"));
             command.env("PORT", addr.port().to_string()).env("STATE", state.path()).env("ISSUER", issuer);
-            let mut process = ServerProcess::spawn(&mut command, "its start script takes bash");
+            let mut process = ServerProcess::spawn(&mut command, "its start script takes bash", drop);
             let serves = process.wait_for("SimpleSAMLphp to be ready", START_LIMIT, |process| {
                 let said = process.errors();
                 let taken = said.contains("Address already in use").then_some(false);

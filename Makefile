@@ -17,7 +17,7 @@ TEST_LOG := target/test.log
 INTEROP_LOG := target/test-interop.log
 # Tests mostly wait for servers, so there are more of them at a time than processors.
 export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc 2>/dev/null || echo 2))))
-CAPABILITIES := cargo run --quiet --locked --features cli --example capabilities --
+CAPABILITIES := cargo run --quiet --locked --package scopegate-capabilities --
 
 # ENVOY=/path/to/envoy overrides the fetched binary.
 ifdef ENVOY
@@ -84,7 +84,7 @@ TEST_MODULES = SCOPEGATE_MODULE="$(abspath $(MODULE))" SCOPEGATE_VECTORS="$(absp
 .PHONY: cli
 cli: ## build the command line tool: target/release/scopegate
 	$(call need,$(RUST))
-	cargo build --release --locked --target-dir target --features cli --bin scopegate
+	cargo build --release --locked --target-dir target --package scopegate-cli
 
 .PHONY: demo
 demo: prerequisites build envoy $(NODE_MODULES) ## start the Time Travels demo: identity server, bookings API, Envoy
@@ -100,7 +100,7 @@ check: ## the fast loop: format, clippy, unit tests and decision cases of the co
 .PHONY: test
 test: prerequisites build vectors crash envoy $(NODE_MODULES) $(PYTHON_SERVERS) ## run every test but test-interop: unit, property, decision cases, end to end
 	@mkdir -p $(dir $(TEST_LOG))
-	ENVOY="$(abspath $(ENVOY_BINARY))" $(TEST_MODULES) cargo test --locked --features cli,vectors | tee $(TEST_LOG)
+	ENVOY="$(abspath $(ENVOY_BINARY))" $(TEST_MODULES) cargo test --locked --features scopegate/vectors | tee $(TEST_LOG)
 	$(CAPABILITIES) check $(TEST_LOG)
 
 .PHONY: test-interop
@@ -124,7 +124,7 @@ test-envoys: prerequisites build vectors crash $(NODE_MODULES) $(PYTHON_SERVERS)
 	@failed=0; for version in $(ENVOY_VERSIONS); do \
 	  $(MAKE) --no-print-directory envoy ENVOY_VERSION=$$version ENVOY=; \
 	  ENVOY="$(abspath $(TOOLS))/envoy-$$version/envoy/_bin/envoy" $(TEST_MODULES) \
-	    cargo test --locked --features cli,vectors --test e2e >target/envoys/$$version.log 2>&1 || failed=1; \
+	    cargo test --locked --features scopegate/vectors --test e2e >target/envoys/$$version.log 2>&1 || failed=1; \
 	  sed -nE "s/^test result: .* ([0-9]+) passed; ([0-9]+) failed.*/| $$version | \1 | \2 |/p" target/envoys/$$version.log \
 	    | tee -a target/envoys/table.md; \
 	done; \
@@ -178,11 +178,11 @@ lint: ## rustfmt, clippy (native and wasm32) and rustdoc, warnings denied
 	$(call need,cargo c++)
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --exclude scopegate-wasm --exclude scopegate-bench-filter \
-		--exclude scopegate-vectors-filter --exclude scopegate-crash-filter --all-targets --features cli,vectors,interop -- -D warnings
+		--exclude scopegate-vectors-filter --exclude scopegate-crash-filter --all-targets --features scopegate/vectors,interop -- -D warnings
 	cargo clippy --locked --target $(TARGET) --package scopegate-wasm --package scopegate-bench-filter -- -D warnings
 	cargo clippy --locked --target $(TARGET) --package scopegate-vectors-filter -- -D warnings
 	cargo clippy --locked --target $(TARGET) --package scopegate-crash-filter -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --features cli,vectors --package scopegate
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --features scopegate/vectors --package scopegate
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --target $(TARGET) --package scopegate-wasm
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --target $(TARGET) --package scopegate-vectors-filter
 

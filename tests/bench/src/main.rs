@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
-use scopegate_stage::{envoy, page, tokens};
+use scopegate_testbed::{envoy, page, tokens};
 
 use crate::measure::Plan;
 use crate::report::Report;

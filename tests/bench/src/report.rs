@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Result;
-use scopegate_stage::page::{self, shown};
+use scopegate_testbed::page::{self, shown};
 
 use crate::chart;
 

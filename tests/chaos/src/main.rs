@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
-use scopegate_stage::{envoy, page};
+use scopegate_testbed::{envoy, page};
 
 use crate::acts::Act;
 use crate::mix::Rates;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use scopegate_stage::tokens::{Algorithm, Issuer, opaque, tampered};
+use scopegate_testbed::tokens::{Algorithm, Issuer, opaque, tampered};
 
 use crate::truth::{Kind, World, Worth, wall_clock};
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use scopegate_stage::page::shown;
+use scopegate_testbed::page::shown;
 
 use crate::acts::Act;
 use crate::soak::{MOST_GROWTH, Soak};

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use scopegate_stage::envoy::{
+use scopegate_testbed::envoy::{
     Bootstrap, Envoy, answering_route, cluster, filter, listener_with_routes, loopback, wasm,
 };
-use scopegate_stage::tokens::{AUDIENCE, Issuer};
+use scopegate_testbed::tokens::{AUDIENCE, Issuer};
 use serde_json::{Value, json};
 
 use crate::fault::{IdentityServer, issuer};

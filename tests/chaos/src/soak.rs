@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, ensure};
 use plotters::prelude::*;
-use scopegate_stage::cpu::CpuTime;
+use scopegate_testbed::cpu::CpuTime;
 
 use crate::acts::Act;
 use crate::load::Connections;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use hdrhistogram::Histogram;
-use scopegate_stage::cpu::CpuTime;
+use scopegate_testbed::cpu::CpuTime;
 
 use crate::truth::Kind;
 

@@ -1,7 +1,6 @@
 //! The built module: what it can reach in the host is a closed list, so that a new power is a change somebody sees.
 #![allow(clippy::expect_used, clippy::panic, missing_docs, reason = "a test stops by panicking")]
 
-#[path = "module/panics.rs"]
 mod panics;
 
 use std::collections::BTreeSet;
@@ -57,7 +56,7 @@ const IMPORTS: &[&str] = &[
 
 fn module() -> Vec<u8> {
     let path = std::env::var_os("SCOPEGATE_MODULE").map_or_else(|| "dist/scopegate.wasm".into(), PathBuf::from);
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(path);
     std::fs::read(&path).unwrap_or_else(|_| panic!("no module at {}: run `make build`", path.display()))
 }
 
@@ -83,7 +82,7 @@ fn the_module_has_no_feature_of_the_core() {
     let tree = Command::new(env!("CARGO"))
         .args(["tree", "--locked", "--offline", "--package", "scopegate-wasm", "--target", "wasm32-wasip1"])
         .args(["--prefix", "none", "--format", "{p}|{f}"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
         .output()
         .expect("cargo");
     assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));

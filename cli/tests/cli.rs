@@ -37,7 +37,7 @@ impl Run {
 fn scopegate(arguments: &[&str], input: &[u8]) -> Run {
     let mut child = Command::new(env!("CARGO_BIN_EXE_scopegate"))
         .args(arguments)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -66,7 +66,7 @@ fn check_text(text: &str) -> Run {
 }
 
 fn fixture(name: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli").join(name)).unwrap()
+    fs::read_to_string(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join("cli/tests/cli").join(name)).unwrap()
 }
 
 /// `text` with `from`, which has to be there, replaced.
@@ -96,7 +96,7 @@ fn the_demo_is_good() {
 
 #[test]
 fn every_problem_of_an_envoy_file_is_printed_in_one_go() {
-    let network = "tests/cli/broken.yaml: static_resources.listeners[0].filter_chains[0].filters[0].typed_config";
+    let network = "cli/tests/cli/broken.yaml: static_resources.listeners[0].filter_chains[0].filters[0].typed_config";
     let plugin = format!("{network}.http_filters[0].typed_config.config");
     let value = format!("{plugin}.configuration.value");
     let expected = [
@@ -138,17 +138,17 @@ fn every_problem_of_an_envoy_file_is_printed_in_one_go() {
             "{value}.authorization_servers[0].cluster: there is no cluster `identity_server`; define it in static_resources.clusters, or name one that is there"
         ),
     ];
-    check(&["tests/cli/broken.yaml"]).says(1, &expected.iter().map(String::as_str).collect::<Vec<_>>());
+    check(&["cli/tests/cli/broken.yaml"]).says(1, &expected.iter().map(String::as_str).collect::<Vec<_>>());
 }
 
 #[test]
 fn several_files_are_told_apart_and_one_bad_one_is_enough() {
-    check(&["envoy/demo.yaml", "missing.yaml", "tests/cli/plugin.yaml"]).says(
+    check(&["envoy/demo.yaml", "missing.yaml", "cli/tests/cli/plugin.yaml"]).says(
         1,
         &[
             "envoy/demo.yaml: ok: 1 configuration, 4 rules",
             "missing.yaml: file: cannot be read: No such file or directory (os error 2); name a file that you may read",
-            "tests/cli/plugin.yaml: ok: 1 configuration, 1 rule",
+            "cli/tests/cli/plugin.yaml: ok: 1 configuration, 1 rule",
         ],
     );
 }
@@ -270,12 +270,12 @@ fn an_envelope_that_envoy_refuses_is_a_problem_and_what_is_in_it_is_checked() {
 
 #[test]
 fn istio_resources_are_read_in_one_file_with_others() {
-    check(&["tests/cli/istio.yaml"]).says(0, &["tests/cli/istio.yaml: ok: 2 configurations, 3 rules"]);
-    let plugin = "tests/cli/istio_broken.yaml (document 2): spec";
-    check(&["tests/cli/istio_broken.yaml"]).says(
+    check(&["cli/tests/cli/istio.yaml"]).says(0, &["cli/tests/cli/istio.yaml: ok: 2 configurations, 3 rules"]);
+    let plugin = "cli/tests/cli/istio_broken.yaml (document 2): spec";
+    check(&["cli/tests/cli/istio_broken.yaml"]).says(
         1,
         &[
-            "tests/cli/istio_broken.yaml (document 1): metadata.name: duplicate key; keep one of them",
+            "cli/tests/cli/istio_broken.yaml (document 1): metadata.name: duplicate key; keep one of them",
             &format!("{plugin}.failStrategy: lets every request by when the module fails; write FAIL_CLOSE, or leave it out"),
             &format!("{plugin}.pluginConfig.authorization_servers[0].introspection.client_secret_env: the environment variable `GATEWAY_SECRET` is not set for the module; name it in spec.vmConfig.env, with valueFrom: HOST"),
             &format!("{plugin}.pluginConfig.rules[0].require.scope: duplicate key; keep one of them"),
@@ -563,8 +563,8 @@ rules:
 
 #[test]
 fn settings_with_several_auth_servers_and_gateway_scopes_are_imported_whole() {
-    let run = scopegate(&["import", "webmethods", "tests/cli/microgateway.yaml"], b"");
-    let servers = "tests/cli/microgateway.yaml: security_settings.auth_servers";
+    let run = scopegate(&["import", "webmethods", "cli/tests/cli/microgateway.yaml"], b"");
+    let servers = "cli/tests/cli/microgateway.yaml: security_settings.auth_servers";
     run.leaves(
         0,
         &[

@@ -7,7 +7,7 @@ use super::*;
 const IDENTITY_SERVERS: &str = "docs/identity-servers.md";
 
 fn read(name: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+    fs::read_to_string(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(name)).unwrap()
 }
 
 fn blocks(markdown: &str) -> Vec<&str> {
@@ -109,7 +109,7 @@ fn every_link_leads_somewhere() {
         for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
             let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
             let target = if path.is_empty() { file.to_owned() } else { format!("{folder}/{path}") };
-            let target = Path::new(env!("CARGO_MANIFEST_DIR")).join(target.trim_start_matches('/'));
+            let target = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(target.trim_start_matches('/'));
             assert!(target.exists(), "{file}: {link}");
             let there = anchor.is_empty() || anchors(&fs::read_to_string(&target).unwrap()).contains(anchor);
             assert!(there, "{file}: {link}");

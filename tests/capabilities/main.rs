@@ -48,7 +48,7 @@ fn document(logs: &[&str]) -> Result<String, String> {
 }
 
 fn place() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(DOCUMENT)
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(DOCUMENT)
 }
 
 fn write(text: &str) -> Result<(), String> {

@@ -1,7 +1,7 @@
 //! A token in a cookie (RFC 6265 §4.2). Browsers send cookies unasked, so an API that takes them needs its own
 //! defence against forged requests.
 
-use crate::request::credentials::is_alias;
+use super::alias::is_alias;
 use crate::request::header_edit::HeaderEdit;
 
 /// The values of every cookie of this name.

@@ -5,7 +5,7 @@
 pub struct RequestHead<'a> {
     /// Names in lower case, as HTTP/2 and Envoy spell them, with the bytes of their values.
     pub headers: &'a [(&'a str, &'a [u8])],
-    /// The name of the Envoy route, if [`Gate::needs_route`](crate::Gate::needs_route) asked for it.
+    /// The name of the Envoy route, if [`Worker::needs_route`](crate::Worker::needs_route) asks for it.
     pub route: Option<&'a [u8]>,
     /// Whether a body follows, or may.
     pub has_body: bool,

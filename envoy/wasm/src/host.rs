@@ -144,7 +144,7 @@ fn property(path: &[&str]) -> Option<Vec<u8>> {
 }
 
 /// Every request header, in one call: a getter by name returns the first value only, and would hide a second
-/// Authorization header. In the encoding that [`scopegate::header_pairs`] reads.
+/// Authorization header. In the encoding that [`scopegate_abi::header_pairs`] reads.
 pub(crate) fn request_headers() -> Option<Vec<u8>> {
     scopegate_abi::header_map(MapType::HttpRequestHeaders as u32)
 }

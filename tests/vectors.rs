@@ -9,9 +9,8 @@
     reason = "a test stops by panicking"
 )]
 
-#[path = "vectors/corpus.rs"]
-mod corpus;
 
+use scopegate_vectors as corpus;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use corpus::{Document, FOR_HOST, Group, JUDGED, Outcome, Refused, Vector, is_for_host};

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 
-use crate::support::http::{Request, send};
-use crate::support::wire::Response;
+use crate::http::{Request, send};
+use crate::wire::Response;
 
 /// Nobody listens here: the last redirect is read, not followed.
 pub const REDIRECT_URI: &str = "http://127.0.0.1:9500/callback";

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -12,9 +12,9 @@ use tokio::net::TcpSocket;
 
 use super::process::AccessLog;
 use super::{Browser, Client, Endpoints, ServerProcess, SigningKey, Tokens};
-use crate::support::http::{Request, try_send};
-use crate::support::in_repository;
-use crate::support::scripted::ScriptedServer;
+use crate::http::{Request, try_send};
+use crate::in_repository;
+use crate::scripted::ScriptedServer;
 
 const DIRECTORY: &str = "tests/identity/glewlwyd";
 /// Of the Debian package; the copy in its documentation is missing where documentation is not installed.

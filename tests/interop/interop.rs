@@ -19,5 +19,5 @@ mod capabilities;
 mod configurations;
 mod identity_servers;
 mod jwt;
-#[path = "../e2e/support/mod.rs"]
-mod support;
+
+use scopegate_test_support as support;

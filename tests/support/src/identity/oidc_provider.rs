@@ -12,8 +12,8 @@ use super::certificates::TlsFiles;
 use super::client::{REDIRECT_URI, VERIFIER, challenge, member};
 use super::fleet::Member;
 use super::{Client, Endpoints, Login, SigningKey, Tokens, tokens_of};
-use crate::support::http::{Request, send};
-use crate::support::wire::Response;
+use crate::http::{Request, send};
+use crate::wire::Response;
 
 #[derive(Clone, Debug, Default)]
 pub struct OidcProviderBuilder {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::{in_repository, try_wait};
 use super::Envoy;
-use super::pool::{self, Pooled};
+use super::pool;
 use super::process::{Process, START_LIMIT};
 use super::spec::{FILTER, ListenerSpec, RouteSpec, cluster, listener_json, loopback, wasm_config};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use crate::support::{Request, Response, send};
+use crate::{Request, Response, send};
 
 const MAX_STEPS: usize = 20;
 

@@ -12,7 +12,7 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use tempfile::TempDir;
 
 use super::{Browser, OidcProvider, ServerProcess, SigningKey};
-use crate::support::in_repository;
+use crate::in_repository;
 
 const DIRECTORY: &str = "tests/identity/simplesamlphp";
 const START_LIMIT: Duration = Duration::from_secs(15);

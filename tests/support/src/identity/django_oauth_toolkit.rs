@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use super::python::PythonServer;
 use super::{Browser, Client, Endpoints, Tokens};
-use crate::support::http::Request;
+use crate::http::Request;
 
 pub struct DjangoOauthToolkit(PythonServer);
 

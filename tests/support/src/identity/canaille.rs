@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::python::PythonServer;
 use super::{Browser, Client, Endpoints, Tokens};
-use crate::support::http::Request;
+use crate::http::Request;
 
 pub struct Canaille(PythonServer);
 

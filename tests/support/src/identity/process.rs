@@ -1,6 +1,6 @@
 //! Servers that are processes of their own, and say on their standard output how they are.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
-use crate::support::http::{Request, send};
-use crate::support::watchdog::Watched;
-use crate::support::{try_wait, wait_until};
+use crate::http::{Request, send};
+use crate::watchdog::Watched;
+use crate::{try_wait, wait_until};
 
 const LIMIT: Duration = Duration::from_secs(30);
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::LoggingServer;
-use crate::support::in_repository;
+use crate::in_repository;
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 

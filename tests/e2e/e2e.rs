@@ -16,12 +16,8 @@ mod capabilities;
 mod cases;
 mod coalescing;
 mod configurations;
-#[path = "../vectors/corpus.rs"]
-mod corpus;
 mod crash;
 mod demo;
-#[path = "../cases/format.rs"]
-mod format;
 mod harness;
 mod hostile;
 mod identity_servers;
@@ -33,7 +29,9 @@ mod presets;
 mod protocols;
 mod report_only;
 mod revocation;
-#[path = "../cases/secrets.rs"]
-mod secrets;
 mod signatures;
-mod support;
+
+use scopegate_cases::format;
+use scopegate_cases::secrets;
+use scopegate_test_support as support;
+use scopegate_vectors as corpus;

@@ -1,9 +1,16 @@
 //! What the end-to-end tests are made of. Everything here blocks, so a test is a plain `#[test]`; every wait is
 //! bounded, and every server and process ends with the value that stands for it, also when a test panics.
 #![allow(
-    dead_code,
-    unused_imports,
-    reason = "the harness is a small library: a test run that leaves a helper unused is not a mistake"
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    clippy::unreachable,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test stops by panicking"
 )]
 
 mod envoy;
@@ -61,7 +68,7 @@ pub fn wait_until_everywhere(what: &str, limit: Duration, mut holds: impl FnMut(
 
 /// A file of this repository.
 pub fn in_repository(path: impl AsRef<Path>) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
 }
 
 /// The servers inside this process run on one runtime, shared by all tests.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::process::{AccessLog, ServerProcess};
-use crate::support::in_repository;
+use crate::in_repository;
 
 const DIRECTORY: &str = "tests/identity/oidc-provider";
 const LIMIT: Duration = Duration::from_secs(60);

@@ -10,7 +10,6 @@
     reason = "a test stops by panicking"
 )]
 
-
 use scopegate_cases::format;
 use scopegate_cases::secrets;
 use std::collections::BTreeMap;

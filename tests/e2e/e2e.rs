@@ -15,7 +15,6 @@
 mod capabilities;
 mod cases;
 mod coalescing;
-mod configurations;
 mod crash;
 mod demo;
 mod harness;

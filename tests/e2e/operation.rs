@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::configurations::{bookings, bookings_with, gateway};
+use crate::support::fixtures::configurations::{bookings, bookings_with, gateway};
 use crate::support::*;
 
 const LIMIT: Duration = Duration::from_secs(60);

@@ -15,8 +15,6 @@
 #![allow(dead_code, reason = "what it shares with the end-to-end tests is more than it needs")]
 
 mod capabilities;
-#[path = "../e2e/configurations.rs"]
-mod configurations;
 mod identity_servers;
 mod jwt;
 

@@ -14,6 +14,7 @@
 )]
 
 mod envoy;
+pub mod fixtures;
 mod http;
 mod identity;
 mod latch;

@@ -1,10 +1,12 @@
-//! From the settings of a Microgateway to a gateway at work.
+//! From the settings of a Microgateway to a gateway at work, in a real Envoy with a real identity server.
+#![allow(clippy::expect_used, clippy::panic, missing_docs, reason = "a test stops by panicking")]
 
 use std::process::Command;
 
-use super::*;
+use scopegate_test_support::fixtures::bookings::{AUDIENCE, book, cancel, get_one, list, status};
+use scopegate_test_support::{Envoy, OidcProvider, Script, ScriptedServer, Upstream, in_repository, send};
 
-const SAMPLE: &str = "tests/cli/microgateway.yaml";
+const SAMPLE: &str = "cli/tests/cli/microgateway.yaml";
 /// Where the sample says that the identity server is.
 const SAMPLE_HOST: &str = "identity.example.test:7777";
 
@@ -17,10 +19,8 @@ fn import(settings: &str) -> (String, String) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let file = directory.path().join("settings.yaml");
     std::fs::write(&file, settings).expect("the settings");
-    #[expect(clippy::option_env_unwrap, reason = "the other tests do without the tool, and compile without it")]
-    let tool = option_env!("CARGO_BIN_EXE_scopegate").expect("run the tests with --features cli");
     let arguments = ["import", "webmethods", file.to_str().expect("a plain path")];
-    let output = Command::new(tool).args(arguments).output().expect("the tool runs");
+    let output = Command::new(env!("CARGO_BIN_EXE_scopegate")).args(arguments).output().expect("the tool runs");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
     let (out, err) = (text(output.stdout), text(output.stderr));
     assert!(output.status.success(), "{err}");

@@ -1,7 +1,7 @@
-//! Bearer credentials (RFC 6750 §2): none, or exactly one token, bounded, wherever it may stand.
+//! Bearer credentials (RFC 6750 §2): none, or exactly one token of bounded length, from all configured locations.
 //!
-//! The Authorization header is always looked at; the query (§2.3), a cookie and another header only where the
-//! configuration says so. A form body (§2.2) never is: it would have to be read before anything is decided.
+//! The Authorization header is always read. The query (§2.3), a cookie and another header are read only if configured.
+//! A form body (§2.2) is never read, because it would have to be buffered before the decision.
 
 use crate::request::head::RequestHead;
 use crate::request::header_edit::HeaderEdit;
@@ -12,10 +12,10 @@ mod authorization;
 mod cookie;
 mod query;
 
-/// Where tokens are looked for.
+/// The locations of tokens in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TokenLocations {
-    /// Authentication schemes of the Authorization header, in any case.
+    /// Accepted schemes of the Authorization header, case-insensitive.
     pub(crate) schemes: Vec<String>,
     /// A header whose whole value is the token.
     pub(crate) header: Option<HeaderName>,
@@ -23,14 +23,14 @@ pub(crate) struct TokenLocations {
     pub(crate) query: Option<String>,
     /// A cookie.
     pub(crate) cookie: Option<String>,
-    /// The longest token.
+    /// The length of the longest accepted token, in bytes.
     pub(crate) max_bytes: usize,
 }
 
-/// Why credentials that are there cannot be used.
+/// Why credentials are rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CredentialsError {
-    /// More than one token, or more than one Authorization header: who reads which?
+    /// More than one token, or more than one Authorization header: the upstream could use another one than the filter.
     Several,
     /// An empty header, parameter or cookie, or a scheme without a token.
     Empty,
@@ -41,7 +41,7 @@ pub enum CredentialsError {
 }
 
 impl CredentialsError {
-    /// The word for it in logs.
+    /// Returns the word for logs.
     pub const fn reason(self) -> &'static str {
         match self {
             Self::Several => "several_credentials",
@@ -53,12 +53,12 @@ impl CredentialsError {
 }
 
 impl TokenLocations {
-    /// The token of a request, if it has one.
+    /// Returns the token of a request, if it has one.
     pub(crate) fn find(&self, head: RequestHead<'_>) -> Result<Option<AccessToken>, CredentialsError> {
         let authorization = authorization::find(head.values("authorization"), &self.schemes, self.max_bytes)?;
         let mut elsewhere: Vec<Vec<u8>> = Vec::new();
         if let Some(header) = &self.header {
-            // In every spelling that an application could take for it.
+            // Includes aliases of the header, because an application could read them.
             let values = head.headers.iter().filter(|(name, _)| header.is_alias_of(name));
             elsewhere.extend(values.map(|(_, value)| value.trim_ascii().to_vec()));
         }
@@ -75,13 +75,13 @@ impl TokenLocations {
         }
     }
 
-    /// What takes the credentials out of a request, wherever they may stand.
+    /// Returns the edits that remove the credentials from all configured locations.
     pub(crate) fn removal<'a>(&self, head: RequestHead<'a>) -> Vec<HeaderEdit<'a>> {
         let mut edits = Vec::new();
         for (name, _) in head.headers {
-            let is_ours = self.header.as_ref().is_some_and(|header| header.is_alias_of(name));
+            let is_token_header = self.header.as_ref().is_some_and(|header| header.is_alias_of(name));
             let edit = HeaderEdit::Remove(name);
-            if (*name == "authorization" || is_ours) && !edits.contains(&edit) {
+            if (*name == "authorization" || is_token_header) && !edits.contains(&edit) {
                 edits.push(edit);
             }
         }
@@ -98,17 +98,17 @@ impl TokenLocations {
     }
 }
 
-/// Whether an application might take one name of a parameter or cookie for the other: some ignore case, some turn
-/// every byte that is no letter or digit into `_`, some stop at a NUL, some read `name[]` as a list of that name.
-fn is_alias(ours: &str, name: &str) -> bool {
+/// Returns whether an application may treat `name` as the configured parameter or cookie name: some ignore case, some
+/// replace every byte other than letters and digits by `_`, some stop at a NUL, some read `name[]` as a list.
+fn is_alias(configured: &str, name: &str) -> bool {
     let name = name.split('\0').next().unwrap_or_default().trim();
     let list = name.split('[').next().unwrap_or_default();
     let fold = |b: u8| if b.is_ascii_alphanumeric() { b.to_ascii_lowercase() } else { b'_' };
-    let is = |name: &str| ours.bytes().map(fold).eq(name.bytes().map(fold));
+    let is = |name: &str| configured.bytes().map(fold).eq(name.bytes().map(fold));
     is(name) || is(list)
 }
 
-/// A value as a token.
+/// Validates a value as a token.
 fn token(value: &[u8], max_bytes: usize) -> Result<AccessToken, CredentialsError> {
     if value.is_empty() {
         return Err(CredentialsError::Empty);
@@ -126,13 +126,13 @@ fn token(value: &[u8], max_bytes: usize) -> Result<AccessToken, CredentialsError
 fn is_b64token(value: &[u8]) -> bool {
     let padding = value.iter().rev().take_while(|b| **b == b'=').count();
     let body = value.split_at(value.len().saturating_sub(padding)).0;
-    // Without a branch for each byte: of a JWT there are a thousand, on every request.
+    // Without a branch per byte, so that the compiler can vectorize the loop: a JWT has about a thousand bytes.
     !body.is_empty() && body.iter().fold(true, |good, b| good & is_b64token_byte(*b))
 }
 
 const fn is_b64token_byte(b: u8) -> bool {
     let letter = (b | 0x20).wrapping_sub(b'a') < 26;
-    // Between `-` and `9` stand `.`, `/` and the digits, and nothing else.
+    // The range from `-` to `9` consists of `-`, `.`, `/` and the digits.
     letter | (b.wrapping_sub(b'-') <= b'9' - b'-') | (b == b'_') | (b == b'~') | (b == b'+')
 }
 
@@ -147,7 +147,7 @@ impl Default for TokenLocations {
         }
     }
 }
-/// The default bound on the length of a token.
+/// The default of `bearer.max_bytes`.
 pub(crate) const DEFAULT_MAX_TOKEN_BYTES: u32 = 16_384;
 
 #[cfg(test)]

@@ -1,24 +1,23 @@
-//! Scopegate's core: OAuth 2.0 token introspection (RFC 7662) and scope enforcement, free of any host.
+//! Scopegate's core: OAuth 2.0 token introspection (RFC 7662) and scope enforcement, independent of any proxy.
 //!
-//! The core has no clock, no randomness and no sockets. Bytes and time go in, a [`Step`] comes out; the host
-//! performs it and brings the result back:
+//! The core has no clock, no randomness and no sockets. A proxy implements [`Host`] and drives one [`Worker`] per
+//! thread and configuration: it reports events to the worker, and performs the decisions that the worker returns.
 //!
 //! ```text
-//! Gate::begin ── Respond / Forward                    no token needed, or none there
-//!      └─ Lookup ── resume ── Respond / Forward       the cache knows the token
-//!            └─ Call ── resume ── Respond / Forward   the authorization server was asked
+//! Worker::on_request ── Some(Decision)    decided at once: no token required, cached entry, verified signature, or refused
+//!         └── None                        the request waits for a callout that the worker sends through Host::send_callout
+//! Worker::on_callout_response             the response to a callout, or a timeout
+//! Worker::next_decision ── Decision       decisions about requests that have waited; call it after every event
 //! ```
 //!
-//! Where to look:
-//! - [`Config`]: the plugin configuration, parsed once, every [`Problem`] at once
-//! - [`Gate`], [`Step`], [`Lookup`], [`Call`]: the run of a request
-//! - `request`, `credentials`, `preflight`: what a request says; `policy`: which rule it falls under
-//! - `selection`: who may answer for a token; `introspection`, `claims`: what they say
-//! - `requirement`, `application`: what is demanded; `authorize`: the decision; [`Permit`] and [`Denial`]: its
-//!   two outcomes
-//! - `reply`, `errors`, `forward`: what the caller and the application see of it
-//! - `cache`, `token`: what is kept, and under which name; `attempt`, `breaker`: by which way a server is asked, and
-//!   whether at all; `limit`: for how many unknown tokens of a client
+//! - [`Config`]: the plugin configuration, parsed once; parsing reports every [`Problem`]
+//! - [`Worker`], [`Decision`]: handling of requests
+//! - [`Host`]: the proxy's clock, shared data, callouts and signature verification
+//! - [`Counters`], [`Gauges`]: metrics
+//!
+//! The modules form layers. From the top: `worker`, `flow` (the check of one token), `config`, `server` (authorization
+//! servers), `policy` (rules), `response` (refusals), `cache`, `decision`, `claims`, `request`, `token`, `jose` (JWTs
+//! and keys), `host`, `base`. `docs/architecture.md` describes them.
 
 mod base;
 mod cache;

@@ -1,4 +1,4 @@
-//! The end of a token check: the decision, by what is known of the token.
+//! The end of a token check: the decision, based on the state of the token.
 
 use super::gate::Context;
 use super::states::{Decision, Next, Step, TokenCheck};
@@ -18,13 +18,13 @@ pub(super) fn decide(mut check: TokenCheck, state: TokenState, cx: &mut Context<
             let forward = forward(&cx.gate.upstream, permit, &server.config.name, &claims.forwarded, None);
             Next::Step(Step::Done(Decision::Forward(forward)))
         }
-        // Such a token is cached as inactive, so it must not decide more than an inactive one does.
+        // Expired tokens are cached as inactive, so the decision must be that of an inactive token.
         Err(Denial::Expired) => check.reject(Denial::Expired),
         Err(denial) => cx.gate.refuse_by(denial, &check.rule, Some(server.index)),
     }
 }
 
-/// Refuses: every authorization server has been tried, and none accepts the token.
+/// Refuses the request: no authorization server has accepted the token.
 pub(super) fn refuse(check: &TokenCheck, cx: &Context<'_>) -> Next {
     let denial = match (check.error, check.refusal) {
         (Some(error), _) => Denial::Unavailable(error),

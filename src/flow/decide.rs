@@ -11,7 +11,7 @@ pub(super) fn decide(mut check: TokenCheck, state: TokenState, cx: &mut Context<
     if let (TokenState::Active(_), Some(charge)) = (&state, check.charge.take()) {
         cx.state.refund(&charge);
     }
-    let TokenState::Active(claims) = state else { return Next::NextServer(check) };
+    let TokenState::Active(claims) = state else { return Next::Advance(check) };
     let server = check.server();
     match authorize(&check.rule, &cx.gate.applications, (server.index, &server.config.tokens), &claims, cx.now) {
         Ok(permit) => {

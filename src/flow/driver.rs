@@ -87,7 +87,7 @@ fn run(mut next: Next, cx: &mut Context<'_>) -> Step {
         next = match next {
             Next::Step(step) => return step,
             Next::LookUp(check) => lookup::begin(check, cx),
-            Next::NextServer(check) => check.advance(),
+            Next::Advance(check) => check.advance(),
             Next::Validate(check, header) => {
                 let server = Rc::clone(check.server());
                 match (&server.config.jwt, header, &server.config.introspection) {
@@ -96,7 +96,7 @@ fn run(mut next: Next, cx: &mut Context<'_>) -> Step {
                         Next::Introspect(check, Introspection { endpoint: Rc::clone(endpoint), signed: None })
                     }
                     (Some(_), None, None) => check.reject(Denial::MalformedJwt),
-                    (None, _, None) => Next::NextServer(check),
+                    (None, _, None) => Next::Advance(check),
                 }
             }
             Next::Verify { check, jwt, header, fetched } => verification::begin(check, jwt, &header, fetched, cx),

@@ -47,7 +47,7 @@ pub(super) enum Next {
     /// Look the token up for the current authorization server.
     LookUp(TokenCheck),
     /// Try the next authorization server: the current one does not accept the token.
-    NextServer(TokenCheck),
+    Advance(TokenCheck),
     /// The token is not cached: verify or introspect it. The header is that of a JWT to verify here.
     Validate(TokenCheck, Option<Header>),
     /// Verify a JWT. `fetched`: whether the keys were just fetched for it.
@@ -219,14 +219,14 @@ impl TokenCheck {
         if error.is_outage() {
             self.unavailable.push(Candidate::new(Rc::clone(&self.current.server)));
         }
-        Next::NextServer(self)
+        Next::Advance(self)
     }
 
     /// Continues with the next authorization server, because the current one would not have issued such a token, or has
     /// not signed it.
     pub(super) fn reject(mut self, denial: Denial) -> Next {
         self.refusal = Some(denial);
-        Next::NextServer(self)
+        Next::Advance(self)
     }
 }
 

@@ -22,6 +22,7 @@ pub trait Host {
     /// Updates a value in shared data atomically. `update` computes the new value from the current one; it returns
     /// `None` to leave the value unchanged. Returns whether a value was written. An implementation may retry on a
     /// conflict, and may give up after some attempts; it calls `update` once per attempt.
+    #[expect(clippy::type_complexity, reason = "the signature of one closure")]
     fn update_shared_data(&self, key: &str, update: &mut dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>>) -> bool;
 
     /// Verifies a signature. Native code is much faster than the core's own verification. `arguments` is a serialized

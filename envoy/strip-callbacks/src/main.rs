@@ -12,11 +12,18 @@ use wasm_encoder::{ExportSection, Module};
 use wasmparser::{ExportSectionReader, Parser};
 
 fn main() -> Result<()> {
-    let [from, to] = args().skip(1).collect::<Vec<_>>().try_into().ok().context("expected two arguments: input file, output file")?;
+    let [from, to] = args()
+        .skip(1)
+        .collect::<Vec<_>>()
+        .try_into()
+        .ok()
+        .context("expected two arguments: input file, output file")?;
     let module = fs::read(&from).with_context(|| format!("`{from}` cannot be read"))?;
     let mut strip = StripCallbacks { kept: Vec::new() };
     let mut stripped = Module::new();
-    strip.parse_core_module(&mut stripped, Parser::new(0), &module).with_context(|| format!("`{from}` is not a WebAssembly module"))?;
+    strip
+        .parse_core_module(&mut stripped, Parser::new(0), &module)
+        .with_context(|| format!("`{from}` is not a WebAssembly module"))?;
     if let Some(missing) = CALLBACKS.iter().find(|name| !strip.kept.contains(&(**name).to_owned())) {
         bail!("`{from}` does not export the required callback `{missing}`: was it built from envoy/wasm?");
     }

@@ -144,8 +144,8 @@ fn property(path: &[&str]) -> Option<Vec<u8>> {
     hostcalls::get_property(path.to_vec()).ok().flatten()
 }
 
-/// Returns all request headers in one call, in the encoding that [`scopegate::header_pairs`] parses. A getter by name
-/// returns only the first value, and would hide a second Authorization header.
+/// Returns all request headers in one call, in the encoding that [`scopegate_abi::header_pairs`] parses. A getter by
+/// name returns only the first value, and would hide a second Authorization header.
 pub(crate) fn request_headers() -> Option<Vec<u8>> {
     scopegate_abi::header_map(MapType::HttpRequestHeaders as u32)
 }

@@ -46,7 +46,9 @@ impl Root {
     /// Activates a configuration; `false` if the host provides no random bytes.
     fn configure(&mut self, config: Config) -> bool {
         let Some(seed) = host::seed() else {
-            log::error!("configuration refused: the host provides no random bytes; check the Wasm runtime of Envoy. Every request gets status 503");
+            log::error!(
+                "the host provides no random bytes, so every request gets status 503: check the Wasm runtime of Envoy"
+            );
             return false;
         };
         if self.shared.mailbox.get().is_none() {
@@ -54,7 +56,9 @@ impl Root {
         }
         let worker = Worker::new(config, seed, self.shared.metrics.counters(), &self.shared.host(self.shared.root));
         if let Some(what) = worker.report_only() {
-            log::warn!("mode report_only: NOTHING IS REFUSED for {what}; refusals are only logged and counted. To enforce them, set mode: enforce");
+            log::warn!(
+                "mode report_only: NOTHING IS REFUSED for {what}; refusals are only logged and counted. To enforce them, set mode: enforce"
+            );
         }
         self.replace(worker);
         true

@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
-use scopegate::{RequestHead, header_pairs};
+use scopegate::RequestHead;
+use scopegate_abi::header_pairs;
 
 use crate::generation::{Generation, Passed, Shared};
 use crate::host;

@@ -1,6 +1,6 @@
 //! The Authorization header (RFC 6750 §2.1).
 
-use crate::request::credentials::{CredentialsError, token};
+use super::b64token::{CredentialsError, token};
 use crate::token::AccessToken;
 
 /// Reads the values of all Authorization headers. `None` if there is none, or if its scheme is not one of `schemes`.

@@ -1,7 +1,7 @@
 //! A token in a cookie (RFC 6265 §4.2). Browsers attach cookies automatically, so an API that accepts them needs its
 //! own protection against cross-site request forgery.
 
-use crate::request::credentials::is_alias;
+use super::alias::is_alias;
 use crate::request::header_edit::HeaderEdit;
 
 /// Returns the values of every cookie with this name.

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::request::credentials::is_alias;
+use super::alias::is_alias;
 
 /// Returns the decoded values of every parameter with this name.
 pub(super) fn find<'a>(targets: impl Iterator<Item = &'a [u8]>, name: &str) -> Vec<Vec<u8>> {

@@ -1,4 +1,6 @@
+use super::b64token::is_b64token;
 use super::*;
+use crate::request::{HeaderEdit, HeaderName, RequestHead};
 
 fn locations() -> TokenLocations {
     TokenLocations {

@@ -43,13 +43,16 @@ fn s2_23_imported_auth_servers_and_scope_mappings_work_against_an_identity_serve
     let (imported, said) = import(&sample.replace(SAMPLE_HOST, &identity.addr().to_string()));
     assert!(said.contains("wanted in the environment variable TIMETRAVEL_CLIENT_SECRET"), "{said}");
 
+    // The other auth server of the sample.
+    let down = ScriptedServer::start(|_| Script::Close);
+    down.stop();
+
     // As imported it is refused, and with it every request: nothing is open by mistake.
     let cluster = identity.addr().to_string();
     let gateway = |configuration: &str| {
         Envoy::builder()
             .cluster(&cluster, identity.addr())
-            // The other auth server of the sample, which is down.
-            .cluster("gateway.example.test:5543", "127.0.0.1:1".parse().expect("an address"))
+            .cluster("gateway.example.test:5543", down.addr())
             .upstream(upstream.addr())
             .env("TIMETRAVEL_CLIENT_SECRET", OidcProvider::GATEWAY_SECRET)
             .env("LOCAL_CLIENT_SECRET", "hotels-secret")

@@ -18,7 +18,7 @@ const PLUGIN_ALIAS: &str = "*plugin";
 #[derive(Clone, Debug)]
 pub struct EnvoyBuilder {
     pub(super) listeners: Vec<(String, ListenerSpec)>,
-    clusters: Vec<Value>,
+    pub(super) clusters: Vec<Value>,
     extra_listeners: Vec<Value>,
     env: BTreeMap<String, String>,
     host_env: BTreeMap<String, String>,
@@ -284,7 +284,7 @@ impl EnvoyBuilder {
         Process::write_resources(dir, "lds.json", "listener.v3.Listener", self.listeners());
     }
 
-    fn listeners(&self) -> Vec<Value> {
+    pub(super) fn listeners(&self) -> Vec<Value> {
         let own = self.listeners.iter();
         let own = own.map(|(name, spec)| listener_json(name, spec, self.filter.then(|| self.filter_json(spec))));
         own.chain(self.extra_listeners.iter().cloned()).collect()

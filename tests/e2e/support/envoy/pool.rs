@@ -61,7 +61,7 @@ pub fn take(concurrency: usize) -> Result<Pooled, String> {
             index.and_then(|index| idle.remove(index))
         };
         let Some(mut pooled) = idle else { return Pooled::start(concurrency) };
-        match pooled.wait_until_clean() {
+        match pooled.wait_until_clean(CLEAN_LIMIT) {
             Ok(()) => return Ok(pooled),
             // Dropped, it is killed.
             Err(problem) => eprintln!("an Envoy is not used again: {problem}"),
@@ -76,10 +76,15 @@ impl Pooled {
         let source = |name: &str| json!({ "resource_api_version": "V3", "path_config_source": { "path": path(name) } });
         Process::write_resources(directory.path(), "lds.json", LISTENER, Vec::new());
         Process::write_resources(directory.path(), "cds.json", CLUSTER, Vec::new());
-        let configuration = json!({
-            "@type": "type.googleapis.com/google.protobuf.StringValue",
-            "value": json!({ "rules": [{ "name": "None", "match": [{ "path": "/" }], "public": true }] }).to_string(),
+        let introspection = json!({ "path": "/", "client_id": "keeper", "client_secret": "keeper" });
+        let plugin = json!({
+            "authorization_servers": [
+                { "name": "none", "cluster": "none", "audience": "any", "introspection": introspection },
+            ],
+            "rules": [{ "name": "None", "match": [{ "path": "/" }], "public": true }],
         });
+        let configuration =
+            json!({ "@type": "type.googleapis.com/google.protobuf.StringValue", "value": plugin.to_string() });
         let mut keeper = wasm_config("keeper", &super::builder::module(), json!({}));
         keeper["configuration"] = configuration;
         let bootstrap = json!({
@@ -150,14 +155,18 @@ impl Pooled {
         if self.leases >= MAX_LEASES {
             return;
         }
-        Process::write_resources(self.process.path(), "lds.json", LISTENER, Vec::new());
-        Process::write_resources(self.process.path(), "cds.json", CLUSTER, Vec::new());
+        self.clear();
         IDLE.lock().unwrap_or_else(PoisonError::into_inner).push_back(self);
     }
 
-    fn wait_until_clean(&mut self) -> Result<(), String> {
+    fn clear(&self) {
+        Process::write_resources(self.process.path(), "lds.json", LISTENER, Vec::new());
+        Process::write_resources(self.process.path(), "cds.json", CLUSTER, Vec::new());
+    }
+
+    fn wait_until_clean(&mut self, limit: Duration) -> Result<(), String> {
         let mut left = String::new();
-        let outcome = try_wait("Envoy to be clean", CLEAN_LIMIT, || {
+        let outcome = try_wait("Envoy to be clean", limit, || {
             if !self.process.is_running() {
                 left = "it has ended".to_owned();
                 return None;
@@ -183,3 +192,24 @@ impl Pooled {
 
 const LISTENER: &str = "listener.v3.Listener";
 const CLUSTER: &str = "cluster.v3.Cluster";
+
+#[cfg(test)]
+mod tests {
+    use super::super::Envoy;
+    use super::*;
+
+    #[test]
+    fn what_a_lease_leaves_behind_keeps_others_out() {
+        let mut pooled = take(1).expect("an Envoy");
+        assert_eq!(pooled.left_over(), [""; 0]);
+        let builder = Envoy::builder().direct_response(200, "").cluster("c", ([127, 0, 0, 1], 1).into());
+        pooled.install(builder.listeners(), builder.clusters.clone()).expect("Envoy takes it");
+        let error = pooled.wait_until_clean(Duration::ZERO).expect_err("it is in use");
+        for left in ["total_listeners_active is 1", "active_clusters is 1", "v8.active is "] {
+            assert!(error.contains(left), "no {left:?} in {error}");
+        }
+        pooled.clear();
+        pooled.wait_until_clean(UPDATE_LIMIT).expect("nothing is left");
+        pooled.give_back();
+    }
+}

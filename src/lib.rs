@@ -1,8 +1,8 @@
 //! Scopegate's core: OAuth 2.0 token introspection (RFC 7662), local verification of JWTs (RFC 9068) and enforcement of
-//! scopes (RFC 6749 §3.3), without a host.
+//! scopes (RFC 6749 §3.3), independent of any proxy.
 //!
-//! The core has no clock, no randomness and no sockets. A host hands events to a [`Worker`] and performs its decisions;
-//! what the worker needs of the proxy, it gets through the [`Host`] trait:
+//! The core has no clock, no randomness and no sockets. A host reports events to a [`Worker`] and performs its decisions.
+//! The worker accesses the proxy through the [`Host`] trait:
 //!
 //! ```text
 //!  host                                  worker
@@ -10,7 +10,7 @@
 //!                                        or waits for a callout
 //!  a response arrives     on_callout_response ─▶
 //!  a tick, a message      on_tick, on_message ─▶
-//!  after each event    ◀─ next_decision  for the requests that have waited
+//!  after each event    ◀─ next_decision  decides about requests that have waited
 //! ```
 //!
 //! # Example
@@ -55,7 +55,7 @@
 //!
 //! let anonymous = [(":method", &b"GET"[..]), (":path", b"/bookings"), (":authority", b"api.example.com")];
 //! let head = RequestHead { headers: &anonymous, route: None, has_body: false };
-//! let Some(Decision::Respond(reply)) = worker.on_request(1, head, &mut proxy) else { panic!("it needs a token") };
+//! let Some(Decision::Respond(reply)) = worker.on_request(1, head, &mut proxy) else { panic!("no token") };
 //! assert_eq!(reply.status, 401);
 //!
 //! let with_token = [&anonymous[..], &[("authorization", b"Bearer t0ken")]].concat();
@@ -66,7 +66,7 @@
 //! let body = br#"{"active":true,"aud":"bookings","scope":"view"}"#.to_vec();
 //! let response = CalloutResponse { status: 200, content_type: Some(b"application/json".to_vec()), body };
 //! worker.on_callout_response(1, Some(response), &mut proxy);
-//! let Some((2, Decision::Forward(forward))) = worker.next_decision(&mut proxy) else { panic!("it may pass") };
+//! let Some((2, Decision::Forward(forward))) = worker.next_decision(&mut proxy) else { panic!("not permitted") };
 //! assert_eq!(&**forward.permit.rule(), "View");
 //! # Ok(())
 //! # }
@@ -74,7 +74,8 @@
 //!
 //! # Layers
 //!
-//! Each folder imports only those before it; `tests/architecture.rs` holds this, `docs/architecture.md` explains it:
+//! Each folder imports only the folders before it in this list; `tests/architecture.rs` checks the order, and
+//! `docs/architecture.md` explains it:
 //! `base`, `host`, `token`, `jose`, `request`, `claims`, `decision`, `cache`, `response`, `policy`, `server`, `config`,
 //! `flow`, `worker`.
 

@@ -1,4 +1,4 @@
-//! The port to the host: what the core asks of it, and in which form.
+//! The interface to the proxy: the trait [`Host`], callouts, shared data, and header encoding.
 
 mod callout;
 mod port;

@@ -1,6 +1,6 @@
-//! The head of a request, read once at the border: header bytes in, method, authority, path and credentials out.
+//! The head of a request, parsed once: method, authority, path and credentials.
 //!
-//! What could be read in two ways is refused here, so that no later reader has to choose.
+//! Ambiguous values are rejected here, so that the policy and the upstream cannot interpret them differently.
 
 mod authority;
 mod credentials;

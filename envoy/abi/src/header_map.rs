@@ -1,12 +1,13 @@
 //! The call that returns all headers of a message.
 
-/// The headers of a message, in the encoding of the ABI, or nothing at all if it has none; `None` if the host refuses.
+/// Returns the headers of a message in the encoding of the ABI, empty if there are none; `None` if the host returns an
+/// error.
 ///
 /// `map` is one of the ABI's `proxy_header_map_type_t`.
 #[expect(unsafe_code, reason = "the host writes into memory")]
 pub fn header_map(map: u32) -> Option<Vec<u8>> {
     let (mut data, mut size) = (std::ptr::null_mut(), 0);
-    // SAFETY: both pointers are valid for the time of the call, in which the host writes them.
+    // SAFETY: both pointers are valid during the call, in which the host writes to them.
     let status = unsafe { proxy_get_header_map_pairs(map, &raw mut data, &raw mut size) };
     if status != OK {
         return None;
@@ -14,8 +15,8 @@ pub fn header_map(map: u32) -> Option<Vec<u8>> {
     if data.is_null() {
         return Some(Vec::new());
     }
-    // SAFETY: the host has asked `proxy_on_memory_allocate` for just so many bytes, has filled them, and leaves them to
-    // whoever called. The SDK makes them as a boxed slice by the global allocator.
+    // SAFETY: the host has allocated exactly `size` bytes with `proxy_on_memory_allocate`, has initialized them, and
+    // transfers their ownership to the caller. The SDK allocates them as a boxed slice with the global allocator.
     Some(unsafe { Vec::from_raw_parts(data, size, size) })
 }
 

@@ -1,8 +1,8 @@
-//! The encoding in which the host hands headers over (proxy-wasm ABI 0.2.1): how many there are, the lengths of each
-//! name and value, then the bytes of each, with a NUL after it. All numbers are little-endian and of 32 bits.
+//! Decoder for serialized header maps (proxy-wasm ABI 0.2.1): the number of pairs, the lengths of each name and value,
+//! then each name and value followed by a NUL. All numbers are 32-bit little-endian.
 
-/// The headers in a buffer, in order; `None` if it is no such encoding, or a name in it is not UTF-8. Nothing at all is
-/// how the host says that there are none.
+/// Returns the headers in a buffer, in order; `None` if the encoding is invalid, or if a name is not UTF-8. An empty
+/// buffer means that there are no headers.
 pub fn header_pairs(buffer: &[u8]) -> Option<Vec<(&str, &[u8])>> {
     if buffer.is_empty() {
         return Some(Vec::new());
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_headers_is_none() {
+    fn invalid_encodings_are_rejected() {
         let good = encode(&[("a".to_owned(), b"\xff\0".to_vec()), ("a".to_owned(), Vec::new())]);
         assert_eq!(header_pairs(&good), Some(vec![("a", &b"\xff\0"[..]), ("a", b"")]));
         assert_eq!(header_pairs(&[0; 4]), Some(Vec::new()));
@@ -70,14 +70,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_list_of_headers_is_read_as_it_was_written(pairs: Vec<(String, Vec<u8>)>) {
+        fn encoded_headers_round_trip(pairs: Vec<(String, Vec<u8>)>) {
             let buffer = encode(&pairs);
             let read = header_pairs(&buffer).unwrap();
             prop_assert!(read.into_iter().eq(pairs.iter().map(|(name, value)| (name.as_str(), value.as_slice()))));
         }
 
         #[test]
-        fn no_bytes_panic(pairs: Vec<(String, Vec<u8>)>, place: prop::sample::Index, byte: u8) {
+        fn corrupt_bytes_do_not_panic(pairs: Vec<(String, Vec<u8>)>, place: prop::sample::Index, byte: u8) {
             let mut buffer = encode(&pairs);
             *place.get_mut(&mut buffer) = byte;
             let _ = header_pairs(&buffer);

@@ -1,7 +1,7 @@
-//! All headers of a message in one call to the host. The SDK copies every name and every value into memory of its own, which
-//! costs more than all that is done with them, and panics on a name that is not UTF-8.
+//! Reads all headers of a message in one call to the host. The SDK allocates every name and value separately, which
+//! costs more than the handling of a cache hit, and panics on a name that is not UTF-8.
 //!
-//! All unsafe code of the project is here.
+//! This crate contains all unsafe code of the project.
 
 #[cfg(target_arch = "wasm32")]
 mod header_map;

@@ -1,4 +1,4 @@
-//! Where tokens are looked for.
+//! The locations of tokens in a request.
 
 use super::b64token::{CredentialsError, token};
 use super::{authorization, cookie, query};
@@ -7,10 +7,10 @@ use crate::request::header_edit::HeaderEdit;
 use crate::request::header_name::HeaderName;
 use crate::token::AccessToken;
 
-/// Where tokens are looked for.
+/// The locations of tokens in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TokenLocations {
-    /// Authentication schemes of the Authorization header, in any case.
+    /// Accepted schemes of the Authorization header, case-insensitive.
     pub(crate) schemes: Vec<String>,
     /// A header whose whole value is the token.
     pub(crate) header: Option<HeaderName>,
@@ -18,17 +18,17 @@ pub(crate) struct TokenLocations {
     pub(crate) query: Option<String>,
     /// A cookie.
     pub(crate) cookie: Option<String>,
-    /// The longest token.
+    /// The length of the longest accepted token, in bytes.
     pub(crate) max_bytes: usize,
 }
 
 impl TokenLocations {
-    /// The token of a request, if it has one.
+    /// Returns the token of a request, if it has one.
     pub(crate) fn find(&self, head: RequestHead<'_>) -> Result<Option<AccessToken>, CredentialsError> {
         let authorization = authorization::find(head.values("authorization"), &self.schemes, self.max_bytes)?;
         let mut elsewhere: Vec<Vec<u8>> = Vec::new();
         if let Some(header) = &self.header {
-            // In every spelling that an application could take for it.
+            // Includes aliases of the header, because an application could read them.
             let values = head.headers.iter().filter(|(name, _)| header.is_alias_of(name));
             elsewhere.extend(values.map(|(_, value)| value.trim_ascii().to_vec()));
         }
@@ -45,13 +45,13 @@ impl TokenLocations {
         }
     }
 
-    /// What takes the credentials out of a request, wherever they may stand.
+    /// Returns the edits that remove the credentials from all configured locations.
     pub(crate) fn removal<'a>(&self, head: RequestHead<'a>) -> Vec<HeaderEdit<'a>> {
         let mut edits = Vec::new();
         for (name, _) in head.headers {
-            let is_ours = self.header.as_ref().is_some_and(|header| header.is_alias_of(name));
+            let is_token_header = self.header.as_ref().is_some_and(|header| header.is_alias_of(name));
             let edit = HeaderEdit::Remove(name);
-            if (*name == "authorization" || is_ours) && !edits.contains(&edit) {
+            if (*name == "authorization" || is_token_header) && !edits.contains(&edit) {
                 edits.push(edit);
             }
         }
@@ -79,5 +79,5 @@ impl Default for TokenLocations {
         }
     }
 }
-/// The default bound on the length of a token.
+/// The default of `bearer.max_bytes`.
 pub(crate) const DEFAULT_MAX_TOKEN_BYTES: u32 = 16_384;

@@ -1,7 +1,7 @@
-//! Bearer credentials (RFC 6750 §2): none, or exactly one token, bounded, wherever it may stand.
+//! Bearer credentials (RFC 6750 §2): none, or exactly one token of bounded length, from all configured locations.
 //!
-//! The Authorization header is always looked at; the query (§2.3), a cookie and another header only where the
-//! configuration says so. A form body (§2.2) never is: it would have to be read before anything is decided.
+//! The Authorization header is always read. The query (§2.3), a cookie and another header are read only if configured.
+//! A form body (§2.2) is never read, because it would have to be buffered before the decision.
 
 mod alias;
 mod authorization;

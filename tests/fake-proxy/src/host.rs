@@ -1,4 +1,4 @@
-//! The host of one worker.
+//! The fake host of one worker.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,63 +10,63 @@ use crate::Proxy;
 /// A callout that was sent and not answered.
 #[derive(Clone, Debug)]
 pub struct Callout {
-    /// Its name.
+    /// The id.
     pub id: u64,
-    /// The cluster it was sent to.
+    /// The cluster.
     pub cluster: String,
     /// Pseudo-headers and headers, in order.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: String,
-    /// After which time Envoy would give up.
+    /// The timeout.
     pub timeout: Duration,
     /// When it was sent.
     pub sent_at: UnixTime,
-    /// How the request prints.
+    /// The `Debug` output of the request.
     pub debug: String,
 }
 
 impl Callout {
-    /// A header.
+    /// Returns the value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(held, _)| held == name).map(|(_, value)| value.as_str())
     }
 
-    /// The path.
+    /// Returns the path.
     pub fn path(&self) -> &str {
         self.header(":path").expect("a path")
     }
 }
 
-/// The proxy, as one worker sees it.
+/// The fake host of one worker.
 pub struct FakeHost {
     pub(crate) proxy: Proxy,
-    /// Where other workers send messages to this one; without one it takes no leases.
+    /// The mailbox for messages of other workers. Without one, the worker acquires no leases.
     pub mailbox: Option<u32>,
     /// The callouts that were sent and not answered, in order.
     pub callouts: Vec<Callout>,
-    /// How many callouts were sent.
+    /// The number of callouts that were sent.
     pub sent: usize,
     /// Whether callouts cannot be sent.
     pub is_cut_off: bool,
     /// The verdict on every signature.
     pub verdict: SignatureVerdict,
-    /// What every bucket of the cache holds, instead of what was written.
+    /// The content of every bucket of the cache, instead of the written one.
     pub every_bucket: Option<Vec<u8>>,
-    /// The addresses of clients, by stream; the others have none.
+    /// The client addresses, by stream; the default is an empty address.
     pub clients: BTreeMap<u64, Vec<u8>>,
-    /// How long each callout took.
+    /// The duration of each callout.
     pub times: Vec<Duration>,
 }
 
 impl FakeHost {
-    /// The proxy of this host.
+    /// Returns the proxy of this host.
     pub fn proxy(&self) -> &Proxy {
         &self.proxy
     }
 
     pub(crate) fn new(proxy: Proxy) -> Self {
-        let mailbox = u32::try_from(proxy.name()).ok();
+        let mailbox = u32::try_from(proxy.next_id()).ok();
         let (callouts, times) = Default::default();
         Self {
             proxy,
@@ -123,7 +123,7 @@ impl Host for FakeHost {
         if self.is_cut_off {
             return None;
         }
-        let id = self.proxy.name();
+        let id = self.proxy.next_id();
         self.sent += 1;
         self.callouts.push(Callout {
             id,

@@ -1,14 +1,15 @@
-//! Answers of authorization servers, in the dialect of every preset: only one that says so makes a token good.
+//! Introspection responses, in the dialect of every preset: a token is accepted only if the response calls it active.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use scopegate::{CalloutResult, PRESETS};
-use scopegate_fuzz::{NOW, gate, request};
+use scopegate::{CalloutResponse, PRESETS};
+use scopegate_fake_proxy::START;
+use scopegate_fuzz::{request, worker};
 use serde_json::{Value, json};
 
 struct Preset {
     configuration: String,
-    /// What says that a token is good.
+    /// How a response calls a token active.
     active: Value,
     required_members: Vec<String>,
 }
@@ -21,6 +22,7 @@ thread_local!(static SERVERS: Vec<Preset> = {
         let configuration = json!({
             "authorization_servers": [ { "name": "main", "cluster": "as", "issuer": "https://as", "audience": audience(name),
                 "introspection": { "preset": name, "path": "/i", "client_authentication": "none" } } ],
+            "unknown_tokens": "unlimited",
             "rules": [ { "name": "All", "match": [ { "path_prefix": "/" } ], "require": { "authenticated": true } } ]
         });
         Preset {
@@ -32,7 +34,7 @@ thread_local!(static SERVERS: Vec<Preset> = {
     presets.collect()
 });
 
-/// Where every token of a server is good somewhere, `any` is refused.
+/// `any` is refused where a server accepts tokens of every audience.
 fn audience(preset: &str) -> Value {
     if preset == "google-tokeninfo" { json!(["api"]) } else { json!("any") }
 }
@@ -44,11 +46,12 @@ const TYPES: [Option<&[u8]>; 4] =
 fuzz_target!(|data: &[u8]| {
     let [preset, kind, body @ ..] = data else { return };
     let (status, content_type) = (STATUSES[usize::from(kind % 8)], TYPES[usize::from(kind / 8 % 4)]);
-    let answer = CalloutResult::Response { status, content_type, body };
+    let response = CalloutResponse { status, content_type: content_type.map(<[u8]>::to_vec), body: body.to_vec() };
     SERVERS.with(|presets| {
         let Preset { configuration, active, required_members } = &presets[usize::from(*preset) % presets.len()];
-        // One that has heard of no token.
-        let run = request(&gate(configuration), b"/", &[("authorization", b"Bearer t")], None, answer);
+        // A worker that has no entry of the token.
+        let run = request(&mut worker(configuration), b"/", &[("authorization", b"Bearer t")], Some(response));
+        assert_eq!(run.callouts.len(), 1);
         if !run.is_authorized() {
             return;
         }
@@ -67,7 +70,7 @@ fuzz_target!(|data: &[u8]| {
             let found = path.split('.').try_fold(&says, |value, name| value.get(name));
             assert!(found.is_some_and(|value| !value.is_null()), "{path} of {says}");
         }
-        let is_past = |time: &Value| time.as_u64().is_some_and(|time| time <= NOW.as_secs());
+        let is_past = |time: &Value| time.as_u64().is_some_and(|time| time <= START.as_secs());
         assert!(says["cnf"].is_null() && !is_past(&says["exp"]) || active == "status", "{says}");
         assert!(says["iss"].is_null() || says["iss"] == "https://as" || active == "status", "{says}");
     });

@@ -38,7 +38,7 @@ fuzz_target!(|data: &[u8]| {
         let found = candidates(&head);
         let raw: Vec<_> = head.iter().map(|(name, value)| (*name, value.as_slice())).collect();
         let raw = RequestHead { headers: &raw, route: None, has_body: false };
-        // The server is there and says nothing of the token, so nothing is kept and nothing is asked again.
+        // An error, but not an outage: nothing is cached, and the callout is not retried.
         let ended = run(worker, raw, status(500));
         assert!(ended.callouts.len() <= 1 && !ended.is_authorized(), "{ended:?}");
         if let [form] = &ended.callouts[..] {

@@ -59,7 +59,7 @@ fn check_published(set: &[u8]) {
         PUBLISHED.with(|key| proxy.set_shared(key, published));
         let mut worker = lonely(proxy.worker(JWT_CONFIGURATION));
         check(&mut worker, set);
-        // The same, found later.
+        // A worker that is running takes published keys over as well.
         PUBLISHED.with(|key| proxy.set_shared(key, set));
         fetch_keys(&mut worker, NO_ANSWER);
         check(&mut worker, set);

@@ -50,7 +50,7 @@ fn token(data: &[u8]) -> Option<Vec<u8>> {
                 rest.splitn(3, |b| *b == b'\n').map(|part| BASE64_URL_SAFE_NO_PAD.encode(part)).collect();
             parts.join(".").into_bytes()
         }
-        // Likewise, with a signature of something else.
+        // Header and payload, to be encoded, with the signature of another token.
         _ => {
             let (index, rest) = rest.split_first()?;
             let parts: Vec<String> =

@@ -26,7 +26,7 @@ thread_local! {
 fuzz_target!(|path: &[u8]| {
     let passes = |worker: &mut FakeWorker| {
         let run = request(worker, path, &[], NO_ANSWER);
-        assert!(!run.is_authorized() && run.callouts.is_empty(), "there is no token: {run:?}");
+        assert!(!run.is_authorized() && run.callouts.is_empty(), "authorized without a token: {run:?}");
         matches!(run.end, End::Forward { .. })
     };
     let strict = STRICT.with_borrow_mut(passes);

@@ -55,7 +55,7 @@ pub fn worker(configuration: &str) -> FakeWorker {
     lonely(proxy().worker(configuration))
 }
 
-/// The same worker, without leases.
+/// Lets a worker take no leases.
 pub fn lonely(mut worker: FakeWorker) -> FakeWorker {
     worker.host.mailbox = None;
     worker

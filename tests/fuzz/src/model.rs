@@ -1,13 +1,13 @@
-//! What a worker may believe of a token at most: every response that ever arrived, and which of them a worker may know. The
-//! target `worker` holds the core against it. The model has no cache: it says what a cache may hold, and how long that may
-//! be used.
+//! The most that a worker may know of a token: every response that ever arrived, and which workers may know it. The target
+//! `worker` compares the core with it. The model has no cache: it tells which responses a cache may hold, and for how long
+//! they may be used.
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use scopegate::UnixTime;
 
-/// What the configuration of a run grants.
+/// The settings of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms {
     pub capacity: u32,
@@ -51,7 +51,7 @@ impl Terms {
     pub const LEASE: Duration = Duration::from_millis(200);
 }
 
-/// What a server says of a token.
+/// The state of a token at the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Active {
@@ -60,7 +60,7 @@ pub enum Verdict {
         expires_at: Option<UnixTime>,
     },
     Inactive,
-    /// No response, or one that says nothing of the token. `is_outage`: the server is unavailable.
+    /// No response, or an error. `is_outage`: the server is unavailable.
     Error {
         is_outage: bool,
     },
@@ -76,7 +76,7 @@ impl Verdict {
         }
     }
 
-    /// How a request ends by it; `None` if it says nothing of the token.
+    /// How a request ends by it; `None` for an error.
     pub fn end(self, wants_view: bool, now: UnixTime) -> Option<Outcome> {
         match self {
             Self::Error { .. } => None,
@@ -112,11 +112,11 @@ pub enum Failure {
     Overloaded,
     /// No response, from the server or from another worker.
     NoAnswer,
-    /// A response that says nothing of the token.
+    /// A response that is an error.
     BadAnswer,
 }
 
-/// A response that says something of a token.
+/// A response with the state of a token.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer {
     pub token: u8,

@@ -202,7 +202,7 @@ impl Default for Request {
 /// Every suite of `tests/cases`, by name.
 pub fn suites() -> Vec<Suite> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut files: Vec<_> = std::fs::read_dir(&folder)
+    let mut files: Vec<_> = std::fs::read_dir(folder)
         .expect("the folder of the cases")
         .map(|entry| entry.expect("an entry").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))

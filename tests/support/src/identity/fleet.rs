@@ -31,7 +31,7 @@ fn fleet() -> &'static Fleet {
         command.arg("fleet.mjs").current_dir(directory);
         let logs: Arc<Mutex<HashMap<usize, AccessLog>>> = Arc::default();
         let known = Arc::clone(&logs);
-        let mut process = ServerProcess::spawn(&mut command, "install Node.js 20 or later", move |line| {
+        let mut process = ServerProcess::spawn(&mut command, "install Node.js 22 or later", move |line| {
             let found = line.split_once(' ').and_then(|(id, line)| Some((id.parse::<usize>().ok()?, line)));
             let Some((id, line)) = found else { return };
             if let Some(log) = known.lock().unwrap_or_else(PoisonError::into_inner).get(&id) {

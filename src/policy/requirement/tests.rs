@@ -193,8 +193,8 @@ fn what_is_unresolved_or_has_no_alternative_is_met_by_nobody() {
     let token = Presented { claims: &claims, server: 0, strategy: ScopeStrategy::Wildcard };
     for requirement in [
         Requirement::Any(Vec::new()),
-        Requirement::MappedScope(Arc::default()),
-        Requirement::ScopeTemplate(ScopeTemplate::parse("{method}").unwrap()),
+        Requirement::PerRequest(RequestScope::Mapped(Arc::default())),
+        Requirement::PerRequest(RequestScope::Template(ScopeTemplate::parse("{method}").unwrap())),
     ] {
         assert_eq!(requirement.check(token), Err(UnmetRequirement::Scope));
     }

@@ -25,6 +25,8 @@ pub use worker::{FakeWorker, answer_all};
 #[derive(Clone)]
 pub struct Proxy(Rc<RefCell<Inner>>);
 
+type Action = Box<dyn FnOnce(&Proxy)>;
+
 struct Inner {
     now: UnixTime,
     shared: BTreeMap<String, Vec<u8>>,
@@ -33,7 +35,7 @@ struct Inner {
     /// Counts streams, callouts and workers, so that their ids are unique.
     last_id: u64,
     /// Called before the next value is written, to simulate a concurrent write of another worker.
-    before_write: Option<Box<dyn FnOnce(&Proxy)>>,
+    before_write: Option<Action>,
 }
 
 /// The time at which every proxy starts.

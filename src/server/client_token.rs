@@ -172,15 +172,18 @@ mod tests {
     #[test]
     fn one_request_renews_the_token_early() {
         let mut client_token = ClientToken::default();
-        assert!(client_token.usable(START).is_none() && client_token.try_begin_renewal(START, TIMEOUT));
+        assert!(client_token.usable(START).is_none());
+        assert!(client_token.try_begin_renewal(START, TIMEOUT));
         client_token.keep(Secret::new("t".to_owned()), Duration::from_secs(100), START);
-        assert!(client_token.usable(START).is_some() && !client_token.try_begin_renewal(after(79), TIMEOUT));
+        assert!(client_token.usable(START).is_some());
+        assert!(!client_token.try_begin_renewal(after(79), TIMEOUT));
         // One request renews the token, the others use the old one. A failed renewal is retried.
         assert!(
             client_token.try_begin_renewal(after(80), TIMEOUT) && !client_token.try_begin_renewal(after(80), TIMEOUT)
         );
         assert!(client_token.try_begin_renewal(after(81), TIMEOUT));
-        assert!(client_token.usable(after(89)).is_some() && client_token.usable(after(90)).is_none());
+        assert!(client_token.usable(after(89)).is_some());
+        assert!(client_token.usable(after(90)).is_none());
         assert!(
             client_token.try_begin_renewal(after(90), TIMEOUT) && client_token.try_begin_renewal(after(90), TIMEOUT)
         );

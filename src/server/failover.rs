@@ -171,7 +171,8 @@ mod tests {
         for _ in 0..3 {
             failover.record(attempt, false, at(0));
         }
-        assert!(failover.is_unavailable(at(0)) && failover.attempt(None, SECOND, at(1000), at(0)).is_none());
+        assert!(failover.is_unavailable(at(0)));
+        assert!(failover.attempt(None, SECOND, at(1000), at(0)).is_none());
         // One callout tests the first cluster again.
         let probe = failover.attempt(None, SECOND, at(6000), at(5000)).unwrap();
         assert_eq!((probe.cluster, probe.timeout), (0, SECOND / 2));

@@ -104,7 +104,8 @@ fn messages_about_other_leases_are_ignored() {
     other.leave(second);
     one.respond(json(ACTIVE));
     assert_eq!(other.take_mail(), 1);
-    assert!(!other.worker.has_work() && other.host.callouts.is_empty());
+    assert!(!other.worker.has_work());
+    assert!(other.host.callouts.is_empty());
     for message in [&b""[..], b"x", &[0; 33], &[0xff; 64]] {
         other.worker.on_message(message, &mut other.host);
     }

@@ -119,7 +119,7 @@ impl Settings {
             settings.read_document(&document.json);
         }
         settings.document = None;
-        let stopped = input.problem.as_ref().map(|finding| stopped(finding));
+        let stopped = input.problem.as_ref().map(stopped);
         settings.remarks.extend(stopped.map(|problem| Remark { document: None, problem, serious: true }));
         settings
     }

@@ -160,14 +160,19 @@ mod tests {
     #[test]
     fn fetches_are_scheduled_and_rate_limited() {
         let (source, mut keys) = (source(), JwksStore::default());
-        assert!(keys.are_due(&source, START) && keys.usable(&source, START).is_none());
+        assert!(keys.are_due(&source, START));
+        assert!(keys.usable(&source, START).is_none());
         keys.record_fetch(START);
-        assert!(!keys.are_due(&source, after(1)) && keys.are_due(&source, after(2)));
+        assert!(!keys.are_due(&source, after(1)));
+        assert!(keys.are_due(&source, after(2)));
         keys.keep(set(), START, after(1));
-        assert!(!keys.are_due(&source, after(299)) && keys.are_due(&source, after(300)));
-        assert!(!keys.try_begin_fetch(&source, after(29)) && keys.try_begin_fetch(&source, after(30)));
+        assert!(!keys.are_due(&source, after(299)));
+        assert!(keys.are_due(&source, after(300)));
+        assert!(!keys.try_begin_fetch(&source, after(29)));
+        assert!(keys.try_begin_fetch(&source, after(30)));
         assert!(!keys.try_begin_fetch(&source, after(31)));
-        assert!(keys.usable(&source, after(3599)).is_some() && keys.usable(&source, after(3600)).is_none());
+        assert!(keys.usable(&source, after(3599)).is_some());
+        assert!(keys.usable(&source, after(3600)).is_none());
     }
 
     #[test]
@@ -175,11 +180,13 @@ mod tests {
         let source = JwksSource { refresh: Duration::from_secs(1), timeout: Duration::from_secs(5), ..source() };
         let mut keys = JwksStore::default();
         keys.record_fetch(START);
-        assert!(!keys.are_due(&source, after(4)) && keys.are_due(&source, after(5)));
+        assert!(!keys.are_due(&source, after(4)));
+        assert!(keys.are_due(&source, after(5)));
         keys.keep(set(), START, START);
         assert!(keys.are_due(&source, after(1)));
         keys.record_fetch(after(1));
-        assert!(!keys.are_due(&source, after(5)) && keys.are_due(&source, after(6)));
+        assert!(!keys.are_due(&source, after(5)));
+        assert!(keys.are_due(&source, after(6)));
     }
 
     #[test]
@@ -210,10 +217,12 @@ mod tests {
         // The clock was far ahead and has been corrected.
         keys.record_fetch(after(1_000_000));
         keys.keep(set(), after(1_000_000), after(1_000_000));
-        assert!(keys.are_due(&source, START) && keys.are_older_than(START, START));
+        assert!(keys.are_due(&source, START));
+        assert!(keys.are_older_than(START, START));
         keys.record_fetch(START);
         keys.keep(set(), START, START);
-        assert!(!keys.are_due(&source, after(299)) && keys.are_due(&source, after(300)));
+        assert!(!keys.are_due(&source, after(299)));
+        assert!(keys.are_due(&source, after(300)));
         // Older keys do not replace newer ones.
         keys.keep(set(), after(300), after(300));
         keys.keep(set(), after(200), after(301));

@@ -25,7 +25,7 @@ pub use worker::{FakeWorker, answer_all};
 #[derive(Clone)]
 pub struct Proxy(Rc<RefCell<Inner>>);
 
-type ConcurrentWrite = Box<dyn FnOnce(&Proxy)>;
+type Action = Box<dyn FnOnce(&Proxy)>;
 
 struct Inner {
     now: UnixTime,
@@ -35,7 +35,7 @@ struct Inner {
     /// Counts streams, callouts and workers, so that their ids are unique.
     last_id: u64,
     /// Called before the next value is written, to simulate a concurrent write of another worker.
-    before_write: Option<ConcurrentWrite>,
+    before_write: Option<Action>,
 }
 
 /// The time at which every proxy starts.

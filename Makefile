@@ -37,7 +37,7 @@ from_cargo := https://rustup.rs
 from_cc := Debian: apt-get install build-essential
 from_c++ := Debian: apt-get install build-essential
 from_curl := Debian: apt-get install curl
-from_node := Node.js 20 or later, https://nodejs.org
+from_node := Node.js 22 or later, https://nodejs.org
 from_npm := it comes with Node.js
 from_taskset := Debian: apt-get install util-linux
 from_wrk := Debian: apt-get install wrk
@@ -90,12 +90,13 @@ cli: ## build the command line tool: target/release/scopegate
 demo: prerequisites build envoy $(NODE_MODULES) ## start the Time Travels demo: identity server, bookings API, Envoy
 	@ENVOY="$(abspath $(ENVOY_BINARY))" envoy/demo/run.sh
 
+CHECKED := --lib --test architecture --test cases --test worker
 .PHONY: check
-check: ## fast checks: format, clippy, unit tests and decision cases of the core
+check: ## fast checks: format, clippy, unit tests, worker tests and decision cases of the core
 	$(call need,$(RUST))
 	cargo fmt --all --check
-	cargo clippy --quiet --locked --package scopegate --features cli,vectors --lib --test cases -- -D warnings
-	cargo test --quiet --locked --package scopegate --features cli,vectors --lib --test cases
+	cargo clippy --quiet --locked --package scopegate --features vectors $(CHECKED) -- -D warnings
+	cargo test --quiet --locked --package scopegate --features vectors $(CHECKED)
 
 .PHONY: test
 test: prerequisites build vectors crash envoy $(NODE_MODULES) $(PYTHON_SERVERS) ## run all tests except test-interop: unit, property, decision cases, end to end
@@ -106,7 +107,7 @@ test: prerequisites build vectors crash envoy $(NODE_MODULES) $(PYTHON_SERVERS) 
 .PHONY: test-interop
 test-interop: prerequisites build envoy $(NODE_MODULES) ## run the tests with Glewlwyd and SimpleSAMLphp (`make identity` installs them)
 	@mkdir -p $(dir $(INTEROP_LOG))
-	ENVOY="$(abspath $(ENVOY_BINARY))" $(TEST_MODULES) cargo test --locked --features cli,vectors,interop --test interop | tee $(INTEROP_LOG)
+	ENVOY="$(abspath $(ENVOY_BINARY))" $(TEST_MODULES) cargo test --locked --package scopegate-interop | tee $(INTEROP_LOG)
 	@[ ! -f $(TEST_LOG) ] || $(CAPABILITIES) check $(TEST_LOG) $(INTEROP_LOG)
 
 .PHONY: capabilities
@@ -124,7 +125,7 @@ test-envoys: prerequisites build vectors crash $(NODE_MODULES) $(PYTHON_SERVERS)
 	@failed=0; for version in $(ENVOY_VERSIONS); do \
 	  $(MAKE) --no-print-directory envoy ENVOY_VERSION=$$version ENVOY=; \
 	  ENVOY="$(abspath $(TOOLS))/envoy-$$version/envoy/_bin/envoy" $(TEST_MODULES) \
-	    cargo test --locked --features scopegate/vectors --test e2e >target/envoys/$$version.log 2>&1 || failed=1; \
+	    cargo test --locked --package scopegate-e2e >target/envoys/$$version.log 2>&1 || failed=1; \
 	  sed -nE "s/^test result: .* ([0-9]+) passed; ([0-9]+) failed.*/| $$version | \1 | \2 |/p" target/envoys/$$version.log \
 	    | tee -a target/envoys/table.md; \
 	done; \
@@ -177,8 +178,8 @@ fuzz: ## fuzz every target for FUZZ_SECONDS=60 each; FUZZ_TARGETS=jwt for one
 lint: ## rustfmt, clippy (native and wasm32) and rustdoc, warnings denied
 	$(call need,cargo c++)
 	cargo fmt --all --check
-	cargo clippy --locked --workspace --exclude scopegate-wasm --exclude scopegate-bench-filter \
-		--exclude scopegate-vectors-filter --exclude scopegate-crash-filter --all-targets --features scopegate/vectors,interop -- -D warnings
+	cargo clippy --locked --all-targets --features scopegate/vectors -- -D warnings
+	cargo clippy --locked --package scopegate-interop --all-targets -- -D warnings
 	cargo clippy --locked --target $(TARGET) --package scopegate-wasm --package scopegate-bench-filter -- -D warnings
 	cargo clippy --locked --target $(TARGET) --package scopegate-vectors-filter -- -D warnings
 	cargo clippy --locked --target $(TARGET) --package scopegate-crash-filter -- -D warnings

@@ -1,39 +1,40 @@
-//! Checking documents: Scopegate's configurations, and what around them makes them unsafe.
+//! Checks documents: the configurations of Scopegate, and settings around them that make them unsafe.
 
 use std::collections::BTreeSet;
 
 use scopegate::{Config, Json, Problem, Problems};
 
 use crate::find::{self, Content, Kind, Members, Plugin, Resource, at, field, is_field, items, members, text};
-use crate::input::Input;
+use crate::input::{Document, Finding, Input};
 use crate::path::{Path, shown};
 
-/// What a file has to say for itself.
+/// The results of checking a file.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     pub(crate) configurations: usize,
     pub(crate) rules: usize,
-    /// Each with the number of its document, if the file has several.
-    pub(crate) problems: Vec<(Option<usize>, Problem)>,
+    pub(crate) problems: Vec<Finding>,
 }
 
 impl Findings {
-    /// `strict`: also what is no error, and not meant to stay.
+    /// Checks a file; `strict` reports `mode: report_only`, too.
     pub(crate) fn of(input: &Input, strict: bool) -> Self {
         let mut findings = Self::default();
-        let several = input.documents.len() > 1;
-        for (number, document) in (1_usize..).zip(&input.documents) {
-            let mut check = Check::of(document, strict);
-            check.document(document);
+        for Document { json, places } in &input.documents {
+            let mut check = Check::of(json, strict);
+            check.document(json);
             findings.configurations = findings.configurations.saturating_add(check.configurations);
             findings.rules = findings.rules.saturating_add(check.rules);
-            findings.problems.extend(check.problems.into_iter().map(|problem| (several.then_some(number), problem)));
+            findings.problems.extend(check.problems.into_iter().map(|problem| {
+                let place = places.as_ref().map(|places| places.find(&problem.position));
+                Finding { place, problem }
+            }));
         }
         if let Some(problem) = &input.problem {
-            findings.problems.push((None, problem.clone()));
+            findings.problems.push(problem.clone());
         } else if findings.configurations == 0 {
             let hint = "name the plugin scopegate (name or root_id), or check a file that configures it";
-            findings.problems.push((None, problem(String::new(), "none of Scopegate's is in this file", hint)));
+            findings.problems.push(Finding::in_file(None, "no configuration of Scopegate found", hint));
         }
         findings
     }
@@ -42,7 +43,7 @@ impl Findings {
 /// The check of one document.
 #[derive(Debug)]
 struct Check<'a> {
-    /// The clusters there are, if the document says so for good.
+    /// The names of all clusters, if the document has all of them.
     clusters: Option<BTreeSet<&'a str>>,
     strict: bool,
     configurations: usize,
@@ -62,15 +63,23 @@ impl<'a> Check<'a> {
         Self { clusters, strict, configurations: 0, rules: 0, problems: Vec::new() }
     }
 
-    fn note(&mut self, path: String, problem: impl Into<String>, hint: impl Into<String>) {
-        self.problems.push(self::problem(path, problem, hint));
+    fn report(&mut self, path: &Path<'_>, problem: impl Into<String>, hint: impl Into<String>) {
+        let (problem, hint) = (problem.into(), hint.into());
+        self.problems.push(Problem { path: path.to_string(), position: path.position(), problem, hint });
+    }
+
+    /// Reports a problem of the configuration at `outer`.
+    fn report_inner(&mut self, outer: &Path<'_>, mut problem: Problem) {
+        let mut position = outer.position();
+        position.append(&mut problem.position);
+        self.problems.push(Problem { path: joined(&outer.to_string(), &problem.path), position, ..problem });
     }
 
     fn document(&mut self, document: &'a Json) {
         if find::is_bare(document) {
             self.configurations = 1;
             let result = Config::read(document, &|_| Some(find::STAND_IN.clone()));
-            self.configuration("", document, result, Kind::Envoy);
+            self.configuration(&Path::Root, document, result, Kind::Envoy);
         } else {
             self.walk(&Path::Root, document, &[]);
         }
@@ -87,10 +96,10 @@ impl<'a> Check<'a> {
             Json::Object(object) => {
                 let resource = Resource::of(object);
                 let mut seen = BTreeSet::new();
-                for (key, value) in object {
-                    let path = path.key(key);
+                for (step, (key, value)) in object.iter().enumerate() {
+                    let path = path.member(step, key);
                     if !seen.insert(key) {
-                        self.note(path.to_string(), "duplicate key", "keep one of them");
+                        self.report(&path, "duplicate key", "remove all but one of them");
                     }
                     match checked.split_first() {
                         Some((first, [])) if is_field(key, first) => continue,
@@ -114,30 +123,31 @@ impl<'a> Check<'a> {
     fn plugin(&mut self, path: &Path<'_>, plugin: &Plugin<'_>) {
         self.configurations = self.configurations.saturating_add(1);
         self.failing_open(path, plugin.kind, plugin.members);
-        let key = member(plugin.members, plugin.kind.configuration_key());
+        let key = plugin.kind.configuration_key();
         let Some(configuration) = &plugin.configuration else {
-            let hint = "write one: a module without it refuses every request";
-            return self.note(path.to_string(), format!("`{key}` is missing"), hint);
+            let hint = "add it: a module without a configuration refuses every request";
+            return self.report(path, format!("`{key}` is missing"), hint);
         };
-        let path = path.key(key);
+        let path = below(path, plugin.members, key);
+        let envelope = field(plugin.members, key).and_then(members).unwrap_or_default();
         if let Some((key, problem, hint)) = &configuration.problem {
-            self.note(below(&path, key), problem.as_str(), *hint);
+            self.report(&below(&path, envelope, key), problem.as_str(), *hint);
         }
         let environment = plugin.environment();
         let environment = |variable: &str| environment.get(variable).map(|value| (*value).to_owned());
         match &configuration.content {
             Some((key, Content::Document(document))) => {
                 let result = Config::read(document, &environment);
-                self.configuration(&below(&path, key), document, result, plugin.kind);
+                self.configuration(&below(&path, envelope, key), document, result, plugin.kind);
             }
             Some((key, Content::Bytes(bytes))) => {
                 let result = Config::parse(bytes, &environment);
-                let path = below(&path, key);
+                let path = below(&path, envelope, key);
                 match Json::parse(bytes) {
                     Ok(document) => self.configuration(&path, &document, result, plugin.kind),
                     Err(_) if find::yaml_object(bytes).is_some() => {
-                        let hint = "the text of a StringValue has to be JSON: write JSON, or use a Struct";
-                        self.note(path, "is YAML, not JSON", hint);
+                        let hint = "write JSON text in a StringValue, or use a google.protobuf.Struct for YAML";
+                        self.report(&path, "YAML instead of JSON", hint);
                     }
                     Err(_) => self.configuration(&path, &Json::Null, result, plugin.kind),
                 }
@@ -157,81 +167,88 @@ impl<'a> Check<'a> {
         for (key, hint) in switches {
             let value = field(plugin, key);
             if value == Some(&Json::Bool(true)) || value.and_then(text) == Some("FAIL_OPEN") {
-                let path = path.key(member(plugin, key)).to_string();
-                self.note(path, "lets every request by when the module fails", *hint);
+                self.report(&below(path, plugin, key), "accepts every request when the module fails", *hint);
             }
         }
     }
 
-    /// Notes what the filter says of a configuration, and the clusters that it names in vain.
-    fn configuration(&mut self, path: &str, document: &Json, result: Result<Config, Problems>, kind: Kind) {
+    /// Reports the problems of a configuration, and its references to unknown clusters.
+    fn configuration(&mut self, path: &Path<'_>, document: &Json, result: Result<Config, Problems>, kind: Kind) {
         let root = members(document).unwrap_or_default();
         self.rules = self.rules.saturating_add(field(root, "rules").map_or(0, |rules| items(rules).len()));
         if let Err(problems) = result {
             for found in problems.iter() {
-                let (said, hint) = reworded(found, kind);
-                self.note(joined(path, &found.path), said, hint);
+                self.report_inner(path, reworded(found, kind));
             }
         }
         let servers = field(root, "authorization_servers").map(items).unwrap_or_default();
         for (index, server) in servers.iter().enumerate() {
-            let member = |name| members(server).and_then(|server| field(server, name));
-            self.cluster(&joined(path, &format!("authorization_servers[{index}].cluster")), member("cluster"));
-            let others = member("fallback_clusters").map(items).unwrap_or_default();
+            let server = members(server).unwrap_or_default();
+            let position = |key: &str| [step(root, "authorization_servers"), index, step(server, key)];
+            self.cluster(path, document, &position("cluster"), field(server, "cluster"));
+            let others = field(server, "fallback_clusters").map(items).unwrap_or_default();
             for (other, cluster) in others.iter().enumerate() {
-                let at = format!("authorization_servers[{index}].fallback_clusters[{other}]");
-                self.cluster(&joined(path, &at), Some(cluster));
+                let position = [&position("fallback_clusters")[..], &[other]].concat();
+                self.cluster(path, document, &position, Some(cluster));
             }
         }
         if self.strict {
-            self.reporting(path, root);
+            self.reporting(path, document, root);
         }
     }
 
-    /// Notes a cluster that there is not.
-    fn cluster(&mut self, path: &str, cluster: Option<&Json>) {
-        if let (Some(cluster), Some(clusters)) = (cluster.and_then(text), &self.clusters)
-            && !cluster.is_empty()
-            && !clusters.contains(cluster)
-        {
-            let problem = format!("there is no cluster `{}`", shown(cluster));
-            self.note(path.to_owned(), problem, "define it in static_resources.clusters, or name one that is there");
+    /// Reports an unknown cluster.
+    fn cluster(&mut self, path: &Path<'_>, document: &Json, position: &[usize], cluster: Option<&Json>) {
+        let (Some(cluster), Some(clusters)) = (cluster.and_then(text), &self.clusters) else { return };
+        if !cluster.is_empty() && !clusters.contains(cluster) {
+            let known: Vec<String> = clusters.iter().take(MAX_SHOWN).map(|known| shown(known)).collect();
+            let hint = format!("add it to static_resources.clusters, or name one of: {}", known.join(", "));
+            let problem = format!("unknown cluster `{}`", shown(cluster));
+            self.report_inner(path, Problem::at(document, position.to_vec(), problem, hint));
         }
     }
 
-    /// Notes what is not enforced.
-    fn reporting(&mut self, path: &str, root: &Members) {
+    /// Reports modes that enforce nothing.
+    fn reporting(&mut self, path: &Path<'_>, document: &Json, root: &Members) {
         let rules = field(root, "rules").map(items).unwrap_or_default();
-        let rules =
-            rules.iter().enumerate().filter_map(|(index, rule)| Some((format!("rules[{index}]."), members(rule)?)));
-        for (prefix, members) in [(String::new(), root)].into_iter().chain(rules) {
+        let rules = rules.iter().enumerate().filter_map(|(index, rule)| {
+            let rule = members(rule)?;
+            Some((vec![step(root, "rules"), index, step(rule, "mode")], rule))
+        });
+        for (position, members) in [(vec![step(root, "mode")], root)].into_iter().chain(rules) {
             if field(members, "mode").and_then(text) == Some("report_only") {
-                let path = joined(path, &format!("{prefix}mode"));
-                self.note(path, "nothing is refused: report_only", "write enforce, or leave it out");
+                let hint = "write mode: enforce, or omit the key";
+                self.report_inner(path, Problem::at(document, position, "`report_only` refuses no request", hint));
             }
         }
     }
 }
 
-/// A problem as it is told where the configuration stands: the filter does not know what is around it.
-fn reworded(found: &Problem, kind: Kind) -> (String, String) {
+/// A problem, with the remedy for the file around the configuration.
+fn reworded(found: &Problem, kind: Kind) -> Problem {
+    let mut problem = found.clone();
     if found.path.rsplit('.').next() == Some("<<") {
-        return ("is no merge key: Envoy merges nothing".to_owned(), "write the keys out".to_owned());
+        problem.problem = "Envoy has no merge keys".to_owned();
+        problem.hint = "write the keys themselves, as in { scope: view }".to_owned();
+    } else if kind == Kind::Istio && found.path.ends_with("_env") && found.hint.contains("host_env_keys") {
+        problem.hint = "name it in spec.vmConfig.env, with valueFrom: HOST".to_owned();
     }
-    let of_environment = found.path.ends_with("_env") && found.hint.contains("host_env_keys");
-    if kind == Kind::Istio && of_environment {
-        return (found.problem.clone(), "name it in spec.vmConfig.env, with valueFrom: HOST".to_owned());
-    }
-    (found.problem.clone(), found.hint.clone())
+    problem
 }
 
-/// The key under which the field stands, or would.
-fn member<'a>(members: &'a Members, name: &'a str) -> &'a str {
-    members.iter().rev().find(|(key, _)| is_field(key, name)).map_or(name, |(key, _)| key)
+/// The path of the field `name`; `path` itself for an empty name.
+fn below<'p>(path: &'p Path<'p>, members: &'p Members, name: &'p str) -> Path<'p> {
+    let member = members.iter().enumerate().rev().find(|(_, (key, _))| is_field(key, name));
+    match member {
+        _ if name.is_empty() => *path,
+        Some((step, (key, _))) => path.member(step, key),
+        None => path.key(name),
+    }
 }
 
-fn below(path: &Path<'_>, key: &str) -> String {
-    if key.is_empty() { path.to_string() } else { path.key(key).to_string() }
+/// The position of the last member with a key.
+fn step(members: &Members, key: &str) -> usize {
+    members.iter().rposition(|(name, _)| name == key).unwrap_or(usize::MAX)
 }
 
 fn joined(outer: &str, inner: &str) -> String {
@@ -239,6 +256,4 @@ fn joined(outer: &str, inner: &str) -> String {
     format!("{outer}{dot}{inner}")
 }
 
-fn problem(path: String, problem: impl Into<String>, hint: impl Into<String>) -> Problem {
-    Problem { path, problem: problem.into(), hint: hint.into() }
-}
+const MAX_SHOWN: usize = 20;

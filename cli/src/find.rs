@@ -1,4 +1,4 @@
-//! What in a document belongs to Scopegate.
+//! Finds the plugins and configurations of Scopegate in a document.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -143,8 +143,8 @@ impl<'a> Plugin<'a> {
     }
 }
 
-/// What stands in for the value of an environment variable: a private key, which a secret may be as well. Nothing is
-/// signed with it.
+/// Replaces the unknown value of an environment variable: a private key, which is valid as a secret, too. The tool signs
+/// nothing with it.
 pub(crate) static STAND_IN: LazyLock<String> = LazyLock::new(|| {
     let key = SecretKey::from_slice(&[1; 32]).ok().and_then(|key| key.to_pkcs8_pem(LineEnding::LF).ok());
     key.map_or_else(|| "set".to_owned(), |pem| pem.to_string())
@@ -153,7 +153,7 @@ pub(crate) static STAND_IN: LazyLock<String> = LazyLock::new(|| {
 /// A configuration in its envelope, google.protobuf.Any as JSON.
 #[derive(Debug)]
 pub(crate) struct Configuration<'a> {
-    /// What is wrong with the envelope: the key in it, if one is there, the problem, the hint.
+    /// A problem of the envelope: the key in it, or an empty text, the problem, the remedy.
     pub(crate) problem: Option<(&'static str, String, &'static str)>,
     /// The key in the envelope and what it holds.
     pub(crate) content: Option<(&'static str, Content<'a>)>,
@@ -174,10 +174,10 @@ impl<'a> Configuration<'a> {
     fn unpack(json: &'a Json) -> Self {
         let refused = |key, problem: &str, hint| Some((key, problem.to_owned(), hint));
         let Some(object) = members(json) else {
-            return Self { problem: refused("", "is no object", ENVELOPE), content: None };
+            return Self { problem: refused("", "the configuration has no envelope", ENVELOPE), content: None };
         };
         let (Some(name), value) = (field(object, "@type"), field(object, "value")) else {
-            // Whichever way it is meant, what it says can be checked.
+            // The content can be checked in either case.
             let content = field(object, "value").map_or(("", json), |value| ("value", value));
             return Self {
                 problem: refused("", "`@type` is missing", ENVELOPE),
@@ -198,18 +198,22 @@ impl<'a> Configuration<'a> {
                 Self { problem: None, content: Some(("value", Content::Bytes(Cow::Borrowed(text.as_bytes())))) }
             }
             (Some("google.protobuf.StringValue"), _) => Self {
-                problem: refused("value", "a StringValue holds a string", "write JSON text, or use a Struct"),
+                problem: refused(
+                    "value",
+                    "a StringValue needs a string",
+                    "write JSON text, or use a google.protobuf.Struct",
+                ),
                 content: Some(("value", Content::Document(value))),
             },
             (Some("google.protobuf.BytesValue"), Json::String(text)) => match STANDARD.decode(text) {
                 Ok(bytes) => Self { problem: None, content: Some(("value", Content::Bytes(Cow::Owned(bytes)))) },
                 Err(_) => Self {
-                    problem: refused("value", "is not base64", "use a google.protobuf.Struct instead"),
+                    problem: refused("value", "not base64", "use a google.protobuf.Struct instead"),
                     content: None,
                 },
             },
             _ => Self {
-                problem: Some(("@type", format!("`{}` is no type for it", shown(name)), ENVELOPE)),
+                problem: Some(("@type", format!("invalid type `{}`", shown(name)), ENVELOPE)),
                 content: Some(("value", Content::Document(value))),
             },
         }
@@ -233,7 +237,7 @@ const ENVELOPE: &str =
 /// The object that `bytes` are as YAML.
 pub(crate) fn yaml_object(bytes: &[u8]) -> Option<Json> {
     let (documents, problem) = yaml::read(str::from_utf8(bytes).ok()?);
-    let mut documents = documents.into_iter();
+    let mut documents = documents.into_iter().map(|document| document.json);
     documents.next().filter(|document| members(document).is_some() && documents.next().is_none() && problem.is_none())
 }
 

@@ -1,7 +1,7 @@
-//! Configurations out of the settings of other gateways.
+//! Converts the settings of other gateways into configurations.
 //!
-//! What Scopegate has no counterpart for becomes a comment or a remark: nothing is dropped in silence, no secret
-//! is printed, and nothing opens by itself. What only the operator knows is left empty, so that `check` asks for it.
+//! A setting without a counterpart becomes a comment or a remark: nothing is dropped silently, no secret is printed, and
+//! no resource becomes accessible. Values that only the operator knows stay empty, so that `check` reports them.
 
 mod endpoint;
 mod settings;
@@ -13,10 +13,10 @@ use std::path::Path as File;
 
 use scopegate::{Config, Problem};
 
-use crate::input::Input;
+use crate::input::{Document, Input};
 use crate::{find, printable, yaml};
 
-/// What becomes of a file.
+/// A converted file.
 #[derive(Debug, Default)]
 pub(crate) struct Import {
     /// The configuration as YAML; `None` if there is nothing to configure.
@@ -24,13 +24,13 @@ pub(crate) struct Import {
     remarks: Vec<Remark>,
 }
 
-/// Something to be said about a place in the file.
+/// A remark about a value in the file.
 #[derive(Debug)]
 struct Remark {
     /// The number of the document, if the file has several.
     document: Option<usize>,
     problem: Problem,
-    /// Whether something is missing from the configuration on account of it.
+    /// Whether something is missing from the configuration because of it.
     serious: bool,
 }
 
@@ -42,7 +42,7 @@ impl Import {
         Self { configuration, remarks }
     }
 
-    /// Prints the configuration on `out` and everything else on `err`; whether all of the file was understood.
+    /// Prints the configuration on `out` and everything else on `err`; returns whether the whole file was converted.
     pub(crate) fn print(&self, file: &File, out: &mut impl Write, err: &mut impl Write) -> io::Result<bool> {
         for remark in &self.remarks {
             let place = match remark.document {
@@ -66,11 +66,11 @@ impl Import {
     }
 }
 
-/// What `check` will say of the configuration until somebody fills it in.
+/// The problems that `check` finds until the operator completes the configuration.
 fn left_open(configuration: &str) -> Vec<Problem> {
     let (documents, problem) = yaml::read(configuration);
     let environment = |_: &str| Some(find::STAND_IN.to_owned());
-    let of = |document| Config::read(document, &environment).err();
+    let of = |document: &Document| Config::read(&document.json, &environment).err();
     let found = documents.iter().filter_map(of).flat_map(|problems| problems.iter().cloned().collect::<Vec<_>>());
-    problem.into_iter().chain(found).collect()
+    problem.into_iter().map(|finding| finding.problem).chain(found).collect()
 }

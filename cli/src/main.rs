@@ -1,11 +1,12 @@
-//! `scopegate`: checks configurations before Envoy loads them, with the code that the filter itself runs, shows the
-//! presets that they may name, and makes them out of the settings of other gateways.
+//! `scopegate`: checks configurations before Envoy loads them, with the code of the filter itself, shows the presets, and
+//! converts the settings of other gateways.
 
 mod check;
 mod find;
 mod import;
 mod input;
 mod path;
+mod place;
 mod presets;
 mod yaml;
 
@@ -17,6 +18,7 @@ use clap::{Parser, Subcommand};
 
 use self::check::Findings;
 use self::import::Import;
+use self::input::Finding;
 
 /// Checks and imports Scopegate configurations, and shows presets.
 #[derive(Debug, Parser)]
@@ -30,36 +32,34 @@ struct Arguments {
 enum Command {
     /// Check the configurations in Envoy, Istio and plugin configuration files
     ///
-    /// Prints every problem as `FILE: PATH: PROBLEM; HINT`. Exits with 0 if all is well, with 1 if there are
-    /// problems, with 2 if the arguments are wrong.
+    /// Prints every problem as `FILE:LINE:COLUMN: PATH: PROBLEM; REMEDY`. Exits with 0 without problems, with 1
+    /// if there are problems, with 2 if the arguments are invalid.
     Check {
         /// YAML or JSON files; - is the standard input
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
-        /// Also refuse what is no error, and not meant to stay: mode: report_only
+        /// Report `mode: report_only`, too, which enforces nothing
         #[arg(long)]
         strict: bool,
     },
     /// List the presets for `introspection.preset`, or show one in full
     ///
-    /// With a name, prints what may stand under `introspection`, ready to be changed. Exits with 1 if there is no such
-    /// preset.
+    /// With a name, prints the keys for `introspection`, ready to be changed. Exits with 1 if the preset is unknown.
     Presets {
         /// A preset
         name: Option<String>,
     },
-    /// Make a configuration out of the settings of another gateway
+    /// Convert the settings of another gateway into a configuration
     ///
-    /// Prints the configuration on the standard output, and on the standard error what is left to do. Exits with 0 if
-    /// all of the file was understood, with 1 if something is missing on that account, with 2 if the arguments are
-    /// wrong.
+    /// Prints the configuration on the standard output, and the remaining work on the standard error. Exits with 0 if the
+    /// whole file was converted, with 1 if something is missing, with 2 if the arguments are invalid.
     Import {
         #[command(subcommand)]
         source: Source,
     },
 }
 
-/// Whose settings they are.
+/// The gateway that the settings are from.
 #[derive(Debug, Subcommand)]
 enum Source {
     /// The auth servers of a webMethods Microgateway
@@ -83,22 +83,19 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
-        // An error: nobody is there to read what is printed.
+        // An error: the output cannot be written.
         Ok(false) | Err(_) => ExitCode::from(1),
     }
 }
 
-/// Prints what is to be said about `files`; whether all is well with all of them.
+/// Prints the findings about `files`; returns whether none of them has a problem.
 fn check_all(files: &[PathBuf], strict: bool, out: &mut impl Write) -> io::Result<bool> {
     let mut well = true;
     for file in files {
         let findings = Findings::of(&input::read(file), strict);
-        for (document, problem) in &findings.problems {
-            let place = match document {
-                Some(number) => format!("{} (document {number})", file.display()),
-                None => file.display().to_string(),
-            };
-            writeln!(out, "{}", printable(&format!("{place}: {problem}")))?;
+        for Finding { place, problem } in &findings.problems {
+            let place = place.map(|place| format!(":{place}")).unwrap_or_default();
+            writeln!(out, "{}", printable(&format!("{}{place}: {problem}", file.display())))?;
         }
         if findings.problems.is_empty() {
             let configurations = counted(findings.configurations, "configuration");
@@ -117,7 +114,7 @@ fn counted(number: usize, what: &str) -> String {
     format!("{number} {what}{plural}")
 }
 
-/// One line stays one line, whatever a file or its name contains.
+/// Escapes control characters, so that a line stays one line.
 fn printable(line: &str) -> String {
     let mut printable = String::with_capacity(line.len());
     for c in line.chars() {

@@ -1,4 +1,4 @@
-//! The presets: how each kind of authorization server is asked, and how its answers are understood.
+//! The presets: the requests and responses of each kind of authorization server.
 
 use std::io::{self, Write};
 
@@ -10,10 +10,10 @@ use crate::path::shown;
 /// The preset that all others build on.
 const BASE: &str = "rfc7662";
 
-/// What is shown of a preset, in this order, under `introspection`.
+/// The keys of a preset that are shown, in this order.
 const KEYS: [&str; 4] = ["client_authentication", "max_ttl", "request", "answer"];
 
-/// Prints each preset with the authentication of our client and the path.
+/// Prints each preset with its client authentication and path.
 pub(crate) fn list(out: &mut impl Write) -> io::Result<bool> {
     let presets = presets()?;
     let presets = members(&presets).unwrap_or_default();
@@ -36,7 +36,7 @@ pub(crate) fn show(name: &str, out: &mut impl Write) -> io::Result<bool> {
     let presets = members(&presets).unwrap_or_default();
     let Some(preset) = field(presets, name).and_then(members) else {
         let known: Vec<&str> = presets.iter().map(|(name, _)| name.as_str()).collect();
-        writeln!(out, "there is no preset `{}`; known: {}", shown(name), known.join(", "))?;
+        writeln!(out, "unknown preset `{}`; known presets: {}", shown(name), known.join(", "))?;
         return Ok(false);
     };
     let preset = Preset::of(presets, preset);

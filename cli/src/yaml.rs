@@ -1,4 +1,4 @@
-//! YAML as Envoy reads it, except that duplicate keys are kept for whoever wants to refuse them.
+//! Reads YAML like Envoy, except that duplicate keys are kept, so that a check can report them.
 //!
 //! Envoy composes YAML with yaml-cpp, which is neither YAML 1.1 nor the core schema of 1.2:
 //! - `yes`, `no`, `on`, `off`, `y` and `n` are booleans
@@ -11,34 +11,39 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use granit_parser::{Event, Parser, ScalarStyle, Tag};
-use scopegate::{Json, Problem};
+use scopegate::Json;
 
-/// As deep as `Json::parse` goes.
+use crate::input::{Document, Finding};
+use crate::place::{Place, Places};
+
+/// The nesting limit of `Json::parse`.
 const MAX_DEPTH: usize = 128;
-/// Values of one file, those behind an alias counted wherever it is used, long texts as several.
+/// The maximum of values in one file. An alias counts as its value, a long text as several values.
 const MAX_VALUES: usize = 2_000_000;
 
-/// The documents of a YAML stream up to where it stops being YAML, and what is wrong there.
-pub(crate) fn read(text: &str) -> (Vec<Json>, Option<Problem>) {
+/// The documents of a YAML stream up to the first error, and the error.
+pub(crate) fn read(text: &str) -> (Vec<Document>, Option<Finding>) {
     let mut documents = Vec::new();
     let mut composer = Composer::default();
     for event in Parser::new_from_str(text) {
-        let (line, column, wrong) = match event {
-            Ok((event, span)) => match composer.take(event, span.end.index() <= span.start.index()) {
-                Ok(document) => {
-                    documents.extend(document);
-                    continue;
+        let (place, wrong) = match event {
+            Ok((event, span)) => {
+                let place = Place::new(span.start.line(), span.start.col());
+                match composer.take(event, place, span.end.index() <= span.start.index()) {
+                    Ok(document) => {
+                        documents.extend(document);
+                        continue;
+                    }
+                    Err(wrong) => (place, wrong),
                 }
-                Err(wrong) => (span.start.line(), span.start.col(), wrong),
-            },
-            Err(error) => (
-                error.marker().line(),
-                error.marker().col(),
-                Wrong { problem: format!("is not YAML: {}", error.info()), hint: "mend it; the rest was not checked" },
-            ),
+            }
+            Err(error) => {
+                let problem = format!("invalid YAML: {}", error.info());
+                let hint = "correct it: the rest of the file was not checked";
+                (Place::new(error.marker().line(), error.marker().col()), Wrong { problem, hint })
+            }
         };
-        let path = format!("line {line}, column {}", column.saturating_add(1));
-        return (documents, Some(Problem { path, problem: wrong.problem, hint: wrong.hint.to_owned() }));
+        return (documents, Some(Finding::in_file(Some(place), wrong.problem, wrong.hint)));
     }
     (documents, None)
 }
@@ -53,11 +58,12 @@ fn wrong<T>(problem: &str, hint: &'static str) -> Result<T, Wrong> {
     Err(Wrong { problem: problem.to_owned(), hint })
 }
 
-/// A value and what an alias to it takes.
+/// A value, and the properties of it that an alias needs.
 #[derive(Clone, Debug)]
 struct Node {
     value: Json,
-    /// The text of a scalar, if `value` does not have it: `0x1F` as a key is no number.
+    places: Places,
+    /// The text of a scalar, if `value` does not have it: as a key, `0x1F` is a string.
     written: Option<String>,
     size: usize,
     depth: usize,
@@ -77,6 +83,7 @@ impl Node {
 /// A list or an object that is not complete yet.
 #[derive(Debug)]
 struct Frame {
+    places: Places,
     anchor: usize,
     ignored: bool,
     items: Items,
@@ -93,6 +100,7 @@ enum Items {
 #[derive(Debug)]
 struct Key {
     name: String,
+    place: Place,
     ignored: bool,
 }
 
@@ -101,21 +109,23 @@ struct Key {
 struct Composer {
     stack: Vec<Frame>,
     anchors: BTreeMap<usize, Node>,
-    document: Option<Json>,
+    document: Option<Document>,
     size: usize,
 }
 
 impl Composer {
-    /// A document that `event` completes; `absent` if nothing is written where it stands.
-    fn take(&mut self, event: Event<'_>, absent: bool) -> Result<Option<Json>, Wrong> {
+    /// The document that `event` completes; `absent` if the value at `place` has no text.
+    fn take(&mut self, event: Event<'_>, place: Place, absent: bool) -> Result<Option<Document>, Wrong> {
         match event {
             Event::StreamStart | Event::StreamEnd | Event::Anchor(..) => {}
             Event::DocumentStart(..) => self.anchors.clear(),
             Event::DocumentEnd => return Ok(self.document.take()),
-            Event::UnresolvedAlias(_) => return wrong("is an alias to nothing", "define its anchor above"),
+            Event::UnresolvedAlias(_) => {
+                return wrong("alias to an undefined anchor", "define the anchor above the alias, as in &view");
+            }
             Event::Alias(id) => {
                 let Some(node) = self.anchors.get(&id) else {
-                    return wrong("is an alias to a value that contains it", "write the value out");
+                    return wrong("alias to a value that contains it", "write the value instead of the alias");
                 };
                 self.size = self.size.saturating_add(node.size);
                 let node = node.clone();
@@ -125,28 +135,29 @@ impl Composer {
                 let tag = tag.as_deref();
                 // The parser takes what is absent for null; Envoy does so only without a tag.
                 let text = if absent { Cow::Borrowed("") } else { text };
-                let node = scalar(text, style, tag);
+                let node = scalar(text, style, tag, place);
                 self.size = self.size.saturating_add(node.size);
                 self.put(node, anchor, is_ignore(tag))?;
             }
             Event::SequenceStart(_, anchor, tag) => {
-                self.open(anchor, tag.as_deref(), Items::List(Vec::new()))?;
+                self.open(anchor, tag.as_deref(), place, Items::List(Vec::new()))?;
             }
             Event::MappingStart(_, anchor, tag) => {
-                self.open(anchor, tag.as_deref(), Items::Map(Vec::new(), None))?;
+                self.open(anchor, tag.as_deref(), place, Items::Map(Vec::new(), None))?;
             }
             Event::SequenceEnd | Event::MappingEnd => self.close()?,
-            _ => return wrong("is nothing that this tool knows", "write plain YAML"),
+            _ => return wrong("unsupported YAML", "write plain lists, objects and scalars"),
         }
         Ok(None)
     }
 
-    fn open(&mut self, anchor: usize, tag: Option<&Tag>, items: Items) -> Result<(), Wrong> {
+    fn open(&mut self, anchor: usize, tag: Option<&Tag>, place: Place, items: Items) -> Result<(), Wrong> {
         if self.stack.len() >= MAX_DEPTH {
             return too_deep();
         }
         self.size = self.size.saturating_add(1);
-        self.stack.push(Frame { anchor, ignored: is_ignore(tag), items, size: 1, depth: 1 });
+        let places = Places { place, inner: Vec::new() };
+        self.stack.push(Frame { places, anchor, ignored: is_ignore(tag), items, size: 1, depth: 1 });
         Ok(())
     }
 
@@ -158,7 +169,7 @@ impl Composer {
             Items::List(values) => Json::Array(values),
             Items::Map(members, _) => Json::Object(members),
         };
-        let node = Node { value, written: None, size: frame.size, depth: frame.depth };
+        let node = Node { value, places: frame.places, written: None, size: frame.size, depth: frame.depth };
         self.put(node, frame.anchor, frame.ignored)
     }
 
@@ -169,27 +180,34 @@ impl Composer {
             self.anchors.insert(anchor, node.clone());
         }
         if self.size > MAX_VALUES {
-            return wrong("has too many values, each alias counted as what it stands for", "use fewer aliases");
+            return wrong("too many values, each alias counted as its value", "use fewer aliases");
         }
         if self.stack.len().saturating_add(node.depth) > MAX_DEPTH {
             return too_deep();
         }
         let Some(frame) = self.stack.last_mut() else {
-            self.document = Some(node.value);
+            self.document = Some(Document { json: node.value, places: Some(node.places) });
             return Ok(());
         };
         frame.size = frame.size.saturating_add(node.size);
         frame.depth = frame.depth.max(node.depth.saturating_add(1));
         match &mut frame.items {
-            Items::List(values) => values.push(node.value),
+            Items::List(values) => {
+                values.push(node.value);
+                frame.places.inner.push(node.places);
+            }
             Items::Map(members, key) => match key.take() {
                 Some(key) if key.ignored => {}
-                Some(key) => members.push((key.name, node.value)),
+                Some(key) => {
+                    members.push((key.name, node.value));
+                    frame.places.inner.push(Places { place: key.place, ..node.places });
+                }
                 None => {
+                    let place = node.places.place;
                     let Some(name) = node.into_key() else {
-                        return wrong("a list or an object is a key", "write a string");
+                        return wrong("a list or an object as a key", "write a string as the key");
                     };
-                    *key = Some(Key { name, ignored });
+                    *key = Some(Key { name, place, ignored });
                 }
             },
         }
@@ -198,14 +216,14 @@ impl Composer {
 }
 
 fn too_deep<T>() -> Result<T, Wrong> {
-    wrong("is nested too deeply", "nest at most 128 levels")
+    wrong("nested too deeply", "nest at most 128 levels")
 }
 
 fn is_ignore(tag: Option<&Tag>) -> bool {
     tag.is_some_and(|tag| tag.original() == "!ignore")
 }
 
-fn scalar(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>) -> Node {
+fn scalar(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>, place: Place) -> Node {
     let plain = matches!(style, ScalarStyle::Plain);
     let string = match tag {
         None => !plain,
@@ -213,16 +231,17 @@ fn scalar(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>) -> Node {
     };
     let typed = if string { None } else { typed(&text, tag.is_none()) };
     let size = 1_usize.saturating_add(text.len() / 16);
+    let places = Places { place, inner: Vec::new() };
     match typed {
         Some(value) => {
             let written = (!matches!(value, Json::Null)).then(|| text.into_owned());
-            Node { value, written, size, depth: 0 }
+            Node { value, places, written, size, depth: 0 }
         }
-        None => Node { value: Json::String(text.into_owned()), written: None, size, depth: 0 },
+        None => Node { value: Json::String(text.into_owned()), places, written: None, size, depth: 0 },
     }
 }
 
-/// What a text that is not quoted says, unless it is a string.
+/// The value of an unquoted text, unless it is a string.
 fn typed(text: &str, may_be_null: bool) -> Option<Json> {
     match text {
         "" | "~" | "null" | "Null" | "NULL" if may_be_null => return Some(Json::Null),
@@ -249,7 +268,7 @@ fn integer(text: &str) -> Option<i64> {
         None if digits.starts_with('0') => (8, digits),
         None => (10, digits),
     };
-    // A second sign is none of `from_str_radix`'s business.
+    // `from_str_radix` would accept a second sign.
     if !digits.starts_with(|c: char| c.is_ascii_hexdigit()) {
         return None;
     }
@@ -262,18 +281,19 @@ mod tests {
 
     fn one(text: &str) -> Json {
         let (mut documents, problem) = read(text);
-        assert_eq!(problem, None, "{text}");
+        assert!(problem.is_none(), "{text}");
         assert_eq!(documents.len(), 1, "{text}");
-        documents.remove(0)
+        documents.remove(0).json
     }
 
     fn problem(text: &str) -> String {
-        read(text).1.unwrap().to_string()
+        let Finding { place, problem, .. } = read(text).1.unwrap();
+        format!("{}: {problem}", place.unwrap())
     }
 
-    /// Every line is from Envoy 1.40: what stood in `node.metadata`, and what it printed.
+    /// Every line is from Envoy 1.40: a value in `node.metadata`, and the value in its configuration dump.
     #[test]
-    fn scalars_are_what_envoy_takes_them_for() {
+    fn scalars_have_envoys_types() {
         for (yaml, json) in [
             (
                 r#"[1s, any, on, off, y, n, Yes, NO, True, TRUE, tRue, "true", 'no', ~, null, Null, NULL, 12, -3, +4]"#,
@@ -314,19 +334,44 @@ mod tests {
     }
 
     #[test]
-    fn what_precedes_an_error_is_kept() {
-        let (documents, problem) = read("a: 1\n---\nb: [1\nc: 2\n");
-        assert_eq!(documents.len(), 1);
-        assert_eq!(problem.unwrap().path, "line 4, column 2");
+    fn documents_before_an_error_are_kept() {
+        let text = "a: 1\n---\nb: [1\nc: 2\n";
+        assert_eq!(read(text).0.len(), 1);
+        assert!(problem(text).starts_with("4:2: file: invalid YAML: "), "{}", problem(text));
     }
 
     #[test]
-    fn what_cannot_be_composed_says_where_it_stands() {
+    fn errors_have_lines_and_columns() {
         for (text, expected) in [
-            ("&a [*a]", "line 1, column 5: is an alias to a value that contains it; write the value out"),
-            ("a: 1\n[b]: 2", "line 2, column 3: a list or an object is a key; write a string"),
+            ("&a [*a]", "1:5: file: alias to a value that contains it; write the value instead of the alias"),
+            ("a: 1\n[b]: 2", "2:3: file: a list or an object as a key; write a string as the key"),
         ] {
             assert_eq!(problem(text), expected);
+        }
+    }
+
+    #[test]
+    fn places_are_those_of_keys_and_items() {
+        let text = "a: 1\nb:\n  - x: [7, {y: 8}]\n    !ignore i: 0\n    z: &z { k: 1 }\n  -   *z\na: 2\n";
+        let (documents, _) = read(text);
+        let places = documents[0].places.as_ref().unwrap();
+        for (position, expected) in [
+            (&[][..], "1:1"),
+            (&[0], "1:1"),
+            (&[1], "2:1"),
+            (&[1, 0], "3:5"),
+            (&[1, 0, 0], "3:5"),
+            (&[1, 0, 0, 0], "3:9"),
+            (&[1, 0, 0, 1, 0], "3:13"),
+            (&[1, 0, 1], "5:5"),
+            (&[1, 0, 1, 0], "5:13"),
+            // The value of an alias is where it is written.
+            (&[1, 1, 0], "5:13"),
+            (&[2], "7:1"),
+            // Nothing is inside a scalar.
+            (&[2, 9, 9], "7:1"),
+        ] {
+            assert_eq!(places.find(position).to_string(), expected, "{position:?}");
         }
     }
 
@@ -334,18 +379,18 @@ mod tests {
     fn depth_and_size_are_bounded_through_aliases() {
         let nested = format!("{}{}", "[".repeat(128), "]".repeat(128));
         one(&nested);
-        assert!(problem(&format!("[{nested}]")).contains("is nested too deeply"));
+        assert!(problem(&format!("[{nested}]")).contains("nested too deeply"));
         let mut chain = String::from("- &a0 []\n");
         for level in 1..200 {
             chain.push_str(&format!("- &a{level} [*a{}]\n", level - 1));
         }
-        assert!(problem(&chain).contains("is nested too deeply"));
+        assert!(problem(&chain).contains("nested too deeply"));
         let mut bomb = String::from("- &a0 [x, x, x, x, x, x, x, x, x]\n");
         for level in 1..20 {
             bomb.push_str(&format!("- &a{level} [{}]\n", vec![format!("*a{}", level - 1); 9].join(", ")));
         }
-        assert!(problem(&bomb).contains("has too many values"));
+        assert!(problem(&bomb).contains("too many values"));
         let long = format!("- &a {}\n{}", "x".repeat(1 << 20), "- *a\n".repeat(1 << 16));
-        assert!(problem(&long).contains("has too many values"));
+        assert!(problem(&long).contains("too many values"));
     }
 }

@@ -28,8 +28,22 @@ struct Run {
 impl Run {
     #[track_caller]
     fn says(&self, code: i32, lines: &[&str]) {
-        assert_eq!(self.out.lines().collect::<Vec<_>>(), lines, "{}", self.err);
+        let found: Vec<String> = self.out.lines().enumerate().map(|(n, line)| placed(line, lines.get(n))).collect();
+        assert_eq!(found, lines, "{}", self.err);
         assert_eq!((self.code, self.err.as_str()), (Some(code), ""));
+    }
+}
+
+/// A line of output, without its line and column if the expected line has none.
+fn placed(line: &str, expected: Option<&&str>) -> String {
+    let parts: Vec<&str> = line.splitn(4, ':').collect();
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    match parts.as_slice() {
+        [file, row, column, rest] if is_number(row) && is_number(column) => {
+            let without = format!("{file}:{rest}");
+            if expected == Some(&without.as_str()) { without } else { line.to_owned() }
+        }
+        _ => line.to_owned(),
     }
 }
 
@@ -95,59 +109,64 @@ fn the_demo_is_good() {
 }
 
 #[test]
-fn every_problem_of_an_envoy_file_is_printed_in_one_go() {
-    let network = "cli/tests/cli/broken.yaml: static_resources.listeners[0].filter_chains[0].filters[0].typed_config";
+fn all_problems_of_an_envoy_file_are_printed() {
+    let file = "cli/tests/cli/broken.yaml";
+    let network = "static_resources.listeners[0].filter_chains[0].filters[0].typed_config";
     let plugin = format!("{network}.http_filters[0].typed_config.config");
     let value = format!("{plugin}.configuration.value");
     let expected = [
-        format!("{network}.stat_prefix: duplicate key; keep one of them"),
+        format!("{file}:13:17: {network}.stat_prefix: duplicate key; remove all but one of them"),
         format!(
-            "{plugin}.fail_open: lets every request by when the module fails; remove it and write failure_policy: FAIL_RELOAD"
+            "{file}:20:25: {plugin}.fail_open: accepts every request when the module fails; remove it and write failure_policy: FAIL_RELOAD"
         ),
         format!(
-            "{plugin}.failure_policy: lets every request by when the module fails; write FAIL_RELOAD or FAIL_CLOSED"
+            "{file}:21:25: {plugin}.failure_policy: accepts every request when the module fails; write FAIL_RELOAD or FAIL_CLOSED"
         ),
         format!(
-            "{value}.reallm: unknown key; known here: authorization_servers, cache, upstream, realm, errors, bearer, paths, log, require, apis, scope_mappings, applications, rules, mode, unknown_tokens"
-        ),
-        format!("{value}.authorization_servers[0].audience: `everyone` stands alone; write any, or a list: [everyone]"),
-        format!(
-            "{value}.authorization_servers[0].introspection.client_id: expected a string, found a boolean; write a string here"
+            "{file}:39:29: {value}.reallm: unknown key; did you mean `realm`? known keys: authorization_servers, cache, upstream, realm, errors, bearer, paths, log, require, apis, scope_mappings, applications, rules, mode, unknown_tokens"
         ),
         format!(
-            "{value}.authorization_servers[0].introspection.timeout: expected a duration with its unit, found a number; write a string from 10ms to 30s, such as \"500ms\", \"30s\", \"5m\""
+            "{file}:32:33: {value}.authorization_servers[0] (main).audience: invalid `everyone`; expected any, or a list such as [everyone]"
         ),
         format!(
-            "{value}.authorization_servers[0].introspection.client_secret_env: the environment variable `GATEWAY_SECRET` is not set for the module; set it where Envoy starts and name it in vm_config.environment_variables.host_env_keys"
-        ),
-        format!("{value}.cache.max_ttl: duplicate key; keep one of them"),
-        format!("{value}.cache.capacity: expected a whole number, found a string; write a whole number here"),
-        format!(
-            "{value}.rules[0].match[0].methods[0]: `get` is no method; methods are case-sensitive: write GET, POST, …; for every method leave `methods` out"
+            "{file}:35:35: {value}.authorization_servers[0] (main).introspection.client_id: expected a string such as \"gateway\", found a boolean; put the value in quotes"
         ),
         format!(
-            "{value}.rules[0].match[0].path: `/bookings/*` is no path pattern; `*` is no wildcard here: write {{name}} for one segment, or path_prefix"
+            "{file}:37:35: {value}.authorization_servers[0] (main).introspection.timeout: expected a duration such as \"1s\", found a number; write a whole number and its unit (ms, s, m or h), from 10ms to 30s"
         ),
         format!(
-            "{value}.rules[1]: says neither `require` nor `public: true`; say what the rule demands: nothing is implied"
+            "{file}:36:35: {value}.authorization_servers[0] (main).introspection.client_secret_env: the environment variable `GATEWAY_SECRET` is not set for the module; set it where Envoy starts, and name it in vm_config.environment_variables.host_env_keys"
+        ),
+        format!("{file}:38:67: {value}.cache.max_ttl: duplicate key; remove all but one of them"),
+        format!(
+            "{file}:38:38: {value}.cache.capacity: expected a whole number such as 10000, found a string; write it without quotes, from 1 to 1000000"
         ),
         format!(
-            "{value}.rules[2].require.scope: `can\\\"cel` contains `\\\"`; a scope token has printable ASCII characters without space, \" and \\ (RFC 6749 §3.3)"
+            "{file}:42:53: {value}.rules[0] (ViewTickets).match[0].methods[0]: invalid method `get`; methods are case-sensitive: write [GET, POST]; to match every method omit `methods`"
         ),
         format!(
-            "{value}.authorization_servers[0].cluster: there is no cluster `identity_server`; define it in static_resources.clusters, or name one that is there"
+            "{file}:42:59: {value}.rules[0] (ViewTickets).match[0].path: invalid path pattern `/bookings/*`; `*` matches nothing here: write {{name}} for one segment, as in /bookings/{{id}}, or use path_prefix: /bookings"
+        ),
+        format!(
+            "{file}:44:33: {value}.rules[1] (BookTickets): `require` or `public: true` is missing; set what the rule requires, as in require: {{ scope: view }}, or public: true to accept requests without a token"
+        ),
+        format!(
+            "{file}:48:44: {value}.rules[2] (CancelTickets).require.scope: `can\\\"cel` contains `\\\"`; a scope token has printable ASCII characters without space, \" and \\ (RFC 6749 §3.3), such as bookings:view"
+        ),
+        format!(
+            "{file}:31:33: {value}.authorization_servers[0] (main).cluster: unknown cluster `identity_server`; add it to static_resources.clusters, or name one of: bookings, identity-server"
         ),
     ];
     check(&["cli/tests/cli/broken.yaml"]).says(1, &expected.iter().map(String::as_str).collect::<Vec<_>>());
 }
 
 #[test]
-fn several_files_are_told_apart_and_one_bad_one_is_enough() {
+fn one_bad_file_of_several_is_enough() {
     check(&["envoy/demo.yaml", "missing.yaml", "cli/tests/cli/plugin.yaml"]).says(
         1,
         &[
             "envoy/demo.yaml: ok: 1 configuration, 4 rules",
-            "missing.yaml: file: cannot be read: No such file or directory (os error 2); name a file that you may read",
+            "missing.yaml: file: cannot be read: No such file or directory (os error 2); check the name and the permissions of the file",
             "cli/tests/cli/plugin.yaml: ok: 1 configuration, 1 rule",
         ],
     );
@@ -161,15 +180,15 @@ fn a_plugin_configuration_may_stand_alone() {
     check_text(&bad).says(
         1,
         &[
-            "-: rules[0].match[0].path: `bookings` is no path pattern; start it with /",
-            "-: rules[0].require.scope: duplicate key; keep one of them",
+            "-:8:31: rules[0] (ViewTickets).match[0].path: invalid path pattern `bookings`; start it with /, as in /bookings",
+            "-:9:29: rules[0] (ViewTickets).require.scope: duplicate key; remove all but one of them",
         ],
     );
     check_text("realm: bookings\n").says(
         1,
         &[
-            "-: configuration: `authorization_servers` is missing; list the authorization servers whose tokens are accepted",
-            "-: configuration: `rules` is missing; list at least one rule; a request that no rule matches is refused",
+            "-: configuration: `authorization_servers` is missing; list the servers whose tokens are accepted, as in authorization_servers: [{ name: main, cluster: identity_server, audience: any, introspection: { path: /introspect } }]",
+            "-: configuration: `rules` is missing; list at least one, as in rules: [{ name: View, match: [{ path: /bookings }], require: { scope: view } }]; a request that no rule matches is refused",
         ],
     );
 }
@@ -184,12 +203,12 @@ fn a_file_named_json_is_read_as_json() {
     fs::write(&file, &text).unwrap();
     check(&[name]).says(0, &[&format!("{name}: ok: 1 configuration, 1 rule")]);
     check_text(&text)
-        .says(1, &["-: cache.capacity: expected a whole number, found a string; write a whole number here"]);
+        .says(1, &["-: cache.capacity: expected a whole number such as 10000, found a string; write it without quotes, from 1 to 1000000"]);
     fs::write(&file, "{ \"rules\": [").unwrap();
     check(&[name]).says(
         1,
         &[&format!(
-            "{name}: file: is not JSON: EOF while parsing a list at line 1 column 12; mend it; nothing was checked"
+            "{name}: file: invalid JSON: EOF while parsing a list at line 1 column 12; correct it: nothing was checked"
         )],
     );
 }
@@ -201,31 +220,31 @@ fn a_string_value_holds_json() {
     check_text(&with(&good, "\"any\"", "\"any\", \"issuer\": 1")).says(
         1,
         &[
-            "-: typed_config.config.configuration.value.authorization_servers[0].issuer: expected a string, found a number; write a string here",
+            "-: typed_config.config.configuration.value.authorization_servers[0] (main).issuer: expected a string such as \"https://as.example.com\", found a number; put the value in quotes",
         ],
     );
     let yaml = format!("{{ \"@type\": {STRING_VALUE}, value: 'rules: [{{ name: All }}]' }}");
     check_text(&filter(&yaml)).says(
         1,
         &[
-            "-: typed_config.config.configuration.value: is YAML, not JSON; the text of a StringValue has to be JSON: write JSON, or use a Struct",
+            "-: typed_config.config.configuration.value: YAML instead of JSON; write JSON text in a StringValue, or use a google.protobuf.Struct for YAML",
         ],
     );
     let neither = format!("{{ \"@type\": {STRING_VALUE}, value: '{{' }}");
     check_text(&filter(&neither)).says(
         1,
         &[
-            "-: typed_config.config.configuration.value: is not JSON: EOF while parsing an object at line 1 column 1; write the configuration as a google.protobuf.Struct, or as JSON in a StringValue",
+            "-: typed_config.config.configuration.value: invalid JSON: EOF while parsing an object at line 1 column 1; write the configuration as a google.protobuf.Struct, or as JSON text in a StringValue",
         ],
     );
 }
 
 #[test]
-fn an_envelope_that_envoy_refuses_is_a_problem_and_what_is_in_it_is_checked() {
+fn content_of_an_invalid_envelope_is_checked() {
     let path = "-: typed_config.config.configuration";
     let envelope = "write \"@type\": type.googleapis.com/google.protobuf.Struct, and the configuration under `value`";
     let value = format!("{{ {SERVERS}, {RULES}, realm: 1 }}");
-    let realm = "realm: expected a string, found a number; write a string here";
+    let realm = "realm: expected a string such as \"bookings\", found a number; put the value in quotes";
     for (any, expected) in [
         (value.clone(), vec![format!(": `@type` is missing; {envelope}"), format!(".{realm}")]),
         (format!("{{ value: {value} }}"), vec![format!(": `@type` is missing; {envelope}"), format!(".value.{realm}")]),
@@ -236,27 +255,27 @@ fn an_envelope_that_envoy_refuses_is_a_problem_and_what_is_in_it_is_checked() {
         (
             format!("{{ \"@type\": {STRING_VALUE}, value: {value} }}"),
             vec![
-                ".value: a StringValue holds a string; write JSON text, or use a Struct".to_owned(),
+                ".value: a StringValue needs a string; write JSON text, or use a google.protobuf.Struct".to_owned(),
                 format!(".value.{realm}"),
             ],
         ),
         (
             format!("{{ \"@type\": x/envoy.Any, value: {value} }}"),
-            vec![format!(".@type: `x/envoy.Any` is no type for it; {envelope}"), format!(".value.{realm}")],
+            vec![format!(".@type: invalid type `x/envoy.Any`; {envelope}"), format!(".value.{realm}")],
         ),
-        ("'{}'".to_owned(), vec![format!(": is no object; {envelope}")]),
+        ("'{}'".to_owned(), vec![format!(": the configuration has no envelope; {envelope}")]),
         (
             format!("{{ \"@type\": {BYTES_VALUE}, value: '*' }}"),
-            vec![".value: is not base64; use a google.protobuf.Struct instead".to_owned()],
+            vec![".value: not base64; use a google.protobuf.Struct instead".to_owned()],
         ),
         // {"realm":1}
         (
             format!("{{ \"@type\": {BYTES_VALUE}, value: eyJyZWFsbSI6MX0= }}"),
             vec![
-                ".value: `authorization_servers` is missing; list the authorization servers whose tokens are accepted"
+                ".value: `authorization_servers` is missing; list the servers whose tokens are accepted, as in authorization_servers: [{ name: main, cluster: identity_server, audience: any, introspection: { path: /introspect } }]"
                     .to_owned(),
                 format!(".value.{realm}"),
-                ".value: `rules` is missing; list at least one rule; a request that no rule matches is refused"
+                ".value: `rules` is missing; list at least one, as in rules: [{ name: View, match: [{ path: /bookings }], require: { scope: view } }]; a request that no rule matches is refused"
                     .to_owned(),
             ],
         ),
@@ -264,30 +283,34 @@ fn an_envelope_that_envoy_refuses_is_a_problem_and_what_is_in_it_is_checked() {
         let expected: Vec<String> = expected.iter().map(|line| format!("{path}{line}")).collect();
         check_text(&filter(&any)).says(1, &expected.iter().map(String::as_str).collect::<Vec<_>>());
     }
-    check_text("config: { name: scopegate, vm_config: {} }\n")
-        .says(1, &["-: config: `configuration` is missing; write one: a module without it refuses every request"]);
+    check_text("config: { name: scopegate, vm_config: {} }\n").says(
+        1,
+        &["-: config: `configuration` is missing; add it: a module without a configuration refuses every request"],
+    );
 }
 
 #[test]
 fn istio_resources_are_read_in_one_file_with_others() {
     check(&["cli/tests/cli/istio.yaml"]).says(0, &["cli/tests/cli/istio.yaml: ok: 2 configurations, 3 rules"]);
-    let plugin = "cli/tests/cli/istio_broken.yaml (document 2): spec";
+    let file = "cli/tests/cli/istio_broken.yaml";
     check(&["cli/tests/cli/istio_broken.yaml"]).says(
         1,
         &[
-            "cli/tests/cli/istio_broken.yaml (document 1): metadata.name: duplicate key; keep one of them",
-            &format!("{plugin}.failStrategy: lets every request by when the module fails; write FAIL_CLOSE, or leave it out"),
-            &format!("{plugin}.pluginConfig.authorization_servers[0].introspection.client_secret_env: the environment variable `GATEWAY_SECRET` is not set for the module; name it in spec.vmConfig.env, with valueFrom: HOST"),
-            &format!("{plugin}.pluginConfig.rules[0].require.scope: duplicate key; keep one of them"),
+            "cli/tests/cli/istio_broken.yaml:4:34: metadata.name: duplicate key; remove all but one of them",
+            &format!("{file}:10:3: spec.failStrategy: accepts every request when the module fails; write FAIL_CLOSE, or leave it out"),
+            &format!("{file}:16:65: spec.pluginConfig.authorization_servers[0] (main).introspection.client_secret_env: the environment variable `GATEWAY_SECRET` is not set for the module; name it in spec.vmConfig.env, with valueFrom: HOST"),
+            &format!("{file}:20:33: spec.pluginConfig.rules[0] (All).require.scope: duplicate key; remove all but one of them"),
         ],
     );
     let missing = "kind: WasmPlugin\nmetadata: { name: scopegate }\nspec: { url: oci://a/b }\n";
-    check_text(missing)
-        .says(1, &["-: spec: `pluginConfig` is missing; write one: a module without it refuses every request"]);
+    check_text(missing).says(
+        1,
+        &["-: spec: `pluginConfig` is missing; add it: a module without a configuration refuses every request"],
+    );
 }
 
 #[test]
-fn a_plugin_is_recognized_by_its_name_its_module_or_its_configuration() {
+fn plugins_are_found_by_name_module_or_configuration() {
     let any = format!("{{ \"@type\": {STRUCT}, value: {{ {SERVERS}, {RULES} }} }}");
     for ours in [
         format!("config: {{ name: scopegate, configuration: {any} }}"),
@@ -306,7 +329,7 @@ fn a_plugin_is_recognized_by_its_name_its_module_or_its_configuration() {
         let run = check_text(&ours);
         assert_eq!((run.code, run.out.as_str()), (Some(0), "-: ok: 1 configuration, 1 rule\n"), "{ours}");
     }
-    let nothing = "-: configuration: none of Scopegate's is in this file; name the plugin scopegate (name or root_id), or check a file that configures it";
+    let nothing = "-: file: no configuration of Scopegate found; name the plugin scopegate (name or root_id), or check a file that configures it";
     for others in [
         "",
         "# nothing\n",
@@ -322,7 +345,7 @@ fn a_plugin_is_recognized_by_its_name_its_module_or_its_configuration() {
 }
 
 #[test]
-fn clusters_are_looked_for_only_where_all_of_them_are_known() {
+fn clusters_are_checked_where_all_are_known() {
     let good = fixture("string_value.yaml").replace('\n', "\n  ");
     let with_clusters = |clusters: &str| format!("filter:\n  {good}\nstatic_resources: {{ clusters: {clusters} }}\n");
     let well = ["-: ok: 1 configuration, 1 rule"];
@@ -330,7 +353,7 @@ fn clusters_are_looked_for_only_where_all_of_them_are_known() {
     check_text(&with_clusters("[{ name: bookings }]")).says(
         1,
         &[
-            "-: filter.typed_config.config.configuration.value.authorization_servers[0].cluster: there is no cluster `identity_server`; define it in static_resources.clusters, or name one that is there",
+            "-: filter.typed_config.config.configuration.value.authorization_servers[0] (main).cluster: unknown cluster `identity_server`; add it to static_resources.clusters, or name one of: bookings",
         ],
     );
     for elsewhere in ["cds_config: {}", "cdsConfig: {}"] {
@@ -341,40 +364,40 @@ fn clusters_are_looked_for_only_where_all_of_them_are_known() {
 }
 
 #[test]
-fn clusters_to_fall_back_to_are_looked_for_like_the_first() {
+fn fallback_clusters_are_checked_too() {
     let servers = with(SERVERS, r#""audience""#, r#""fallback_clusters": ["second", "third"], "audience""#);
     let filter = filter(&format!("{{ \"@type\": {STRUCT}, value: {{ {servers}, {RULES} }} }}"));
     let clusters = "[{ name: identity_server }, { name: third }]";
     check_text(&format!("{filter}static_resources: {{ clusters: {clusters} }}\n")).says(
         1,
         &[
-            "-: typed_config.config.configuration.value.authorization_servers[0].fallback_clusters[0]: there is no cluster `second`; define it in static_resources.clusters, or name one that is there",
+            "-: typed_config.config.configuration.value.authorization_servers[0] (main).fallback_clusters[0]: unknown cluster `second`; add it to static_resources.clusters, or name one of: identity_server, third",
         ],
     );
 }
 
 #[test]
-fn what_is_not_enforced_is_refused_by_a_strict_check_only() {
+fn only_a_strict_check_reports_report_only() {
     let reporting = with(RULES, r#""name""#, r#""mode": "report_only", "name""#);
     for (text, path) in [
         (format!("{{ {SERVERS}, {RULES} }}"), None),
         (format!(r#"{{ "mode": "enforce", {SERVERS}, {RULES} }}"#), None),
         (format!(r#"{{ "mode": "report_only", {SERVERS}, {RULES} }}"#), Some("mode")),
-        (format!("{{ {SERVERS}, {reporting} }}"), Some("rules[0].mode")),
+        (format!("{{ {SERVERS}, {reporting} }}"), Some("rules[0] (All).mode")),
     ] {
         let ok = "-: ok: 1 configuration, 1 rule".to_owned();
         check_text(&text).says(0, &[&ok]);
-        let said =
-            path.map(|path| format!("-: {path}: nothing is refused: report_only; write enforce, or leave it out"));
+        let said = path
+            .map(|path| format!("-: {path}: `report_only` refuses no request; write mode: enforce, or omit the key"));
         scopegate(&["check", "--strict", "-"], text.as_bytes()).says(i32::from(path.is_some()), &[&said.unwrap_or(ok)]);
     }
 }
 
 #[test]
-fn environment_variables_are_those_that_the_module_sees() {
+fn environment_variables_are_those_of_the_module() {
     let good = fixture("string_value.yaml");
     let variables = "key_values: { GATEWAY_SECRET: tr0ub4dor-and-3 }";
-    let unset = "-: typed_config.config.configuration.value.authorization_servers[0].introspection.client_secret_env: the environment variable `GATEWAY_SECRET` is not set for the module; set it where Envoy starts and name it in vm_config.environment_variables.host_env_keys";
+    let unset = "-: typed_config.config.configuration.value.authorization_servers[0] (main).introspection.client_secret_env: the environment variable `GATEWAY_SECRET` is not set for the module; set it where Envoy starts, and name it in vm_config.environment_variables.host_env_keys";
     check_text(&with(&good, variables, "host_env_keys: [A, GATEWAY_SECRET]"))
         .says(0, &["-: ok: 1 configuration, 1 rule"]);
     for without in ["host_env_keys: [A]", "key_values: { GATEWAY_SECRET: '' }", "{}"] {
@@ -390,7 +413,7 @@ fn yaml_is_read_as_envoy_reads_it() {
     let alias = format!("!ignore shared: {{ require: &view {{ scope: view }} }}\n{alias}");
     check_text(&alias).says(0, &["-: ok: 1 configuration, 1 rule"]);
     let merge = format!("!ignore shared: &view {{ scope: view }}\n{}", with(&good, "scope: view", "<<: *view"));
-    check_text(&merge).says(1, &["-: rules[0].require.<<: is no merge key: Envoy merges nothing; write the keys out"]);
+    check_text(&merge).says(1, &["-:10:16: rules[0] (ViewTickets).require.<<: Envoy has no merge keys; write the keys themselves, as in { scope: view }"]);
 }
 
 #[test]
@@ -414,11 +437,17 @@ fn any_kind_of_secret_may_come_from_the_environment() {
 fn duplicate_keys_are_reported_with_their_paths() {
     let twice = "a: { 'b.c': [{ d: 1, d: 2 }] }\na: 1\n";
     let text = format!("{twice}{}", fixture("string_value.yaml"));
-    check_text(&text)
-        .says(1, &["-: a[\"b.c\"][0].d: duplicate key; keep one of them", "-: a: duplicate key; keep one of them"]);
+    check_text(&text).says(
+        1,
+        &[
+            "-: a[\"b.c\"][0].d: duplicate key; remove all but one of them",
+            "-: a: duplicate key; remove all but one of them",
+        ],
+    );
     // Envoy takes the last one; it is the one that is checked.
     let any = format!("{{ \"@type\": {STRUCT}, value: {{}}, value: {{ {SERVERS}, {RULES} }} }}");
-    check_text(&filter(&any)).says(1, &["-: typed_config.config.configuration.value: duplicate key; keep one of them"]);
+    check_text(&filter(&any))
+        .says(1, &["-: typed_config.config.configuration.value: duplicate key; remove all but one of them"]);
 }
 
 #[test]
@@ -433,30 +462,32 @@ fn a_secret_is_never_printed() {
 }
 
 #[test]
-fn what_stops_the_reader_is_said_with_its_place_and_what_precedes_it_is_checked() {
+fn documents_before_a_syntax_error_are_checked() {
     let text = format!("{}---\na: [1\nb: 2\n", with(&fixture("plugin.yaml"), "scope: view", "scopes: view"));
     check_text(&text).says(
         1,
         &[
-            "-: rules[0].require.scopes: unknown key; known here: scope, any_scope, scope_template, mapped_scope, roles, any_role, client_ids, audience, claims, authorization_server, all, any, authenticated",
-            "-: line 12, column 2: is not YAML: illegal placement of ':' indicator; mend it; the rest was not checked",
+            "-:9:16: rules[0] (ViewTickets).require.scopes: unknown key; did you mean `scope`? known keys: scope, any_scope, scope_template, mapped_scope, roles, any_role, client_ids, audience, claims, authorization_server, all, any, authenticated",
+            "-:12:2: file: invalid YAML: illegal placement of ':' indicator; correct it: the rest of the file was not checked",
         ],
     );
     let run = scopegate(&["check", "-"], b"\xff\xfe");
-    run.says(1, &["-: file: is not UTF-8; save it as UTF-8"]);
-    check(&["tests"])
-        .says(1, &["tests: file: cannot be read: Is a directory (os error 21); name a file that you may read"]);
+    run.says(1, &["-: file: not UTF-8; save the file as UTF-8"]);
+    check(&["tests"]).says(
+        1,
+        &["tests: file: cannot be read: Is a directory (os error 21); check the name and the permissions of the file"],
+    );
 }
 
 #[test]
-fn one_problem_is_one_line_whatever_the_file_contains() {
+fn one_problem_is_one_line() {
     let run = check_text("rules: 1\n\"a\\n-: ok\\e[2J\": 1\n");
     assert_eq!(run.code, Some(1));
-    assert!(run.out.contains("-: a\\n-: ok\\u{1b}[2J: unknown key"), "{}", run.out);
+    assert!(run.out.contains("-:2:1: a\\n-: ok\\u{1b}[2J: unknown key"), "{}", run.out);
 }
 
 #[test]
-fn hostile_files_are_turned_down_quickly() {
+fn hostile_files_are_refused_quickly() {
     let mut bomb = String::from("- &a0 [x, x, x, x, x, x, x, x, x]\n");
     for level in 1..20 {
         let aliases = vec![format!("*a{}", level - 1); 9].join(", ");
@@ -464,12 +495,16 @@ fn hostile_files_are_turned_down_quickly() {
     }
     let folder = tempfile::tempdir().unwrap();
     for (name, text, expected) in [
-        ("bomb.yaml", bomb, "has too many values, each alias counted as what it stands for; use fewer aliases"),
-        ("brackets.yaml", "[".repeat(10 << 20), "is not YAML: recursion limit exceeded; mend it"),
-        ("brackets.json", "[".repeat(10 << 20), "is not JSON: recursion limit exceeded"),
-        ("braces.yaml", "{\"a\":".repeat(2 << 20), "is nested too deeply; nest at most 128 levels"),
-        ("long.yaml", " ".repeat((16 << 20) + 1), "file: is larger than 16 MiB; check the configuration on its own"),
-        ("keys.yaml", format!("{{{}}}", "spec: {}, ".repeat(100_000)), "spec: duplicate key; keep one of them"),
+        ("bomb.yaml", bomb, "too many values, each alias counted as its value; use fewer aliases"),
+        ("brackets.yaml", "[".repeat(10 << 20), "invalid YAML: recursion limit exceeded; correct it"),
+        ("brackets.json", "[".repeat(10 << 20), "invalid JSON: recursion limit exceeded"),
+        ("braces.yaml", "{\"a\":".repeat(2 << 20), "nested too deeply; nest at most 128 levels"),
+        ("long.yaml", " ".repeat((16 << 20) + 1), "file: larger than 16 MiB; check the configuration on its own"),
+        (
+            "keys.yaml",
+            format!("{{{}}}", "spec: {}, ".repeat(100_000)),
+            "spec: duplicate key; remove all but one of them",
+        ),
     ] {
         let file = folder.path().join(name);
         fs::write(&file, text).unwrap();
@@ -480,7 +515,7 @@ fn hostile_files_are_turned_down_quickly() {
 }
 
 #[test]
-fn wrong_arguments_are_no_problem_of_a_file() {
+fn invalid_arguments_exit_with_2() {
     for arguments in [&[][..], &["check"], &["check", "--colour", "-"], &["chekc", "-"]] {
         let run = scopegate(arguments, b"");
         assert_eq!((run.code, run.out.as_str()), (Some(2), ""), "{arguments:?}");
@@ -524,10 +559,11 @@ scopes:
   description: "See tickets"
 "#;
 const SECRET_NOTE: &str = "-: remoteIntrospectionConfig.clientSecret: note: the secret of the client `6775021a-2fa8-4166` is wanted in the environment variable LOCAL_CLIENT_SECRET; it is in this file: copy it from here, and keep the file to yourself";
-const SCOPE_LEFT: &str = "left to fill in: rules[0].require.scope: is empty; give it a value";
+const SCOPE_LEFT: &str =
+    "left to fill in: rules[0] (Everything).require.scope: empty string; set a value such as \"view admin\"";
 
 #[test]
-fn an_auth_server_is_imported_with_everything_but_its_secret_and_nothing_is_open() {
+fn an_import_has_no_secret_and_opens_nothing() {
     let run = import(ALIAS);
     run.leaves(0, &[SECRET_NOTE, SCOPE_LEFT]);
     let expected = r#"# From the auth servers of a webMethods Microgateway.
@@ -557,23 +593,22 @@ rules:
     require: { scope: "" }
 "#;
     assert_eq!(run.out, expected);
-    check_text(&run.out).says(1, &["-: rules[0].require.scope: is empty; give it a value"]);
+    check_text(&run.out)
+        .says(1, &["-: rules[0] (Everything).require.scope: empty string; set a value such as \"view admin\""]);
     check_text(&with(&run.out, "\"\"", "view")).says(0, &["-: ok: 1 configuration, 1 rule"]);
 }
 
 #[test]
-fn settings_with_several_auth_servers_and_gateway_scopes_are_imported_whole() {
+fn several_auth_servers_and_scopes_are_imported() {
     let run = scopegate(&["import", "webmethods", "cli/tests/cli/microgateway.yaml"], b"");
     let servers = "cli/tests/cli/microgateway.yaml: security_settings.auth_servers";
     run.leaves(
         0,
         &[
-            &format!("{servers}[0].remoteIntrospectionConfig.clientSecret: note: the secret of the client `gateway` is wanted in the environment variable TIMETRAVEL_CLIENT_SECRET; it is masked in this file: ask whoever manages the client"),
+            &format!("{servers}[0].remoteIntrospectionConfig.clientSecret: note: the secret of the client `gateway` is wanted in the environment variable TIMETRAVEL_CLIENT_SECRET; it is masked in this file: get it from the owner of the client"),
             &format!("{servers}[1].remoteIntrospectionConfig.clientSecret: note: the secret of the client `6775021a-hotels` is wanted in the environment variable LOCAL_CLIENT_SECRET; it is in this file: copy it from here, and keep the file to yourself"),
-            "left to fill in: apis[0].scopes[0].resources: is empty; list at least one, or leave the key out",
-            "left to fill in: apis[0].scopes[1].resources: is empty; list at least one, or leave the key out",
-            "left to fill in: rules[0].api: there is no API `Imported`; name one of `apis`",
-            "left to fill in: rules[0].require.mapped_scope: there is no API whose mapping it could be; name the API of the rule: api",
+            "left to fill in: apis[0] (Imported).scopes[0] (ViewTickets).resources: empty list; list at least one item, as in [{ methods: [GET], path: /bookings }]",
+            "left to fill in: apis[0] (Imported).scopes[1] (BookTickets).resources: empty list; list at least one item, as in [{ methods: [GET], path: /bookings }]",
         ],
     );
     for part in [
@@ -594,7 +629,7 @@ fn settings_with_several_auth_servers_and_gateway_scopes_are_imported_whole() {
 }
 
 #[test]
-fn an_import_prints_no_secret_whatever_is_wrong_with_the_file() {
+fn an_import_of_a_broken_file_prints_no_secret() {
     let unquoted = with(ALIAS, "\"tr0ub4dor-and-3\"", "[tr0ub4dor-and-3]");
     let in_url = with(ALIAS, "https://localhost", "https://gateway:tr0ub4dor-and-3@localhost");
     let twice = with(ALIAS, "  clientId:", "  clientSecret: \"tr0ub4dor-and-4\"\n  clientId:");
@@ -607,7 +642,7 @@ fn an_import_prints_no_secret_whatever_is_wrong_with_the_file() {
 }
 
 #[test]
-fn an_alias_that_verifies_jwts_by_itself_is_left_out_and_said_so() {
+fn aliases_with_local_verification_are_left_out() {
     let (before, after) = ALIAS.split_once("remoteIntrospectionConfig:").unwrap();
     let scopes = after.split_once("scopes:").unwrap().1;
     let keys = "jwksuri: \"https://as.example.test/jwks\"";
@@ -622,7 +657,7 @@ fn an_alias_that_verifies_jwts_by_itself_is_left_out_and_said_so() {
     );
     assert_eq!(run.out, "");
 
-    // With somebody to ask there is an authorization server, and its issuer is known.
+    // An alias with an introspection endpoint is imported, with its issuer.
     let both = import(&with(ALIAS, "jwksuri: null", keys));
     let note = "-: localIntrospectionConfig: note: has JWTs verified locally, which is not imported; write jwt: { jwks_path } beside introspection, or see that the endpoint answers for JWTs, too";
     both.leaves(0, &[note, SECRET_NOTE, SCOPE_LEFT]);
@@ -646,7 +681,7 @@ fn an_alias_that_verifies_jwts_by_itself_is_left_out_and_said_so() {
 }
 
 #[test]
-fn what_an_import_does_not_understand_is_named_with_its_place() {
+fn unknown_settings_are_reported_with_their_paths() {
     let indented = ALIAS.lines().skip(1).map(|line| format!("      {line}\n")).collect::<String>();
     let text = format!(
         "ports: {{ http: 80 }}\nsecurity_settings:\n  jwt: true\n  auth_servers:\n    - !<authServerAlias>\n{}    - 7\n    - !<authServerAlias>\n      type: httpTransportAlias\n    - name: none\n      owner: 7\n",
@@ -661,15 +696,15 @@ fn what_an_import_does_not_understand_is_named_with_its_place() {
         &[
             &format!("-: ports: {left_out}"),
             &format!("-: security_settings.jwt: {left_out}"),
-            &format!("{server}[0].id: duplicate key; keep one of them"),
+            &format!("{server}[0].id: duplicate key; remove all but one of them"),
             &format!("{server}[0].localIntrospectionConfig.skew: {left_out}"),
             &format!("{server}[0].localIntrospectionConfig.useLocalClockSkew: note: is not imported; keep the clocks right: an expired token is refused to the second"),
             &format!("{server}[0].sslConfig: note: is not imported; put the key and the trusted certificates into the TLS context of the Envoy cluster"),
             &format!("{server}[0].tokenGeneratorConfig: note: is not imported; leave issuing tokens to the authorization server"),
             &format!("{server}[0].color: {left_out}"),
-            &format!("{server}[1]: is no object, so it is left out; indent its members below it"),
-            &format!("{server}[2].type: is not authServerAlias; give aliases of other types to whoever needs them"),
-            &format!("{server}[3].owner: is no string, so it is left out; put the text in quotes"),
+            &format!("{server}[1]: expected an object, so it is left out; indent its members below it"),
+            &format!("{server}[2].type: is not authServerAlias; import only aliases of authorization servers"),
+            &format!("{server}[3].owner: expected a string, so it is left out; put the text in quotes"),
             &SECRET_NOTE.replace("-: ", &format!("{server}[0].")),
             &format!("{server}[3]: says nowhere how tokens are introspected: the alias `none` is left out; add a remoteIntrospectionConfig that says where its tokens are introspected"),
             SCOPE_LEFT,
@@ -678,7 +713,7 @@ fn what_an_import_does_not_understand_is_named_with_its_place() {
 }
 
 #[test]
-fn scopes_that_could_be_meant_as_one_or_all_open_nothing() {
+fn ambiguous_scope_mappings_open_nothing() {
     let mapping = |required: &str| {
         format!("{ALIAS}--- !<gatewayScope>\nscopeName: Both\napiScopes: [Tickets]\nrequiredAuthScopes: [{required}]\n")
     };
@@ -713,14 +748,16 @@ fn no_text_of_a_file_becomes_configuration() {
     let run = import(&text);
     assert_eq!(run.code, Some(0), "{}", run.err);
     assert!(run.out.lines().all(|line| !line.trim_start().starts_with("rules: [")), "{}", run.out);
-    check_text(&run.out).says(1, &["-: rules[0].require.scope: is empty; give it a value"]);
+    check_text(&run.out)
+        .says(1, &["-: rules[0] (Everything).require.scope: empty string; set a value such as \"view admin\""]);
     let quiet = hostile.replace(r"\n\r", "").replace(r"\u2028", "");
     // In a value it stays a text, and the name of a variable is made of letters.
     let run = import(&with(&text, "name: \"local\"", &format!("name: {quiet}")));
     assert_eq!(run.code, Some(0), "{}", run.err);
     let variable = run.out.lines().find_map(|line| line.trim_start().strip_prefix("client_secret_env: ")).unwrap();
     assert!(variable.trim_matches('"').bytes().all(|b| b.is_ascii_uppercase() || b == b'_'), "{variable}");
-    check_text(&run.out).says(1, &["-: rules[0].require.scope: is empty; give it a value"]);
+    check_text(&run.out)
+        .says(1, &["-: rules[0] (Everything).require.scope: empty string; set a value such as \"view admin\""]);
 }
 
 #[test]
@@ -732,11 +769,11 @@ fn a_file_that_cannot_be_imported_says_why() {
     run.leaves(
         1,
         &[
-            "-: line 2, column 2: is not YAML: illegal placement of ':' indicator; mend it; the rest was not checked",
+            "-: file: invalid YAML: illegal placement of ':' indicator in line 2, column 2; correct it: the rest of the file was not checked",
             nothing,
         ],
     );
-    let endpoint = "-: remoteIntrospectionConfig.introspectionEndpoint: is no http or https URL, so the alias is left out; write https://host:port/path";
+    let endpoint = "-: remoteIntrospectionConfig.introspectionEndpoint: invalid URL, so the alias is left out; expected an http or https URL such as https://as.example.com:8443/introspect";
     import(&with(ALIAS, "https://localhost:5543", "https://<HOST>:<PORT>")).leaves(1, &[endpoint, nothing]);
     let run = scopegate(&["import", "axway", "-"], b"");
     assert_eq!((run.code, run.out.as_str()), (Some(2), ""), "{}", run.err);

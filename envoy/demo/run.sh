@@ -32,10 +32,10 @@ fetch() { curl --silent --noproxy '*' --max-time 5 "$@"; }
 port_in_use() { (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 check_prerequisites() {
-  command -v node >/dev/null || fail "node is missing: install Node.js 20 or later"
+  command -v node >/dev/null || fail "node is missing: install Node.js 22 or later"
   local node
   node=$(node --version)
-  [[ $node =~ ^v([0-9]+)\. ]] && ((BASH_REMATCH[1] >= 20)) || fail "node is $node: install Node.js 20 or later"
+  [[ $node =~ ^v([0-9]+)\. ]] && ((BASH_REMATCH[1] >= 22)) || fail "node is $node: install Node.js 22 or later"
   command -v curl >/dev/null || fail "curl is missing: install it (Debian: apt-get install curl)"
   [[ -n ${ENVOY:-} ]] || fail "ENVOY is not set: run 'make demo', or set ENVOY=/path/to/envoy"
   [[ -f $ENVOY && -x $ENVOY ]] || fail "no Envoy binary at $ENVOY: run 'make envoy', or set ENVOY=/path/to/envoy"

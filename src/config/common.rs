@@ -1,31 +1,35 @@
-//! What several parts of a configuration are read with.
+//! Values that several parts of a configuration have.
 
 use std::time::Duration;
 
-use super::document::{Node, Object, quote};
+use super::diagnostics::Read;
+use super::document::{Node, Object};
+use super::wording::quote;
 
-/// The environment that secrets come from.
+/// Returns the value of an environment variable.
 pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-pub(super) fn read_realm(node: &Node<'_>) -> Option<String> {
-    let realm = node.string()?;
-    // It stands in a quoted-string (RFC 9110 §5.6.4); what would need escaping there is not needed in a realm.
+pub(super) fn read_realm(node: &Node<'_>) -> Read<String> {
+    let realm = node.string("bookings")?;
+    // It becomes a quoted-string (RFC 9110 §5.6.4). A realm does not need the characters that are escaped there.
     if realm.len() <= 128 && realm.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'"' && b != b'\\') {
-        return Some(realm.to_owned());
+        return Ok(realm.to_owned());
     }
-    node.report(format!("`{}` is no realm", quote(realm)), "at most 128 printable ASCII characters without \" and \\");
-    None
+    let hint = "expected at most 128 printable ASCII characters without \" and \\, such as \"bookings\"";
+    Err(node.report(format!("invalid realm `{}`", quote(realm)), hint))
 }
 
-/// A name for messages, logs and references: printable, short.
-pub(super) fn read_name(object: &Object<'_>, hint: &str) -> Option<String> {
-    let node = object.required("name", hint)?;
-    let name = node.string()?;
-    if name.chars().count() <= 128 && !name.chars().any(char::is_control) {
-        return Some(name.to_owned());
-    }
-    node.report(format!("`{}` is no name", quote(name)), "at most 128 characters, none of them a control character");
-    None
+/// A name for messages, logs and references: at most 128 characters, none of them a control character.
+pub(super) fn read_name(object: &Object<'_>, purpose: &str, example: &str) -> Read<String> {
+    object.required("name", &format!("{purpose}, as in name: {example}"), |node| {
+        let name = node.string(example)?;
+        if name.chars().count() <= 128 && !name.chars().any(char::is_control) {
+            return Ok(name.to_owned());
+        }
+        let hint = format!("expected at most 128 characters without control characters, such as \"{example}\"");
+        Err(node.report(format!("invalid name `{}`", quote(name)), hint))
+    })
 }
 
+/// The longest time to live of a cached entry.
 pub(super) const MAX_TTL: Duration = Duration::from_secs(86_400);

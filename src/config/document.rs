@@ -1,205 +1,167 @@
-//! Reading a configuration document: every value by its path, every problem noted, none of them the last.
+//! Typed access to a configuration document: each value with its place, each failure with a report.
 //!
-//! A derived `Deserialize` stops at the first error and cannot say how to mend it; an operator wants all of
-//! them, each with a remedy, in one go.
+//! A derived `Deserialize` stops at the first error and has no remedy for it. An operator wants all errors at once, so
+//! a reader reads every part of a value before it gives up any: see [`all`].
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::fmt;
 use std::time::Duration;
 
+use super::diagnostics::{Diagnostics, Problem, Read, Reported};
+use super::wording::{format_duration, known_words, quote};
 use crate::base::Json;
 
-/// Something in a configuration that has to change before the filter accepts it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Where: `rules[2].require.scope`; empty for the document itself.
-    pub path: String,
-    /// What is wrong.
-    pub problem: String,
-    /// What to do about it.
-    pub hint: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = if self.path.is_empty() { "configuration" } else { &self.path };
-        write!(f, "{path}: {}; {}", self.problem, self.hint)
-    }
-}
-
-/// Every problem of one configuration, in the order of the reference. Never empty.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problems(Vec<Problem>);
-
-impl Problems {
-    /// The problems, first to last.
-    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
-        self.0.iter()
-    }
-}
-
-impl fmt::Display for Problems {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.0.iter().enumerate() {
-            let separator = if index == 0 { "" } else { "\n" };
-            write!(f, "{separator}{problem}")?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for Problems {}
-
-/// Collects problems while a document is read.
-#[derive(Debug, Default)]
-pub(crate) struct Diagnostics(RefCell<Vec<Problem>>);
-
-impl Diagnostics {
-    /// What was read, if nothing at all was wrong. `None` without a problem noted cannot happen; should a
-    /// reader forget to note one, the configuration is refused all the same.
-    pub(crate) fn finish<T>(self, read: Option<T>) -> Result<T, Problems> {
-        let mut problems = self.0.into_inner();
-        match read {
-            Some(read) if problems.is_empty() => Ok(read),
-            _ => {
-                if problems.is_empty() {
-                    problems.push(Problem {
-                        path: String::new(),
-                        problem: "is not complete".to_owned(),
-                        hint: "compare it with the configuration reference".to_owned(),
-                    });
-                }
-                Err(Problems(problems))
-            }
-        }
-    }
-
-    pub(crate) fn root<'a>(&'a self, json: &'a Json) -> Node<'a> {
-        Node { diagnostics: self, path: String::new(), json }
-    }
-
-    pub(crate) fn report(&self, path: &str, problem: impl Into<String>, hint: impl Into<String>) {
-        self.0.borrow_mut().push(Problem { path: path.to_owned(), problem: problem.into(), hint: hint.into() });
-    }
-}
-
-/// A value of the document and where it stands.
-#[derive(Clone, Debug)]
+/// A value of the document and its place.
+#[derive(Clone)]
 pub(crate) struct Node<'a> {
     diagnostics: &'a Diagnostics,
-    path: String,
+    document: &'a Json,
+    position: Vec<usize>,
     json: &'a Json,
 }
 
 impl<'a> Node<'a> {
-    /// Notes a problem with this value.
-    pub(crate) fn report(&self, problem: impl Into<String>, hint: impl Into<String>) {
-        self.diagnostics.report(&self.path, problem, hint);
+    /// The whole of a document.
+    pub(crate) fn root(diagnostics: &'a Diagnostics, document: &'a Json) -> Self {
+        Self { diagnostics, document, position: Vec::new(), json: document }
     }
 
-    fn wrong_kind(&self, expected: &str) {
-        let problem = format!("expected {expected}, found {}", self.json.kind());
-        self.report(problem, format!("write {expected} here"));
+    /// The whole of another document, whose problems are reported with those of this one.
+    pub(crate) fn other_document<'b>(&self, document: &'b Json) -> Node<'b>
+    where
+        'a: 'b,
+    {
+        Node::root(self.diagnostics, document)
+    }
+
+    /// Reports a problem of this value and its remedy.
+    pub(crate) fn report(&self, problem: impl Into<String>, hint: impl Into<String>) -> Reported {
+        self.diagnostics.report(Problem::at(self.document, self.position.clone(), problem, hint))
+    }
+
+    fn expected(&self, expected: &str, hint: &str) -> Reported {
+        self.report(format!("expected {expected}, found {}", self.json.kind()), hint)
+    }
+
+    fn child(&self, step: usize, json: &'a Json) -> Self {
+        let mut position = self.position.clone();
+        position.push(step);
+        Node { position, json, ..*self }
+    }
+
+    /// The value behind `keys`, or the innermost on the way there if a key is absent.
+    pub(crate) fn innermost(&self, keys: &[&str]) -> Self {
+        let mut node = self.clone();
+        for key in keys {
+            let Json::Object(members) = node.json else { break };
+            let Some((step, (_, json))) = members.iter().enumerate().find(|(_, (name, _))| name == key) else { break };
+            node = node.child(step, json);
+        }
+        node
     }
 
     /// This value as an object that may have the keys `known` and no others, each once.
-    pub(crate) fn object(&self, known: &'static [&'static str]) -> Option<Object<'a>> {
+    pub(crate) fn object(&self, known: &[&str]) -> Read<Object<'a>> {
+        let Json::Object(_) = self.json else {
+            let example = known.first().copied().unwrap_or_default();
+            return Err(self.expected(
+                &format!("an object with keys such as `{example}`"),
+                &format!("known keys: {}", known.join(", ")),
+            ));
+        };
         let object = self.members()?;
-        for (_, node) in object.members.iter().filter(|(key, _)| !known.contains(key)) {
-            node.report("unknown key", format!("known here: {}", known.join(", ")));
+        for (key, node) in object.members.iter().filter(|(key, _)| !known.contains(key)) {
+            node.report("unknown key", known_words(key, "known keys", known));
         }
         object.report_duplicates();
-        Some(object)
+        Ok(object)
     }
 
-    /// This value as an object with keys of the operator's choice, each once, `max` at most.
-    pub(crate) fn map(&self, max: usize) -> Option<Vec<(&'a str, Node<'a>)>> {
-        let object = self.members()?;
-        if object.members.is_empty() {
-            self.report("is empty", "name at least one, or leave the key out");
+    /// This value as an object with keys of the operator's choice, each once, from 1 to `max` of them.
+    pub(crate) fn map(&self, max: usize, example: &str) -> Read<Vec<(&'a str, Self)>> {
+        let members = self.free_members(example)?;
+        if members.is_empty() {
+            return Err(self.report("empty object", format!("set at least one key, as in {example}")));
         }
-        if object.members.len() > max {
-            self.report(format!("has {} keys", object.members.len()), format!("keep {max} at most"));
-            return None;
+        if members.len() > max {
+            return Err(self.report(
+                format!("too many keys: {}", members.len()),
+                format!("set at most {max} keys, as in {example}"),
+            ));
         }
-        object.report_duplicates();
-        Some(object.members)
+        Ok(members)
     }
 
-    /// This value as an object with whatever keys it has, each once; also with none.
-    pub(crate) fn free_members(&self) -> Option<Vec<(&'a str, Node<'a>)>> {
+    /// This value as an object with any number of keys of the operator's choice, each once.
+    pub(crate) fn free_members(&self, example: &str) -> Read<Vec<(&'a str, Self)>> {
+        let Json::Object(_) = self.json else {
+            return Err(self.expected(&format!("an object such as {example}"), "write keys with values"));
+        };
         let object = self.members()?;
         object.report_duplicates();
-        Some(object.members)
+        Ok(object.members)
     }
 
-    /// This value as an object whose keys are in order.
-    pub(crate) fn members(&self) -> Option<Object<'a>> {
+    /// This value as an object with the keys that it has, in their order.
+    pub(crate) fn members(&self) -> Read<Object<'a>> {
         let Json::Object(members) = self.json else {
-            self.wrong_kind("an object");
-            return None;
+            return Err(self.expected("an object", "write keys with values"));
         };
-        let node = |(key, json): &'a (String, Json)| {
-            let name = quote(key);
-            let path = if self.path.is_empty() { name } else { format!("{}.{name}", self.path) };
-            (key.as_str(), Node { diagnostics: self.diagnostics, path, json })
-        };
-        Some(Object { node: self.clone(), members: members.iter().map(node).collect() })
+        let child = |(step, (key, json)): (usize, &'a (String, Json))| (key.as_str(), self.child(step, json));
+        Ok(Object { node: self.clone(), members: members.iter().enumerate().map(child).collect() })
     }
 
-    /// This value as a list with at least one item.
-    pub(crate) fn list(&self) -> Option<Vec<Node<'a>>> {
-        let Json::Array(items) = self.json else {
-            self.wrong_kind("a list");
-            return None;
-        };
-        if items.is_empty() {
-            self.report("is empty", "list at least one, or leave the key out");
-            return None;
-        }
-        Some(self.items())
-    }
-
-    /// Every item of this list as `read` takes it; `None` if one of them is wrong. All are read.
-    pub(crate) fn each<T>(&self, read: impl Fn(&Node<'a>) -> Option<T>) -> Option<Vec<T>> {
-        let read: Vec<Option<T>> = self.list()?.iter().map(read).collect();
-        read.into_iter().collect()
-    }
-
-    /// The same for a list that may be empty.
-    pub(crate) fn each_if_any<T>(&self, read: impl Fn(&Node<'a>) -> Option<T>) -> Option<Vec<T>> {
-        if self.is_list() && self.items().is_empty() { Some(Vec::new()) } else { self.each(read) }
-    }
-
-    /// The items of this list, or none if it is no list; without a note.
-    pub(crate) fn items(&self) -> Vec<Node<'a>> {
-        let Json::Array(items) = self.json else {
-            return Vec::new();
-        };
-        let node =
-            |(index, json)| Node { diagnostics: self.diagnostics, path: format!("{}[{index}]", self.path), json };
-        items.iter().enumerate().map(node).collect()
-    }
-
-    /// Notes every item of this list whose `name` an earlier one has already.
-    pub(crate) fn report_duplicate_names(&self, what: &str) {
-        let mut seen = BTreeSet::new();
-        for item in self.items() {
-            let Json::Object(members) = item.json else {
-                continue;
-            };
-            if let Some((_, Json::String(name))) = members.iter().find(|(key, _)| key == "name")
-                && !seen.insert(name)
-            {
-                let path = format!("{}.name", item.path);
-                let problem = format!("`{}` is the name of two", quote(name));
-                self.diagnostics.report(&path, problem, format!("give each {what} a name of its own"));
+    /// This value as a list with at least one item; `example` is a whole list: `[GET, POST]`.
+    pub(crate) fn list(&self, example: &str) -> Read<Vec<Self>> {
+        match self.json {
+            Json::Array(items) if items.is_empty() => {
+                Err(self.report("empty list", format!("list at least one item, as in {example}")))
+            }
+            Json::Array(_) => Ok(self.items()),
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Object(_) => {
+                Err(self.expected(&format!("a list such as {example}"), "write the items in brackets"))
             }
         }
     }
 
-    /// The text of this value, if it is a string; without a note.
+    /// Every item of a list that is not empty, as `read` returns it. All items are read.
+    pub(crate) fn each<T>(&self, example: &str, read: impl FnMut(&Self) -> Read<T>) -> Read<Vec<T>> {
+        gather(self.list(example)?.iter().map(read))
+    }
+
+    /// Every item of a list that may be empty, as `read` returns it. All items are read.
+    pub(crate) fn each_if_any<T>(&self, example: &str, read: impl FnMut(&Self) -> Read<T>) -> Read<Vec<T>> {
+        if self.is_list() && self.items().is_empty() { Ok(Vec::new()) } else { self.each(example, read) }
+    }
+
+    /// The strings of a list that is not empty.
+    pub(crate) fn strings(&self, example: &str) -> Read<Vec<String>> {
+        let item = example.trim_matches(['[', ']']).split(", ").next().unwrap_or_default();
+        self.each(example, |node| node.string(item).map(str::to_owned))
+    }
+
+    /// The items of a list; none of any other value. Reports nothing.
+    pub(crate) fn items(&self) -> Vec<Self> {
+        let Json::Array(items) = self.json else {
+            return Vec::new();
+        };
+        items.iter().enumerate().map(|(step, json)| self.child(step, json)).collect()
+    }
+
+    /// Reports every item of this list whose `name` an earlier item has.
+    pub(crate) fn report_duplicate_names(&self, what: &str) {
+        let mut seen = BTreeSet::new();
+        for item in self.items() {
+            let name = item.innermost(&["name"]);
+            if let Some(text) = name.text()
+                && !seen.insert(text)
+            {
+                let example = format!("give each {what} its own name, such as \"{}-2\"", quote(text));
+                name.report(format!("duplicate name `{}`", quote(text)), example);
+            }
+        }
+    }
+
+    /// The text of a string. Reports nothing.
     pub(crate) fn text(&self) -> Option<&'a str> {
         self.json.as_str()
     }
@@ -212,7 +174,6 @@ impl<'a> Node<'a> {
         *self.json == Json::Bool(true)
     }
 
-    /// The value itself.
     pub(crate) fn json(&self) -> &'a Json {
         self.json
     }
@@ -221,86 +182,89 @@ impl<'a> Node<'a> {
         matches!(self.json, Json::Array(_))
     }
 
-    /// This value as a string that is not empty.
-    pub(crate) fn string(&self) -> Option<&'a str> {
-        let Some(text) = self.json.as_str() else {
-            self.wrong_kind("a string");
-            return None;
+    /// This value as a string that is not empty. The message shows `example`, never the value.
+    pub(crate) fn string(&self, example: &str) -> Read<&'a str> {
+        let hint = match self.json {
+            Json::String(text) if !text.is_empty() => return Ok(text),
+            Json::String(_) => return Err(self.report("empty string", format!("set a value such as \"{example}\""))),
+            Json::Null => "set a value",
+            Json::Bool(_) | Json::Number(_) => "put the value in quotes",
+            Json::Array(_) => "write one string instead of the list",
+            Json::Object(_) => "write one string instead of the object",
         };
-        if text.is_empty() {
-            self.report("is empty", "give it a value");
-            return None;
-        }
-        Some(text)
+        Err(self.expected(&format!("a string such as \"{example}\""), hint))
     }
 
-    /// What this value stands for among the `words` there are.
-    pub(crate) fn one_of<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
-        let text = self.string()?;
-        let found = words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning);
-        if found.is_none() {
-            let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            self.report(format!("`{}` is not among them", quote(text)), format!("write one of: {}", words.join(", ")));
-        }
-        found
+    /// The meaning of this value, which has to be one of `words`.
+    pub(crate) fn one_of<T: Copy>(&self, words: &[(&str, T)]) -> Read<T> {
+        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let text = self.string(known.first().copied().unwrap_or_default())?;
+        let found = words.iter().find(|(word, _)| *word == text);
+        found.map(|(_, meaning)| *meaning).ok_or_else(|| self.unknown_word(text, &known))
     }
 
-    pub(crate) fn boolean(&self) -> Option<bool> {
+    /// Reports that this value is none of the words that are possible here.
+    pub(crate) fn unknown_word(&self, word: &str, known: &[&str]) -> Reported {
+        self.report(format!("invalid `{}`", quote(word)), known_words(word, "expected one of", known))
+    }
+
+    /// Reports that this value refers to an item that `section` does not have, such as an `API` of `apis`.
+    pub(crate) fn unknown_name(&self, what: &str, section: &str, name: &str, known: &[&str]) -> Reported {
+        let mut hint = format!("add it to `{section}`");
+        if !known.is_empty() {
+            hint = known_words(name, &format!("{hint}, or write one of"), known);
+        }
+        self.report(format!("unknown {what} `{}`", quote(name)), hint)
+    }
+
+    pub(crate) fn boolean(&self) -> Read<bool> {
         let Json::Bool(value) = self.json else {
-            self.wrong_kind("true or false");
-            return None;
+            return Err(self.expected("true or false", "write true or false without quotes"));
         };
-        Some(*value)
+        Ok(*value)
     }
 
-    /// `true`, for keys that say something by being there.
-    pub(crate) fn require_true(&self) -> Option<()> {
+    /// `true`, for keys whose presence is the whole of their meaning.
+    pub(crate) fn require_true(&self) -> Read<()> {
         if self.boolean()? {
-            return Some(());
+            return Ok(());
         }
-        self.report("`false` says nothing", "write true, or leave the key out");
-        None
+        Err(self.report("`false` has no effect", "write true, or omit the key"))
     }
 
-    /// A whole number within bounds. A Struct carries every number as a double: `16384.0` is whole.
-    pub(crate) fn integer(&self, min: u32, max: u32) -> Option<u32> {
+    /// A whole number from `min` to `max`. A Struct holds every number as a double: `16384.0` is whole.
+    pub(crate) fn integer(&self, min: u32, max: u32, example: u32) -> Read<u32> {
         let Some(value) = self.json.as_f64() else {
-            self.wrong_kind("a whole number");
-            return None;
+            let hint = format!("write it without quotes, from {min} to {max}");
+            return Err(self.expected(&format!("a whole number such as {example}"), &hint));
         };
-        let found = (min..=max).contains(&saturating_u32(value)) && value.fract() == 0.0 && value >= 0.0;
-        if !found {
-            self.report(format!("`{value}` is out of bounds"), format!("a whole number from {min} to {max}"));
-            return None;
+        let integer = saturating_u32(value);
+        if (min..=max).contains(&integer) && value.fract() == 0.0 && value >= 0.0 {
+            return Ok(integer);
         }
-        Some(saturating_u32(value))
+        let hint = format!("expected a whole number from {min} to {max}, such as {example}");
+        Err(self.report(format!("invalid `{value}`"), hint))
     }
 
-    /// A duration within bounds: a whole number and `ms`, `s`, `m` or `h`.
-    pub(crate) fn duration(&self, min: Duration, max: Duration) -> Option<Duration> {
-        let bounds =
-            || format!("from {} to {}, such as \"500ms\", \"30s\", \"5m\"", format_duration(min), format_duration(max));
+    /// A duration from `min` to `max`: a whole number and `ms`, `s`, `m` or `h`.
+    pub(crate) fn duration(&self, min: Duration, max: Duration, example: Duration) -> Read<Duration> {
+        let [low, high, example] = [min, max, example].map(format_duration);
         let Some(text) = self.json.as_str() else {
-            let problem = format!("expected a duration with its unit, found {}", self.json.kind());
-            self.report(problem, format!("write a string {}", bounds()));
-            return None;
+            let hint = format!("write a whole number and its unit (ms, s, m or h), from {low} to {high}");
+            return Err(self.expected(&format!("a duration such as \"{example}\""), &hint));
         };
-        match parse_duration(text) {
-            Some(duration) if (min..=max).contains(&duration) => Some(duration),
-            Some(_) => {
-                self.report(format!("`{}` is out of bounds", quote(text)), bounds());
-                None
-            }
-            None => {
-                self.report(format!("`{}` is no duration", quote(text)), bounds());
-                None
-            }
-        }
+        let found = parse_duration(text).filter(|duration| (min..=max).contains(duration));
+        found.ok_or_else(|| {
+            let hint = format!(
+                "expected a whole number and its unit (ms, s, m or h), from {low} to {high}, such as \"{example}\""
+            );
+            self.report(format!("invalid `{}`", quote(text)), hint)
+        })
     }
 }
 
 /// An object of the document.
-#[derive(Debug)]
+#[derive(Clone)]
 pub(crate) struct Object<'a> {
     node: Node<'a>,
     members: Vec<(&'a str, Node<'a>)>,
@@ -310,33 +274,38 @@ impl<'a> Object<'a> {
     fn report_duplicates(&self) {
         let mut seen = BTreeSet::new();
         for (_, node) in self.members.iter().filter(|(key, _)| !seen.insert(*key)) {
-            node.report("duplicate key", "keep one of them");
+            node.report("duplicate key", "remove all but one of them");
         }
     }
 
-    pub(crate) fn report(&self, problem: impl Into<String>, hint: impl Into<String>) {
-        self.node.report(problem, hint);
+    pub(crate) fn node(&self) -> &Node<'a> {
+        &self.node
     }
 
-    pub(crate) fn optional(&self, key: &str) -> Option<&Node<'a>> {
+    pub(crate) fn report(&self, problem: impl Into<String>, hint: impl Into<String>) -> Reported {
+        self.node.report(problem, hint)
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<&Node<'a>> {
         self.members.iter().find(|(name, _)| *name == key).map(|(_, node)| node)
     }
 
-    /// The value of a key that must be there; `hint` says what it is for.
-    pub(crate) fn required(&self, key: &str, hint: &str) -> Option<&Node<'a>> {
-        let found = self.optional(key);
-        if found.is_none() {
-            self.report(format!("`{key}` is missing"), hint);
+    /// A required value as `read` returns it; `hint` has an example of the key.
+    pub(crate) fn required<T>(&self, key: &str, hint: &str, read: impl FnOnce(&Node<'a>) -> Read<T>) -> Read<T> {
+        match self.get(key) {
+            Some(node) => read(node),
+            None => Err(self.report(format!("`{key}` is missing"), hint)),
         }
-        found
     }
 
-    /// The value of an optional key as `read` takes it, or `default`; `None` only if the value is wrong.
-    pub(crate) fn or_default<T>(&self, key: &str, default: T, read: impl FnOnce(&Node<'a>) -> Option<T>) -> Option<T> {
-        match self.optional(key) {
-            Some(node) => read(node),
-            None => Some(default),
-        }
+    /// An optional value as `read` returns it.
+    pub(crate) fn optional<T>(&self, key: &str, read: impl FnOnce(&Node<'a>) -> Read<T>) -> Read<Option<T>> {
+        self.get(key).map(read).transpose()
+    }
+
+    /// An optional value as `read` returns it, or `default`.
+    pub(crate) fn or_default<T>(&self, key: &str, default: T, read: impl FnOnce(&Node<'a>) -> Read<T>) -> Read<T> {
+        self.get(key).map_or(Ok(default), read)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -348,23 +317,48 @@ impl<'a> Object<'a> {
     }
 }
 
-/// User input fit for a message: escaped, at most 60 characters.
-pub(crate) fn quote(text: &str) -> String {
-    let mut quote: String = text.chars().flat_map(char::escape_debug).take(61).collect();
-    if quote.chars().count() > 60 {
-        quote = quote.chars().take(60).chain(['…']).collect();
-    }
-    quote
+/// All parts of a value. The tuple is complete before any part is given up, so that every problem is found.
+pub(crate) fn all<P: Parts>(parts: P) -> Read<P::Values> {
+    parts.values()
 }
 
-/// A duration as a configuration writes it.
-fn format_duration(duration: Duration) -> String {
-    match (duration.as_millis(), duration.as_secs()) {
-        (0, _) => "0s".to_owned(),
-        (millis @ 1..1000, _) => format!("{millis}ms"),
-        (_, secs) if secs.is_multiple_of(3600) => format!("{}h", secs.div_euclid(3600)),
-        (_, secs) => format!("{secs}s"),
-    }
+/// All items of a value. Every item is read before any is given up.
+pub(crate) fn gather<T>(items: impl Iterator<Item = Read<T>>) -> Read<Vec<T>> {
+    let items: Vec<Read<T>> = items.collect();
+    items.into_iter().collect()
+}
+
+/// A tuple of parts that were read.
+pub(crate) trait Parts {
+    type Values;
+
+    /// The values, if all parts have one.
+    fn values(self) -> Read<Self::Values>;
+}
+
+macro_rules! tuples {
+    ($($($part:ident)+;)+) => {$(
+        impl<$($part),+> Parts for ($(Read<$part>,)+) {
+            type Values = ($($part,)+);
+
+            #[expect(non_snake_case, reason = "a variable is named after its type")]
+            fn values(self) -> Read<Self::Values> {
+                let ($($part,)+) = self;
+                Ok(($($part?,)+))
+            }
+        }
+    )+};
+}
+
+tuples! {
+    A B;
+    A B C;
+    A B C D;
+    A B C D E;
+    A B C D E F;
+    A B C D E F G;
+    A B C D E F G H;
+    A B C D E F G H I;
 }
 
 fn parse_duration(text: &str) -> Option<Duration> {
@@ -404,8 +398,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_of_user_input_is_escaped_and_short() {
-        assert_eq!(quote("a\nb"), "a\\nb");
-        assert_eq!(quote(&"x".repeat(100)).chars().count(), 61);
+    fn all_reads_every_part_before_it_fails() {
+        let document = Json::parse(br#"{"a":1,"b":"x","c":2}"#).unwrap();
+        let problems = Diagnostics::collect(|diagnostics| {
+            let object = Node::root(diagnostics, &document).object(&["a", "b", "c"])?;
+            let text = |key| object.required(key, "", |node| node.string("x"));
+            all((text("a"), text("b"), text("c"))).map(drop)
+        });
+        let paths: Vec<String> = problems.unwrap_err().iter().map(|problem| problem.path.clone()).collect();
+        assert_eq!(paths, ["a", "c"]);
     }
 }

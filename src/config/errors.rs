@@ -1,103 +1,100 @@
-//! `errors`: how refusals look.
+//! `errors`: the responses to refused requests.
 
 use std::collections::BTreeMap;
 
 use super::common::read_realm;
-use super::document::{Node, quote};
+use super::diagnostics::Read;
+use super::document::{Node, all, gather};
+use super::wording::{known_words, quote};
 use crate::decision::DenialClass;
 use crate::response::{ContentType, ErrorProfile, Response, Template, TemplateError, Vendor};
 
-/// Reads the name of a profile, or a profile and what is different from it. `realm` is that of the
-/// configuration, if it names one.
-pub(super) fn read(node: &Node<'_>, realm: Option<&str>) -> Option<ErrorProfile> {
-    let profile = |base: Vendor, own: Option<String>| ErrorProfile {
-        base,
-        realm: own.or_else(|| realm.map(str::to_owned)).unwrap_or_else(|| base.default_realm().to_owned()),
-        responses: BTreeMap::new(),
-        default_response: None,
+/// Reads the name of a profile, or a profile and its differences. `realm` is that of the configuration, if it has one.
+pub(super) fn read(node: &Node<'_>, realm: Read<Option<&str>>) -> Read<ErrorProfile> {
+    let profile = |base: Vendor, own: Option<String>| {
+        let realm = own.map_or_else(|| realm.map(|realm| realm.unwrap_or(base.default_realm()).to_owned()), Ok)?;
+        Ok(ErrorProfile { base, realm, responses: BTreeMap::new(), default_response: None })
     };
     if node.text().is_some() {
-        return node.one_of(&Vendor::WORDS).map(|base| profile(base, None));
+        return node.one_of(&Vendor::WORDS).and_then(|base| profile(base, None));
     }
     let object = node.object(&["profile", "realm", "responses"])?;
-    let base = object.or_default("profile", Vendor::default(), |node| node.one_of(&Vendor::WORDS));
-    let own = object.or_default("realm", None, |node| read_realm(node).map(Some));
-    let responses = object.or_default("responses", Vec::new(), read_responses);
-    let mut profile = profile(base?, own?);
-    for (outcome, response) in responses? {
+    let (base, own, responses) = all((
+        object.or_default("profile", Vendor::default(), |node| node.one_of(&Vendor::WORDS)),
+        object.optional("realm", read_realm),
+        object.or_default("responses", Vec::new(), read_responses),
+    ))?;
+    let mut profile = profile(base, own)?;
+    for (outcome, response) in responses {
         match outcome {
             Some(outcome) => drop(profile.responses.insert(outcome, response)),
             None => profile.default_response = Some(response),
         }
     }
-    Some(profile)
+    Ok(profile)
 }
 
-/// For each outcome, or for all others (`None`), what is said.
-fn read_responses(node: &Node<'_>) -> Option<Vec<(Option<DenialClass>, Response)>> {
+/// The response for each outcome, and for all others (`None`).
+fn read_responses(node: &Node<'_>) -> Read<Vec<(Option<DenialClass>, Response)>> {
     let read = |(name, node): (&str, Node<'_>)| {
-        // A configuration that is refused has no say in how that looks.
-        let mut known = DenialClass::ALL.iter().filter(|class| **class != DenialClass::Misconfigured);
-        let outcome = match known.find(|class| class.as_str() == name) {
+        // A configuration that is refused cannot set how that looks.
+        let mut classes = DenialClass::ALL.iter().filter(|class| **class != DenialClass::Misconfigured);
+        let outcome = match classes.find(|class| class.as_str() == name) {
             Some(class) => Some(*class),
             None if name == "default" => None,
             None => {
-                let known = DenialClass::ALL.iter().map(|class| class.as_str()).collect::<Vec<_>>().join(", ");
-                node.report("is no outcome of a decision", format!("known: default, {known}"));
-                return None;
+                let classes = DenialClass::ALL.iter().filter(|class| **class != DenialClass::Misconfigured);
+                let known: Vec<&str> = ["default"].into_iter().chain(classes.map(|class| class.as_str())).collect();
+                return Err(node.report("unknown outcome of a decision", known_words(name, "known outcomes", &known)));
             }
         };
         let response = read_response(&node)?;
         if outcome == Some(DenialClass::Unavailable) && response.status.is_some_and(|status| status < 500) {
-            node.report("would blame the caller for our trouble", "write a status from 500 to 599");
-            return None;
+            let problem = "a 4xx status would blame the client for a failure of the authorization server";
+            return Err(node.report(problem, "set a status from 500 to 599, as in status: 503"));
         }
-        Some((outcome, response))
+        Ok((outcome, response))
     };
-    node.map(DenialClass::ALL.len().saturating_add(1))?.into_iter().map(read).collect()
+    let max = DenialClass::ALL.len().saturating_add(1);
+    gather(node.map(max, "{ default: { status: 403 } }")?.into_iter().map(read))
 }
 
-fn read_response(node: &Node<'_>) -> Option<Response> {
+fn read_response(node: &Node<'_>) -> Read<Response> {
     let object = node.object(&["status", "content_type", "body", "challenge"])?;
-    let status = object.or_default("status", None, |node| {
-        node.integer(400, 599).and_then(|status| u16::try_from(status).ok()).map(Some)
-    });
-    let content_type = object.or_default("content_type", None, |node| node.one_of(&ContentType::WORDS).map(Some));
-    let challenge = object.or_default("challenge", None, |node| node.boolean().map(Some));
-    let body = object.or_default("body", None, |node| {
-        let body_type = match content_type {
-            Some(Some(content_type)) => content_type,
-            Some(None) | None => {
-                node.report("its type is not said", "write content_type beside it, such as application/json");
-                return None;
-            }
-        };
-        read_body(node, body_type).map(Some)
-    });
-    Some(Response { status: status?, content_type: content_type?, body: body?, challenge: challenge? })
+    let content_type = object.optional("content_type", |node| node.one_of(&ContentType::WORDS));
+    let (status, body, challenge, content_type) = all((
+        object.optional("status", |node| node.integer(400, 599, 403)),
+        object.optional("body", |node| match content_type? {
+            Some(content_type) => read_body(node, content_type),
+            None => Err(node.report(
+                "a body needs a `content_type`",
+                "set content_type beside it, as in content_type: application/json",
+            )),
+        }),
+        object.optional("challenge", Node::boolean),
+        content_type,
+    ))?;
+    let status = status.and_then(|status| u16::try_from(status).ok());
+    Ok(Response { status, content_type, body, challenge })
 }
 
-fn read_body(node: &Node<'_>, content_type: ContentType) -> Option<Template> {
-    let text = node.string()?;
+fn read_body(node: &Node<'_>, content_type: ContentType) -> Read<Template> {
+    let text = node.string("{error_description}")?;
     if text.len() > MAX_BODY_BYTES {
-        node.report("is too long", format!("keep it to {MAX_BODY_BYTES} bytes"));
-        return None;
+        let hint = format!("shorten it to {MAX_BODY_BYTES} bytes, such as \"{{error_description}}\"");
+        return Err(node.report(format!("too long: {} bytes", text.len()), hint));
     }
-    match Template::parse(text, content_type) {
-        Ok(template) => Some(template),
-        Err(TemplateError::Unknown(word)) => {
-            let problem = format!("there is no placeholder `{{{}}}`", quote(&word));
-            node.report(problem, "known: {status}, {error}, {error_description}, {realm}, {scope}");
-            None
+    Template::parse(text, content_type).map_err(|error| match error {
+        TemplateError::Unknown(word) => {
+            let known = ["status", "error", "error_description", "realm", "scope"];
+            let hint = known_words(&word, "known placeholders", &known);
+            node.report(format!("unknown placeholder `{{{}}}`", quote(&word)), hint)
         }
-        Err(TemplateError::NotJson) => {
-            node.report(
-                "is not JSON when it is filled in",
-                "put placeholders inside strings, or write another content_type",
-            );
-            None
-        }
-    }
+        TemplateError::NotJson => node.report(
+            "not valid JSON once the placeholders are replaced",
+            "put placeholders inside strings, as in {\"error\":\"{error}\"}, or set another content_type",
+        ),
+    })
 }
 
 const MAX_BODY_BYTES: usize = 8_192;

@@ -1,20 +1,22 @@
-//! `introspection`: the endpoint of an authorization server, its preset and what differs from that.
+//! `introspection`: the endpoint of an authorization server, its preset and the differences from that.
 
 use std::time::Duration;
 
 use super::client::ClientReader;
 use super::common::{Environment, MAX_TTL};
-use super::dialect::{PresetOverlay, Presets, read_answer, read_request};
-use super::document::{Diagnostics, Node, Object};
-use super::endpoint::{Place, read_authority, read_endpoint_path};
-use crate::server::{ClientAuthentication, Endpoint, EndpointAuthentication, TokenIn};
+use super::diagnostics::Read;
+use super::dialect::{read_answer, read_request};
+use super::document::{Node, Object, all};
+use super::endpoint::{Place, read_authority, read_endpoint_path, report_no_authority};
+use super::presets::{BASE, Presets};
+use crate::server::{ClientAuthentication, Endpoint, EndpointAuthentication, RequestFormat, ResponseFormat, TokenIn};
 
-/// What is read of `introspection`, and what it asks of the server around it.
+/// An introspection endpoint, and what it means for the settings of its server.
 pub(super) struct Introspection {
     pub(super) endpoint: Endpoint,
-    /// No answer is kept longer.
+    /// The upper bound of the time that its responses are cached.
     pub(super) max_ttl: Option<Duration>,
-    /// Without a list of audiences every token of every client of this server would do.
+    /// Whether the server's `audience` has to be a list: without one, every token of every client of the server is valid.
     pub(super) audience_required: bool,
 }
 
@@ -37,54 +39,78 @@ const KEYS: &[&str] = &[
     "answer",
 ];
 
-pub(super) fn read(node: &Node<'_>, environment: Environment<'_>, place: &Place<'_>) -> Option<Introspection> {
+pub(super) fn read(node: &Node<'_>, environment: Environment<'_>, place: &Place<'_>) -> Read<Introspection> {
     let object = node.object(KEYS)?;
-    let presets = Presets::load()?;
-    let preset = object.or_default("preset", "rfc7662", |node| presets.named(node))?;
-    let diagnostics = Diagnostics::default();
-    let (preset, base) = (presets.node(preset, &diagnostics)?, presets.node("rfc7662", &diagnostics)?);
-    let layers = PresetOverlay { own: Some(object), preset: preset.members(), base: base.members() };
+    let presets = Presets::load(node)?;
+    let preset = object.or_default("preset", BASE, |node| presets.named(node))?;
+    let layers = presets.overlay(object.clone(), preset)?;
 
-    let (request, answer) = (read_request(&layers), read_answer(&layers));
-    let object = layers.own.as_ref()?;
-    let client_id = object.or_default("client_id", None, |node| node.string().map(Some));
+    let client_id = object.optional("client_id", |node| node.string("gateway"));
+    let example = layers.preset_text("path_example").unwrap_or("/oauth2/introspect");
     let path = match layers.get("path") {
-        Some(node) => read_endpoint_path(node).and_then(|path| with_client_id(object, path, client_id)),
+        Some(node) => read_endpoint_path(node, example),
         None => {
-            let example = layers.text("path_example").unwrap_or("/oauth2/introspect");
-            object.report("`path` is missing", format!("the path of the introspection endpoint, such as {example}"));
-            None
+            let hint = format!("set the path of the introspection endpoint, as in path: {example}");
+            Err(object.report("`path` is missing", hint))
         }
     };
-    let authority = object.or_default("authority", None, |node| read_authority(node).map(Some));
-    let timeout = object.or_default("timeout", DEFAULT_TIMEOUT, |node| node.duration(MIN_TIMEOUT, MAX_TIMEOUT));
-    let max_ttl = match layers.get("max_ttl") {
-        None => Some(None),
-        Some(node) => node.duration(Duration::ZERO, MAX_TTL).map(Some),
+    let client_id = match (&path, client_id) {
+        (Ok(path), Ok(None)) if path.contains(CLIENT_ID) => {
+            let hint = "set the client id of the gateway at the server, as in client_id: gateway";
+            Err(object.report("`path` contains {client_id}, and `client_id` is missing", hint))
+        }
+        _ => client_id,
     };
-    let authority = authority.map(|authority| authority.or_else(|| place.authority.map(str::to_owned)));
-    let reader = ClientReader { object, environment, place, client_id, timeout: timeout.unwrap_or(DEFAULT_TIMEOUT) };
-    let authentication = layers.get("client_authentication").and_then(|node| reader.read_authentication(node));
-    let (request, answer, authentication) = (request?, answer?, authentication?);
-    let carries_itself = request.token_in == TokenIn::Authorization;
-    let in_header = matches!(
+    let authority = place.authority(object.optional("authority", read_authority));
+    let authority = authority
+        .and_then(|authority| authority.ok_or_else(|| report_no_authority(&object, "introspection.authority")));
+    let timeout =
+        object.or_default("timeout", DEFAULT_TIMEOUT, |node| node.duration(MIN_TIMEOUT, MAX_TIMEOUT, DEFAULT_TIMEOUT));
+    let max_ttl =
+        layers.get("max_ttl").map(|node| node.duration(Duration::ZERO, MAX_TTL, Duration::from_secs(60))).transpose();
+    let reader = ClientReader { object: &object, environment, place, client_id, authority: &authority, timeout };
+    let authentication = layers.read("client_authentication", |node| reader.read_authentication(node));
+    let formats = all((read_request(&layers), read_answer(&layers), authentication)).and_then(
+        |(request, answer, authentication)| {
+            check_credentials(&object, &request, &answer, &authentication)?;
+            Ok((request, answer, authentication))
+        },
+    );
+    let (path, client_id, authority, timeout, max_ttl, clusters, formats) =
+        all((path, client_id, authority, timeout, max_ttl, place.clusters(), formats))?;
+    let (request, response, authentication) = formats;
+    let path = with_client_id(path, client_id);
+    Ok(Introspection {
+        endpoint: Endpoint { clusters, authority, path, authentication, timeout, request, response },
+        max_ttl,
+        audience_required: layers.preset_is_true("audience_required"),
+    })
+}
+
+/// Refuses requests whose credentials would be overwritten or exposed, and responses that would be misread.
+fn check_credentials(
+    object: &Object<'_>,
+    request: &RequestFormat,
+    answer: &ResponseFormat,
+    authentication: &EndpointAuthentication,
+) -> Read<()> {
+    let token_in_header = request.token_in == TokenIn::Authorization;
+    let client_in_header = matches!(
         authentication,
         EndpointAuthentication::Client(ClientAuthentication::Basic(_)) | EndpointAuthentication::ClientToken(_)
     );
-    if carries_itself && in_header {
-        object.report(
-            "the token is in the Authorization header, and so are the credentials of our client",
-            "write client_authentication: none",
-        );
-        return None;
+    if token_in_header && client_in_header {
+        return Err(object.report(
+            "the token and the gateway's credentials would both be in the Authorization header",
+            "write client_authentication: none, or put the token elsewhere, as in request: { token_in: form }",
+        ));
     }
-    // 401 and 403 speak of our client, unless the token is its own credential.
-    if !carries_itself && answer.invalid_statuses.iter().any(|status| matches!(status, 401 | 403)) {
-        object.report(
-            "401 or 403 among the invalid_statuses would call every token bad while our client is refused",
-            "leave them out",
-        );
-        return None;
+    // 401 and 403 are about the gateway's own credentials, unless the token is sent as the credential.
+    if !token_in_header && answer.invalid_statuses.iter().any(|status| matches!(status, 401 | 403)) {
+        return Err(object.report(
+            "401 or 403 in answer.invalid_statuses would make every token invalid while the gateway's own credentials are refused",
+            "remove both, as in invalid_statuses: [400]",
+        ));
     }
     let in_query = request.token_in == TokenIn::Query || request.method == "GET";
     let in_parameters = matches!(
@@ -92,47 +118,21 @@ pub(super) fn read(node: &Node<'_>, environment: Environment<'_>, place: &Place<
         EndpointAuthentication::Client(ClientAuthentication::Post { .. } | ClientAuthentication::PrivateKeyJwt(_))
     );
     if in_query && in_parameters {
-        object.report(
-            "the credentials of our client would stand in the URI, and in the server's access log",
-            "write client_authentication: client_secret_basic or none, or have the token in a form",
-        );
-        return None;
+        return Err(object.report(
+            "the gateway's credentials would be in the URI, and so in access logs",
+            "write client_authentication: client_secret_basic, or request: { method: POST, token_in: form }",
+        ));
     }
-    let authority = authority?;
-    if authority.is_none() {
-        object.report(
-            "no Host can be derived for callouts from `issuer` or `cluster`",
-            "set introspection.authority to the host that the server knows itself by",
-        );
-    }
-    Some(Introspection {
-        endpoint: Endpoint {
-            clusters: place.clusters()?,
-            authority: authority?,
-            path: path?,
-            authentication,
-            timeout: timeout?,
-            request,
-            response: answer,
-        },
-        max_ttl: max_ttl?,
-        audience_required: layers.is_true("audience_required"),
-    })
+    Ok(())
 }
 
-/// GitHub's path names our client.
-fn with_client_id(object: &Object<'_>, path: String, client_id: Option<Option<&str>>) -> Option<String> {
-    if !path.contains("{client_id}") {
-        return Some(path);
-    }
-    let Some(client_id) = client_id? else {
-        object.report("`path` has {client_id} in it, and there is none", "set client_id");
-        return None;
-    };
-    let encoded: String = form_urlencoded::byte_serialize(client_id.as_bytes()).collect();
-    Some(path.replace("{client_id}", &encoded))
+/// Replaces the `{client_id}` in a path such as GitHub's.
+fn with_client_id(path: String, client_id: Option<&str>) -> String {
+    let encoded = client_id.map(|client_id| form_urlencoded::byte_serialize(client_id.as_bytes()).collect::<String>());
+    encoded.map_or(path.clone(), |encoded| path.replace(CLIENT_ID, &encoded))
 }
 
+const CLIENT_ID: &str = "{client_id}";
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
 const MIN_TIMEOUT: Duration = Duration::from_millis(10);
 const MAX_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,12 +1,15 @@
-//! `jwt`: how an authorization server's JWTs are verified here.
+//! `jwt`: how the gateway itself verifies the JWTs of an authorization server.
 
 use std::time::Duration;
 
 use super::common::MAX_TTL;
-use super::dialect::{PresetOverlay, Presets, read_claim_mapping};
-use super::document::{Diagnostics, Node, Object, quote};
-use super::endpoint::{Place, read_authority, read_endpoint_path, read_own_cluster};
-use crate::base::Json;
+use super::diagnostics::Read;
+use super::dialect::read_claim_mapping;
+use super::document::{Node, Object, all};
+use super::endpoint::{Place, read_authority, read_endpoint_path, read_own_cluster, report_no_authority};
+use super::presets::{Presets, load};
+use super::wording::{known_words, quote};
+use crate::claims::ClaimMapping;
 use crate::jose::Algorithm;
 use crate::server::{Discovery, JwksPlace, JwksSource, JwtSettings, Location, WellKnown};
 
@@ -27,142 +30,125 @@ const KEYS: &[&str] = &[
     "answer",
 ];
 
-pub(super) fn read(node: &Node<'_>, place: &Place<'_>) -> Option<JwtSettings> {
+pub(super) fn read(node: &Node<'_>, place: &Place<'_>) -> Read<JwtSettings> {
     let object = node.object(KEYS)?;
-    let clusters = object.or_default("cluster", place.clusters(), |node| read_own_cluster(node).map(Some));
-    let authority = object.or_default("authority", None, |node| read_authority(node).map(Some));
-    let keys = authority.and_then(|authority| read_place(&object, place, authority));
-    if place.issuer.is_none() {
-        object.report(
-            "the server has no `issuer` to compare `iss` with",
-            "set the server's issuer, exactly as tokens have it",
-        );
-    }
-    let duration = |key: &str, default: Duration, min: Duration, max: Duration| {
-        object.or_default(key, default, |node| node.duration(min, max))
-    };
-    let timeout = duration("timeout", Duration::from_secs(1), Duration::from_millis(10), Duration::from_secs(30));
-    let leeway = duration("leeway", Duration::from_secs(30), Duration::ZERO, Duration::from_secs(300));
-    let refresh = duration("refresh", Duration::from_secs(300), Duration::from_secs(1), MAX_TTL);
-    let max_age = duration("max_age", MAX_TTL, Duration::from_secs(1), MAX_TTL.saturating_mul(7));
-    let min_interval =
-        duration("min_refetch_interval", Duration::from_secs(30), Duration::from_secs(1), Duration::from_secs(3600));
-    if let (Some(refresh), Some(max_age)) = (refresh, max_age)
-        && refresh >= max_age
-    {
-        object.report(
-            "`refresh` is not before `max_age`: keys would be dropped before they are fetched again",
-            "make max_age longer",
-        );
-        return None;
-    }
-    let algorithms = object.or_default("algorithms", DEFAULT_ALGORITHMS.to_vec(), |node| node.each(read_algorithm));
-    let types = object.or_default("types", vec!["at+jwt".to_owned()], |node| node.each(read_type));
-    let requires_exp = object.or_default("require_exp", true, Node::boolean);
-    let introspects = object.or_default("introspect", false, Node::boolean);
+    let (keys, algorithms, types, leeway, requires_exp, introspects, claims) = all((
+        read_source(&object, place),
+        object.or_default("algorithms", DEFAULT_ALGORITHMS.to_vec(), |node| {
+            node.each("[RS256, ES256]", |node| node.one_of(&Algorithm::WORDS))
+        }),
+        object.or_default("types", vec!["at+jwt".to_owned()], |node| node.each("[at+jwt]", read_type)),
+        object.or_default("leeway", DEFAULT_LEEWAY, |node| node.duration(Duration::ZERO, MAX_LEEWAY, DEFAULT_LEEWAY)),
+        object.or_default("require_exp", true, Node::boolean),
+        object.or_default("introspect", false, Node::boolean),
+        read_claims(&object),
+    ))?;
+    Ok(JwtSettings { keys, algorithms, types, leeway, requires_exp, introspects, claims })
+}
 
-    if let Some(answer) = object.optional("answer") {
-        for (key, node) in answer.free_members()? {
-            if ["active", "invalid_statuses", "error_members"].contains(&key) {
-                node.report("has no use in a JWT", "remove it");
-            }
+/// How the server's keys are fetched.
+fn read_source(object: &Object<'_>, place: &Place<'_>) -> Read<JwksSource> {
+    let duration = |key: &str, default: Duration, min: Duration, max: Duration| {
+        object.or_default(key, default, |node| node.duration(min, max, default))
+    };
+    let (second, half_minute) = (Duration::from_secs(1), Duration::from_secs(30));
+    let ages = all((
+        duration("refresh", Duration::from_secs(300), second, MAX_TTL),
+        duration("max_age", MAX_TTL, second, MAX_TTL.saturating_mul(7)),
+    ));
+    let ages = ages.and_then(|(refresh, max_age)| {
+        if refresh < max_age {
+            return Ok((refresh, max_age));
         }
-    }
-    let (presets, own) = (Presets::load()?, Json::parse(CLAIMS.as_bytes()).ok()?);
-    let diagnostics = Diagnostics::default();
-    let (preset, base) = (diagnostics.root(&own), presets.node("rfc7662", &diagnostics)?);
-    let layers = PresetOverlay { own: Some(object), preset: preset.members(), base: base.members() };
-    let claims = read_claim_mapping(&layers);
-    Some(JwtSettings {
-        keys: JwksSource {
-            clusters: clusters??,
-            place: keys?,
-            timeout: timeout?,
-            refresh: refresh?,
-            max_age: max_age?,
-            min_interval: min_interval?,
-        },
-        algorithms: algorithms?,
-        types: types?,
-        leeway: leeway?,
-        requires_exp: requires_exp?,
-        introspects: introspects?,
-        claims: claims?,
+        Err(object.report(
+            "`refresh` is not less than `max_age`, so keys would be dropped before they are fetched again",
+            "set a longer max_age, as in refresh: 5m, max_age: 24h",
+        ))
+    });
+    let (place, clusters, timeout, min_interval, (refresh, max_age)) = all((
+        read_place(object, place),
+        object.get("cluster").map_or_else(|| place.clusters(), read_own_cluster),
+        duration("timeout", second, Duration::from_millis(10), half_minute),
+        duration("min_refetch_interval", half_minute, second, Duration::from_secs(3600)),
+        ages,
+    ))?;
+    Ok(JwksSource { clusters, place, timeout, refresh, max_age, min_interval })
+}
+
+/// Where the keys are.
+fn read_place(object: &Object<'_>, place: &Place<'_>) -> Read<JwksPlace> {
+    let issuer = place.issuer.and_then(|issuer| {
+        let hint = "set the server's issuer exactly as in its tokens, such as issuer: https://as.example.com";
+        issuer.ok_or_else(|| object.report("the server has no `issuer` to compare `iss` with", hint))
+    });
+    let own = object.optional("authority", read_authority);
+    let keeps_authority = matches!(own, Ok(Some(_)));
+    let authority = place
+        .authority(own)
+        .and_then(|authority| authority.ok_or_else(|| report_no_authority(object, "jwt.authority")));
+    let place = match (object.get("jwks_path"), object.get("discovery")) {
+        (Some(path), None) => read_endpoint_path(path, "/jwks").map(|path| (path, false)),
+        (None, Some(discovery)) => read_discovery(discovery, issuer).map(|path| (path, true)),
+        (None, None) => Err(object.report(
+            "`jwks_path` or `discovery` is missing",
+            "set where the server's keys are, as in jwks_path: /jwks, or discovery: openid to read it from the server's metadata",
+        )),
+        (Some(_), Some(_)) => Err(object.report(
+            "`jwks_path` and `discovery` exclude each other",
+            "remove one of them; discovery: openid reads the path from the server's metadata",
+        )),
+    };
+    let (issuer, authority, (path, is_discovered)) = all((issuer, authority, place))?;
+    let location = Location { authority, path };
+    Ok(if is_discovered {
+        JwksPlace::Discovered(Discovery { metadata: location, issuer: issuer.to_owned(), keeps_authority })
+    } else {
+        JwksPlace::Known(location)
     })
 }
 
-/// Where the keys are; `authority` is by what name the server is reached, if that is configured.
-fn read_place(object: &Object<'_>, place: &Place<'_>, authority: Option<String>) -> Option<JwksPlace> {
-    let path = object.or_default("jwks_path", None, |node| read_endpoint_path(node).map(Some));
-    let metadata = object.or_default("discovery", None, |node| read_discovery(node, place).map(Some));
-    let keeps_authority = authority.is_some();
-    let authority = authority.or_else(|| place.authority.map(str::to_owned));
-    if authority.is_none() {
-        object.report("no Host can be derived for callouts from `issuer` or `cluster`", "set jwt.authority");
-    }
-    match (path?, metadata?) {
-        (Some(path), None) => Some(JwksPlace::Known(Location { authority: authority?, path })),
-        (None, Some(path)) => Some(JwksPlace::Discovered(Discovery {
-            metadata: Location { authority: authority?, path },
-            issuer: place.issuer?.to_owned(),
-            keeps_authority,
-        })),
-        (None, None) => {
-            let hint =
-                "write jwks_path, such as /jwks, or discovery: openid or oauth to have the server's metadata say";
-            object.report("says nowhere where the server's keys are", hint);
-            None
-        }
-        (Some(_), Some(_)) => {
-            object.report("says twice where the server's keys are: `jwks_path` and `discovery`", "remove one of them");
-            None
-        }
-    }
-}
-
 /// The path of the server's metadata.
-fn read_discovery(node: &Node<'_>, place: &Place<'_>) -> Option<String> {
-    let text = node.string()?;
+fn read_discovery(node: &Node<'_>, issuer: Read<&str>) -> Read<String> {
+    let text = node.string("openid")?;
     if text.starts_with('/') {
-        return read_endpoint_path(node);
+        return read_endpoint_path(node, METADATA_PATH);
     }
     let Some((_, well_known)) = WellKnown::WORDS.iter().find(|(word, _)| *word == text) else {
-        node.report(
-            format!("`{}` is no kind of discovery", quote(text)),
-            "write openid (OpenID Connect Discovery), oauth (RFC 8414), or the path of the metadata",
-        );
-        return None;
+        let words: Vec<&str> = WellKnown::WORDS.iter().map(|(word, _)| *word).collect();
+        let label = format!("expected the path of the metadata, such as {METADATA_PATH}, or one of");
+        return Err(node.report(format!("invalid `{}`", quote(text)), known_words(text, &label, &words)));
     };
-    let path = well_known.path(place.issuer?);
-    if path.is_none() {
-        node.report("no path of metadata can be derived from `issuer`", "write the path: /...");
+    well_known.path(issuer?).ok_or_else(|| {
+        let hint = format!("set the path instead, as in discovery: {METADATA_PATH}");
+        node.report("no path of metadata can be derived from `issuer`", hint)
+    })
+}
+
+fn read_type(node: &Node<'_>) -> Read<String> {
+    let kind = node.string("at+jwt")?.to_ascii_lowercase();
+    Ok(kind.strip_prefix("application/").map_or(kind.clone(), str::to_owned))
+}
+
+/// Where the claims are.
+fn read_claims(object: &Object<'_>) -> Read<ClaimMapping> {
+    if let Some(Ok(answer)) = object.get("answer").map(Node::members) {
+        for node in ["active", "invalid_statuses", "error_members"].iter().filter_map(|key| answer.get(key)) {
+            node.report("has no effect for JWTs", "remove it, or move it to introspection.answer");
+        }
     }
-    path
+    let (presets, defaults) = (Presets::load(object.node())?, load(CLAIMS, object.node())?);
+    let defaults = object.node().other_document(&defaults).members()?;
+    read_claim_mapping(&presets.overlay_of(object.clone(), defaults)?)
 }
 
-fn read_algorithm(node: &Node<'_>) -> Option<Algorithm> {
-    let text = node.string()?;
-    let algorithm = Algorithm::parse(text);
-    if algorithm.is_none() {
-        let known: Vec<&str> = Algorithm::WORDS.iter().map(|(word, _)| *word).collect();
-        node.report(
-            format!("`{}` is no algorithm that is taken", quote(text)),
-            format!("write one of: {}", known.join(", ")),
-        );
-    }
-    algorithm
-}
-
-fn read_type(node: &Node<'_>) -> Option<String> {
-    let kind = node.string()?.to_ascii_lowercase();
-    Some(kind.strip_prefix("application/").map_or(kind.clone(), str::to_owned))
-}
-
-/// What most servers sign with, and the host verifies; each of the others is one word away. PS256 and EdDSA are
-/// verified in the module, which costs more than half a millisecond for each forged token.
+/// The algorithms that most servers sign with and that the host verifies. PS256 and EdDSA are verified in the module,
+/// which costs more than half a millisecond for each forged token; an operator can turn them on.
 const DEFAULT_ALGORITHMS: [Algorithm; 2] = [Algorithm::Rs256, Algorithm::Es256];
+const DEFAULT_LEEWAY: Duration = Duration::from_secs(30);
+const MAX_LEEWAY: Duration = Duration::from_secs(300);
+const METADATA_PATH: &str = "/.well-known/openid-configuration";
 
-/// Where JWTs have what introspection responses have elsewhere.
+/// Where JWTs have the claims that introspection responses have elsewhere.
 const CLAIMS: &str = r#"{ "answer": {
     "scope": ["scope", "scp"],
     "client_id": ["client_id", "azp", "cid", "appid"],

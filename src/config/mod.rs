@@ -1,10 +1,13 @@
-//! The plugin configuration: a document in, a [`Config`] out, or every problem at once.
+//! The plugin configuration: reads a document and returns a [`Config`], or every problem at once.
 //!
-//! After this border nothing asks again whether the configuration is valid.
+//! The code behind a [`Config`] does not validate again.
 
 mod apis;
+mod applications;
 mod client;
 mod common;
+mod consistency;
+mod diagnostics;
 mod dialect;
 mod document;
 mod endpoint;
@@ -12,6 +15,7 @@ mod errors;
 mod introspection;
 mod jwt;
 mod plugin;
+mod presets;
 mod request_match;
 mod requirement;
 mod rules;
@@ -21,6 +25,7 @@ mod structure;
 #[cfg(test)]
 mod tests;
 mod upstream;
+mod wording;
 
-pub use document::{Problem, Problems};
+pub use diagnostics::{Problem, Problems};
 pub use plugin::Config;

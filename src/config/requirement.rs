@@ -1,213 +1,185 @@
 //! `require`: what a token must have.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 
-use super::document::{Node, Object, quote};
-use super::server_names::read_server_name;
+use super::diagnostics::Read;
+use super::dialect::parse_claim_path;
+use super::document::{Node, all, gather};
+use super::server_names::{ServerNames, read_server_name};
+use super::wording::quote;
 use crate::claims::{ClaimPath, ClaimValue};
-use crate::policy::{ClaimTest, Requirement, ScopeMapping, ScopeTemplate};
+use crate::policy::{ClaimTest, Condition, RequestScope, Requirement, ScopeMapping, ScopeTemplate};
 use crate::token::ScopeToken;
 
-/// What a requirement may refer to.
+/// The items to which a requirement may refer, or the proof that these could not be read.
 #[derive(Clone, Copy)]
 pub(super) struct References<'s> {
-    /// Names of the authorization servers; `None` where they could not be read.
-    pub(super) servers: Option<&'s [&'s str]>,
-    /// The scope mappings of the API that it is for; `None` where there is no API.
-    pub(super) mappings: Option<&'s Arc<[ScopeMapping]>>,
-    /// Every claim that is asked for.
-    pub(super) claims: &'s RefCell<Vec<ClaimPath>>,
+    pub(super) servers: ServerNames<'s>,
+    /// The scope mappings of the rule's API; `None` without an API.
+    pub(super) mappings: Read<Option<&'s Arc<[ScopeMapping]>>>,
 }
 
-const KEYS: &[&str] = &[
-    "scope",
-    "any_scope",
-    "scope_template",
-    "mapped_scope",
-    "roles",
-    "any_role",
-    "client_ids",
-    "audience",
-    "claims",
-    "authorization_server",
-    "all",
-    "any",
-    "authenticated",
+/// Reads requirements, and collects the claims that these compare.
+pub(super) struct RequirementReader<'r> {
+    pub(super) references: References<'r>,
+    pub(super) claims: &'r mut Vec<ClaimPath>,
+}
+
+/// Each key of `require` and its reader. A new requirement needs a line here.
+const PARTS: &[(&str, PartReader)] = &[
+    ("scope", |node, _| read_scope_list(node)),
+    ("any_scope", |node, _| node.each("[view, admin]", read_scope).map(Requirement::Any)),
+    ("scope_template", |node, _| read_template(node)),
+    ("mapped_scope", |node, reader| read_mapped_scope(node, reader.references)),
+    ("roles", |node, _| read_roles(node).map(Requirement::All)),
+    ("any_role", |node, _| read_roles(node).map(Requirement::Any)),
+    ("client_ids", |node, _| Ok(Condition::Client(node.strings("[web, mobile]")?).into())),
+    ("audience", |node, _| Ok(Condition::Audience(node.strings("[bookings]")?).into())),
+    ("claims", |node, reader| reader.read_claims(node)),
+    ("authorization_server", |node, reader| {
+        Ok(Condition::Server(read_server_name(node, reader.references.servers)?).into())
+    }),
+    ("all", |node, reader| node.each(PARTS_EXAMPLE, |node| reader.read(node)).map(Requirement::All)),
+    ("any", |node, reader| node.each(PARTS_EXAMPLE, |node| reader.read(node)).map(Requirement::Any)),
 ];
 
-pub(super) fn read(node: &Node<'_>, references: References<'_>) -> Option<Requirement> {
-    let object = node.object(KEYS)?;
-    if object.is_empty() {
-        object.report("demands nothing", "name a scope, or write authenticated: true for any active token");
-        return None;
+type PartReader = fn(&Node<'_>, &mut RequirementReader<'_>) -> Read<Requirement>;
+
+impl RequirementReader<'_> {
+    pub(super) fn read(&mut self, node: &Node<'_>) -> Read<Requirement> {
+        let keys: Vec<&str> = PARTS.iter().map(|(key, _)| *key).chain(["authenticated"]).collect();
+        let object = node.object(&keys)?;
+        if object.is_empty() {
+            let hint =
+                "name a scope, as in { scope: view }, or write { authenticated: true } to accept any active token";
+            return Err(object.report("empty requirement", hint));
+        }
+        if let Some(node) = object.get("authenticated") {
+            if object.len() > 1 {
+                let hint = "remove `authenticated`: every other key requires an active token, too";
+                return Err(object.report("`authenticated` has no effect beside other keys", hint));
+            }
+            return node.require_true().map(|()| Requirement::NONE);
+        }
+        let parts = PARTS.iter().filter_map(|(key, read)| Some(read(object.get(key)?, self)));
+        gather(parts).map(Requirement::All)
     }
-    if let Some(node) = object.optional("authenticated") {
-        if object.len() > 1 {
-            object.report("`authenticated` says less than what is beside it", "remove `authenticated`");
-            return None;
-        }
-        return node.require_true().map(|()| Requirement::NONE);
+
+    fn read_claims(&mut self, node: &Node<'_>) -> Read<Requirement> {
+        let mut members = node.map(MAX_CLAIMS, "{ department: { equals: sales } }")?;
+        // Values are kept in the order in which claims are first compared; the order of keys has no meaning.
+        members.sort_by_key(|(name, _)| *name);
+        let read = |(name, node): (&str, Node<'_>)| {
+            let (path, tests) = all((parse_claim_path(name, &node), read_claim_tests(&node)))?;
+            let index = self.index_of(path);
+            Ok(Requirement::All(tests.into_iter().map(|test| Condition::Claim { index, test }.into()).collect()))
+        };
+        gather(members.into_iter().map(read)).map(Requirement::All)
     }
-    // Every part is read before any is given up, so that all problems are found.
-    let parts = [
-        read_part(&object, "scope", read_scope_list),
-        read_part(&object, "any_scope", |node| {
-            node.each(|node| read_scope_token(node, node.string()?).map(Requirement::Scope)).map(Requirement::Any)
-        }),
-        read_part(&object, "scope_template", read_template),
-        read_part(&object, "mapped_scope", |node| read_mapped_scope(node, references)),
-        read_part(&object, "roles", |node| {
-            read_texts(node)?.into_iter().map(Requirement::Role).map(Some).collect::<Option<_>>().map(Requirement::All)
-        }),
-        read_part(&object, "any_role", |node| {
-            Some(Requirement::Any(read_texts(node)?.into_iter().map(Requirement::Role).collect()))
-        }),
-        read_part(&object, "client_ids", |node| read_texts(node).map(Requirement::Client)),
-        read_part(&object, "audience", |node| read_texts(node).map(Requirement::Audience)),
-        read_part(&object, "claims", |node| read_claims(node, references)),
-        read_part(&object, "authorization_server", |node| {
-            read_server_name(node, references.servers?).map(Requirement::Server)
-        }),
-        read_part(&object, "all", |node| node.each(|node| read(node, references)).map(Requirement::All)),
-        read_part(&object, "any", |node| node.each(|node| read(node, references)).map(Requirement::Any)),
-    ];
-    let parts: Option<Vec<Vec<Requirement>>> = parts.into_iter().collect();
-    Some(Requirement::All(parts?.into_iter().flatten().collect()))
-}
 
-/// Nothing if the key is not there, one requirement if it is, `None` if it is wrong.
-fn read_part<'a>(
-    object: &Object<'a>,
-    key: &str,
-    read: impl FnOnce(&Node<'a>) -> Option<Requirement>,
-) -> Option<Vec<Requirement>> {
-    object.or_default(key, Vec::new(), |node| read(node).map(|requirement| vec![requirement]))
-}
-
-fn read_texts(node: &Node<'_>) -> Option<Vec<String>> {
-    node.each(|node| node.string().map(str::to_owned))
-}
-
-fn read_scope_list(node: &Node<'_>) -> Option<Requirement> {
-    let tokens: Vec<_> = node.string()?.split(' ').map(|text| read_scope_token(node, text)).collect();
-    let scopes: Option<Vec<_>> = tokens.into_iter().map(|token| token.map(Requirement::Scope)).collect();
-    scopes.map(Requirement::All)
-}
-
-pub(super) fn read_scope_token(node: &Node<'_>, text: &str) -> Option<ScopeToken> {
-    match ScopeToken::parse(text) {
-        Ok(token) => Some(token),
-        Err(Some(bad)) => {
-            node.report(
-                format!("`{}` contains `{}`", quote(text), bad.escape_debug()),
-                "a scope token has printable ASCII characters without space, \" and \\ (RFC 6749 §3.3)",
-            );
-            None
-        }
-        Err(None) => {
-            node.report("has an empty scope token", "separate scope tokens by one space");
-            None
-        }
+    fn index_of(&mut self, path: ClaimPath) -> usize {
+        self.claims.iter().position(|known| *known == path).unwrap_or_else(|| {
+            self.claims.push(path);
+            self.claims.len().saturating_sub(1)
+        })
     }
 }
 
-fn read_template(node: &Node<'_>) -> Option<Requirement> {
-    let text = node.string()?;
-    match ScopeTemplate::parse(text) {
-        Some(template) if template.is_sound() => Some(Requirement::ScopeTemplate(template)),
-        Some(_) | None => {
-            node.report(
-                format!("`{}` is no template of a scope token", quote(text)),
-                "write {method}, {host} or the {name} of a segment of the rule's path in it, such as {method}:bookings",
-            );
-            None
-        }
+fn read_roles(node: &Node<'_>) -> Read<Vec<Requirement>> {
+    Ok(node.strings("[manager]")?.into_iter().map(|role| Condition::Role(role).into()).collect())
+}
+
+fn read_scope_list(node: &Node<'_>) -> Read<Requirement> {
+    if node.is_list() {
+        let hint = "to accept any of several scopes use any_scope: [view, admin]";
+        return Err(node.report("expected a string such as \"view admin\", found a list", hint));
     }
+    let tokens = node.string("view admin")?.split(' ').map(|text| parse_scope_token(text, node));
+    let scopes = gather(tokens)?.into_iter().map(|scope| Condition::Scope(scope).into());
+    Ok(Requirement::All(scopes.collect()))
 }
 
-fn read_mapped_scope(node: &Node<'_>, references: References<'_>) -> Option<Requirement> {
-    node.require_true()?;
-    match references.mappings {
-        Some(mappings) if !mappings.is_empty() => Some(Requirement::MappedScope(Arc::clone(mappings))),
-        Some(_) => {
-            node.report("no scope is mapped to this API", "map one in scope_mappings: nothing is mapped by itself");
-            None
-        }
-        None => {
-            node.report("there is no API whose mapping it could be", "name the API of the rule: api");
-            None
-        }
-    }
+fn read_scope(node: &Node<'_>) -> Read<Requirement> {
+    Ok(Condition::Scope(read_scope_token(node)?).into())
 }
 
-fn read_claims(node: &Node<'_>, references: References<'_>) -> Option<Requirement> {
-    let read = |(name, node): (&str, Node<'_>)| {
-        let path = ClaimPath::parse(name);
-        if path.is_none() {
-            node.report("is no path of a claim", "names separated by dots; a dot inside a name is written \\.");
-        }
-        let tests = read_claim_tests(&node)?;
-        let index = index_of(path?, references.claims);
-        Some(Requirement::All(tests.into_iter().map(|test| Requirement::Claim { index, test }).collect()))
-    };
-    let mut members = node.map(MAX_CLAIMS)?;
-    // Facts keep the values in the order in which they are first asked for; two documents that differ in the
-    // order of keys alone mean the same.
-    members.sort_by_key(|(name, _)| *name);
-    members.into_iter().map(read).collect::<Option<Vec<_>>>().map(Requirement::All)
+pub(super) fn read_scope_token(node: &Node<'_>) -> Read<ScopeToken> {
+    parse_scope_token(node.string("view")?, node)
 }
 
-fn index_of(path: ClaimPath, claims: &RefCell<Vec<ClaimPath>>) -> usize {
-    let mut claims = claims.borrow_mut();
-    claims.iter().position(|known| *known == path).unwrap_or_else(|| {
-        claims.push(path);
-        claims.len().saturating_sub(1)
+fn parse_scope_token(text: &str, node: &Node<'_>) -> Read<ScopeToken> {
+    ScopeToken::parse(text).map_err(|bad| match bad {
+        Some(bad) => node.report(
+            format!("`{}` contains `{}`", quote(text), bad.escape_debug()),
+            "a scope token has printable ASCII characters without space, \" and \\ (RFC 6749 §3.3), such as bookings:view",
+        ),
+        None => node.report("empty scope token", "separate scope tokens by one space, as in \"view admin\""),
     })
 }
 
-fn read_claim_tests(node: &Node<'_>) -> Option<Vec<ClaimTest>> {
+fn read_template(node: &Node<'_>) -> Read<Requirement> {
+    let text = node.string("{method}:bookings")?;
+    match ScopeTemplate::parse(text) {
+        Some(template) if template.is_sound() => Ok(Requirement::PerRequest(RequestScope::Template(template))),
+        Some(_) | None => Err(node.report(
+            format!("invalid template of a scope token `{}`", quote(text)),
+            "use {method}, {host} or the {name} of a segment of the rule's path in it, as in {method}:bookings",
+        )),
+    }
+}
+
+fn read_mapped_scope(node: &Node<'_>, references: References<'_>) -> Read<Requirement> {
+    node.require_true()?;
+    match references.mappings? {
+        Some(mappings) if !mappings.is_empty() => {
+            Ok(Requirement::PerRequest(RequestScope::Mapped(Arc::clone(mappings))))
+        }
+        Some(_) => Err(node.report(
+            "no scope is mapped to this API",
+            "add a mapping, as in scope_mappings: [{ scope: view, opens: [ViewBookings] }]",
+        )),
+        None => Err(node.report("the rule belongs to no API", "name one of `apis`, as in api: bookings")),
+    }
+}
+
+fn read_claim_tests(node: &Node<'_>) -> Read<Vec<ClaimTest>> {
     let object = node.object(&["equals", "one_of", "exists"])?;
     if object.is_empty() {
-        object.report("tests nothing", "write equals: value, one_of: [values] or exists: true");
-        return None;
+        return Err(
+            object.report("no test", "write { equals: sales }, { one_of: [sales, support] } or { exists: true }")
+        );
     }
-    let one = |test: Option<ClaimTest>| test.map(|test| vec![test]);
-    let equals = object
-        .or_default("equals", Vec::new(), |node| one(read_value(node).map(|value| ClaimTest::OneOf(vec![value]))));
-    let one_of = object.or_default("one_of", Vec::new(), |node| one(node.each(read_value).map(ClaimTest::OneOf)));
-    let exists = object.or_default("exists", Vec::new(), |node| one(node.boolean().map(ClaimTest::Exists)));
-    Some([equals?, one_of?, exists?].concat())
+    let (equals, one_of, exists) = all((
+        object.optional("equals", |node| Ok(ClaimTest::OneOf(vec![read_value(node)?]))),
+        object.optional("one_of", |node| Ok(ClaimTest::OneOf(node.each("[sales, support]", read_value)?))),
+        object.optional("exists", |node| Ok(ClaimTest::Exists(node.boolean()?))),
+    ))?;
+    Ok([equals, one_of, exists].into_iter().flatten().collect())
 }
 
 /// A value that a claim is compared with.
-fn read_value(node: &Node<'_>) -> Option<ClaimValue> {
-    let fact = ClaimValue::from(node.json());
-    if matches!(fact, ClaimValue::Number(number) if number.abs() >= MAX_EXACT) {
-        node.report("is too large to be compared exactly", "have the server send it as a string");
-        return None;
-    }
-    let is_plain = |fact: &ClaimValue| match fact {
-        ClaimValue::Number(number) => number.abs() < MAX_EXACT,
-        ClaimValue::Boolean(_) | ClaimValue::Text(_) => true,
+fn read_value(node: &Node<'_>) -> Read<ClaimValue> {
+    let value = ClaimValue::from(node.json());
+    let is_large = |value: &ClaimValue| matches!(value, ClaimValue::Number(number) if number.abs() >= MAX_EXACT);
+    let is_plain = |value: &ClaimValue| match value {
+        ClaimValue::Boolean(_) | ClaimValue::Number(_) | ClaimValue::Text(_) => true,
         ClaimValue::Null | ClaimValue::List(_) | ClaimValue::Object => false,
     };
-    let comparable = match &fact {
-        ClaimValue::List(items) => items.iter().all(is_plain),
-        ClaimValue::Null
-        | ClaimValue::Boolean(_)
-        | ClaimValue::Number(_)
-        | ClaimValue::Text(_)
-        | ClaimValue::Object => is_plain(&fact),
-    };
-    if !comparable {
-        node.report("cannot be compared with a claim", "write a string, a number, true, false, or a list of these");
-        return None;
+    let items = if let ClaimValue::List(items) = &value { items.as_slice() } else { std::slice::from_ref(&value) };
+    if items.iter().any(is_large) {
+        let hint = "let the server send the claim as a string, and compare it with one, such as \"9007199254740993\"";
+        return Err(node.report("the number is too large to be compared exactly", hint));
     }
-    Some(fact)
+    if !items.iter().all(is_plain) {
+        let hint = "expected a string, a number, true, false, or a list of these, such as [sales, 7]";
+        return Err(node.report(format!("a claim cannot be compared with {}", node.json().kind()), hint));
+    }
+    Ok(value)
 }
 
 const MAX_CLAIMS: usize = 16;
 
 /// 2^53: from here on, neighbouring integers are one floating-point number.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+
+const PARTS_EXAMPLE: &str = "[{ scope: view }, { roles: [manager] }]";

@@ -1,47 +1,40 @@
 //! References to authorization servers by their names.
 
-use super::document::{Node, Object, quote};
+use super::diagnostics::Read;
+use super::document::{Node, Object};
+
+/// The names of the authorization servers, or the proof that these could not be read.
+pub(super) type ServerNames<'s> = Read<&'s [&'s str]>;
 
 /// The index of an authorization server that is named.
-pub(super) fn read_server_name(node: &Node<'_>, servers: &[&str]) -> Option<usize> {
-    let name = node.string()?;
+pub(super) fn read_server_name(node: &Node<'_>, servers: ServerNames<'_>) -> Read<usize> {
+    let servers = servers?;
+    let name = node.string(servers.first().copied().unwrap_or("main"))?;
     let found = servers.iter().position(|server| *server == name);
-    if found.is_none() {
-        let problem = format!("there is no authorization server `{}`", quote(name));
-        node.report(problem, format!("known: {}", servers.join(", ")));
-    }
-    found
+    found.ok_or_else(|| node.unknown_name("authorization server", "authorization_servers", name, servers))
 }
 
-/// One name, or a list of them in the order they are asked.
-pub(super) fn read_servers(node: &Node<'_>, servers: Option<&[&str]>) -> Option<Vec<usize>> {
-    let servers = servers?;
+/// One name, or a list of names in the order in which the servers are tried.
+pub(super) fn read_servers(node: &Node<'_>, servers: ServerNames<'_>) -> Read<Vec<usize>> {
     if !node.is_list() {
         return read_server_name(node, servers).map(|index| vec![index]);
     }
-    let indices = node.each(|node| read_server_name(node, servers))?;
-    let mut seen = Vec::new();
-    for index in &indices {
-        if seen.contains(index) {
-            node.report("names an authorization server twice", "name each once");
-            return None;
-        }
-        seen.push(*index);
+    let indices = node.each("[main, partners]", |node| read_server_name(node, servers))?;
+    let is_repeated = |(position, index): (usize, &usize)| indices.iter().take(position).any(|other| other == index);
+    if indices.iter().enumerate().any(is_repeated) {
+        return Err(node.report("duplicate authorization server", "name each once, as in [main, partners]"));
     }
-    Some(indices)
+    Ok(indices)
 }
 
-/// The authorization server that an entry is about: the one it names, or the only one.
-pub(super) fn read_one_server(object: &Object<'_>, servers: Option<&[&str]>) -> Option<usize> {
-    match (object.optional("authorization_server"), servers?) {
-        (Some(node), servers) => read_server_name(node, servers),
-        (None, [_]) => Some(0),
+/// The authorization server that an entry names, or the only one that is configured.
+pub(super) fn read_one_server(object: &Object<'_>, servers: ServerNames<'_>) -> Read<usize> {
+    match (object.get("authorization_server"), servers?) {
+        (Some(node), _) => read_server_name(node, servers),
+        (None, [_]) => Ok(0),
         (None, servers) => {
-            object.report(
-                "`authorization_server` is missing, and there are several",
-                format!("name one: {}", servers.join(", ")),
-            );
-            None
+            let problem = "`authorization_server` is missing, and several are configured";
+            Err(object.report(problem, format!("name one of: {}", servers.join(", "))))
         }
     }
 }

@@ -23,7 +23,7 @@ pub(crate) use host_pattern::HostPattern;
 pub(crate) use method::Method;
 pub(crate) use path_pattern::{PathPattern, PatternError};
 pub(crate) use request_match::RequestMatch;
-pub(crate) use requirement::{ClaimTest, Requirement, ScopeMapping};
+pub(crate) use requirement::{ClaimTest, Condition, RequestScope, Requirement, ScopeMapping};
 pub(crate) use rule::{Access, Mode, Rule};
 pub(crate) use rule_set::{RuleMatch, RuleSet};
 pub(crate) use scope_template::ScopeTemplate;

@@ -4,15 +4,14 @@
 
 mod oidc_provider;
 mod own_token;
-mod preset;
 
 use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use self::preset::*;
-use crate::configurations::gateway;
+use crate::support::fixtures::configurations::gateway;
+use crate::support::fixtures::preset::*;
 use crate::support::*;
 
 /// Where `own_token` is tried.

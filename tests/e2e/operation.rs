@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::configurations::{bookings, bookings_with, gateway};
+use crate::support::fixtures::configurations::{bookings, bookings_with, gateway};
 use crate::support::*;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -190,10 +190,10 @@ fn a_filter_whose_configuration_was_refused_answers_503_to_everything() {
         assert!(log.contains("configuration refused: "), "{log}");
         if log.contains("cache.") {
             for line in [
-                "configuration refused: cache.colour: unknown key; known here: capacity, max_ttl, inactive_ttl",
-                "configuration refused: cache.capacity: expected a whole number, found a string; write a whole number here",
-                "configuration refused: cache.max_ttl: `soon` is no duration",
-                "configuration refused: rules[0].require.scope: `b\\\"` contains `\\\"`",
+                "configuration refused: cache.colour: unknown key; known keys: capacity, max_ttl, inactive_ttl",
+                "configuration refused: cache.capacity: expected a whole number such as 10000, found a string; write it without quotes, from 1 to 1000000",
+                "configuration refused: cache.max_ttl: invalid `soon`; expected a whole number and its unit (ms, s, m or h), from 0s to 24h, such as \"60s\"",
+                "configuration refused: rules[0] (View).require.scope: `b\\\"` contains `\\\"`",
             ] {
                 assert!(log.contains(line), "no {line:?} in\n{log}");
             }

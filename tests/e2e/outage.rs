@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::configurations::{bookings, bookings_with, gateway};
+use crate::support::fixtures::configurations::{bookings, bookings_with, gateway};
 use crate::support::*;
 
 const LIMIT: Duration = Duration::from_secs(60);

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::configurations::{bookings, gateway};
+use crate::support::fixtures::configurations::{bookings, gateway};
 use crate::support::*;
 
 fn server() -> ScriptedServer {

@@ -16,9 +16,10 @@ impl Endpoint {
     /// Parses an absolute URL.
     ///
     /// # Errors
-    /// What is wrong with it and what to do about it; never the URL, which may hold a password.
+    /// The problem and its remedy; never the URL, which may contain a password.
     pub(super) fn parse(url: &str) -> Result<Self, (&'static str, &'static str)> {
-        const NO_URL: (&str, &str) = ("is no http or https URL", "write https://host:port/path");
+        const NO_URL: (&str, &str) =
+            ("invalid URL", "expected an http or https URL such as https://as.example.com:8443/introspect");
         let (scheme, rest) = url.split_once("://").ok_or(NO_URL)?;
         let (tls, default_port) = match scheme.to_ascii_lowercase().as_str() {
             "https" => (true, "443"),

@@ -7,7 +7,7 @@ use scopegate::{Json, Problem};
 
 use super::Remark;
 use crate::find::{Members, items, members};
-use crate::input::Input;
+use crate::input::{Finding, Input};
 use crate::path::{Path, shown};
 use crate::yaml;
 
@@ -27,7 +27,7 @@ pub(super) struct Place {
     path: String,
 }
 
-/// A serialized authServerAlias. What it leaves out, or says to be null, is `None`.
+/// A serialized authServerAlias. A member that is absent or null is `None`.
 #[derive(Debug)]
 pub(super) struct Alias {
     pub(super) place: Place,
@@ -53,7 +53,7 @@ pub(super) struct LocalIntrospection {
     pub(super) place: Place,
     pub(super) issuer: Option<String>,
     pub(super) trust_store: Option<String>,
-    /// Where its keys come from. With none, the rest is a form that nobody filled in.
+    /// The sources of its keys. Without any, the gateway verifies no JWTs.
     pub(super) keys: Vec<String>,
     pub(super) description: Option<String>,
 }
@@ -68,7 +68,7 @@ pub(super) struct RemoteIntrospection {
     pub(super) user: Option<String>,
 }
 
-/// What the file says of a secret. The secret itself goes no further.
+/// How the file has a secret. The secret itself is not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Secret {
     Absent,
@@ -101,16 +101,26 @@ const OF_ISSUING: &[&str] =
     &["authServerType", "discoveryURL", "supportedGrantTypes", "metadata", "tokenGeneratorConfig"];
 const SCOPE_LISTS: &[&str] = &["gatewayScopes", "gateway_scopes"];
 
+/// A problem that ended the reading of a text, with its line and column in the message.
+fn stopped(finding: &Finding) -> Problem {
+    let mut problem = finding.problem.clone();
+    if let Some(place) = finding.place {
+        problem.problem = format!("{} in line {}, column {}", problem.problem, place.line, place.column);
+    }
+    problem
+}
+
 impl Settings {
     pub(super) fn read(input: &Input) -> Self {
         let mut settings = Self::default();
         let several = input.documents.len() > 1;
         for (number, document) in (1_usize..).zip(&input.documents) {
             settings.document = several.then_some(number);
-            settings.read_document(document);
+            settings.read_document(&document.json);
         }
         settings.document = None;
-        settings.remarks.extend(input.problem.clone().map(|problem| Remark { document: None, problem, serious: true }));
+        let stopped = input.problem.as_ref().map(stopped);
+        settings.remarks.extend(stopped.map(|problem| Remark { document: None, problem, serious: true }));
         settings
     }
 
@@ -125,7 +135,7 @@ impl Settings {
     }
 
     fn remark(&mut self, place: &Place, problem: String, hint: String, serious: bool) {
-        let problem = Problem { path: place.path.clone(), problem, hint };
+        let problem = Problem { path: place.path.clone(), position: Vec::new(), problem, hint };
         self.remarks.push(Remark { document: place.document, problem, serious });
     }
 
@@ -184,17 +194,13 @@ impl Settings {
         };
         let (documents, problem) = yaml::read(text);
         if let Some(problem) = problem {
-            self.wrong(
-                path,
-                &format!("holds YAML that cannot be read: {}: {}", problem.path, problem.problem),
-                "mend it",
-            );
+            self.wrong(path, &format!("contains {}", stopped(&problem).problem), "correct it");
         }
         if documents.len() > 1 {
             self.wrong(path, "holds several documents", "write an item for each");
         }
         for document in &documents {
-            self.read_alias(path, document);
+            self.read_alias(path, &document.json);
         }
     }
 
@@ -222,11 +228,7 @@ impl Settings {
                 "owner" => alias.owner = self.text(&path, value),
                 "type" => {
                     if self.text(&path, value).is_some_and(|found| found != "authServerAlias") {
-                        self.wrong(
-                            &path,
-                            "is not authServerAlias",
-                            "give aliases of other types to whoever needs them",
-                        );
+                        self.wrong(&path, "is not authServerAlias", "import only aliases of authorization servers");
                         return;
                     }
                 }
@@ -376,14 +378,14 @@ impl Settings {
     fn object<'j>(&mut self, path: &Path<'_>, value: &'j Json) -> &'j Members {
         let Some(members) = members(value) else {
             if *value != Json::Null {
-                self.wrong(path, "is no object, so it is left out", "indent its members below it");
+                self.wrong(path, "expected an object, so it is left out", "indent its members below it");
             }
             return &[];
         };
         let mut seen = BTreeSet::new();
         for (key, _) in members {
             if !seen.insert(key) {
-                self.wrong(&path.key(key), "duplicate key", "keep one of them");
+                self.wrong(&path.key(key), "duplicate key", "remove all but one of them");
             }
         }
         members
@@ -391,7 +393,7 @@ impl Settings {
 
     fn each(&mut self, path: &Path<'_>, value: &Json, mut read: impl FnMut(&mut Self, &Path<'_>, &Json)) {
         if !matches!(value, Json::Array(_) | Json::Null) {
-            self.wrong(path, "is no list, so it is left out", "write - before each of its items");
+            self.wrong(path, "expected a list, so it is left out", "write - before each of its items");
         }
         for (index, item) in items(value).iter().enumerate() {
             read(self, &path.index(index), item);
@@ -404,7 +406,7 @@ impl Settings {
             Json::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
             Json::Null => None,
             Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => {
-                self.wrong(path, "is no string, so it is left out", "put the text in quotes");
+                self.wrong(path, "expected a string, so it is left out", "put the text in quotes");
                 None
             }
         }

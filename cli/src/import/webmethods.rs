@@ -28,7 +28,7 @@ struct Mapping<'a> {
     of: &'a GatewayScope,
 }
 
-/// The configuration, if there is anything to configure, and everything to be said about it.
+/// The configuration, if there is anything to configure, and every remark about it.
 pub(super) fn configure(mut settings: Settings) -> (Option<String>, Vec<Remark>) {
     let aliases = std::mem::take(&mut settings.aliases);
     let gateway_scopes = std::mem::take(&mut settings.gateway_scopes);
@@ -105,8 +105,8 @@ fn note_secret(settings: &mut Settings, variable: &str, remote: &RemoteIntrospec
     let client = shown(remote.client_id.as_deref().unwrap_or_default());
     let wanted = format!("the secret of the client `{client}` is wanted in the environment variable {variable}");
     let hint = match remote.secret {
-        Secret::Absent => "it is not in this file: ask whoever manages the client",
-        Secret::Masked => "it is masked in this file: ask whoever manages the client",
+        Secret::Absent => "it is not in this file: get it from the owner of the client",
+        Secret::Masked => "it is masked in this file: get it from the owner of the client",
         Secret::Present => "it is in this file: copy it from here, and keep the file to yourself",
     };
     settings.note(&remote.place.key("clientSecret"), wanted, hint);

@@ -154,7 +154,7 @@ fn the_list_of_capabilities_is_complete() {
     let document = read("SECURITY.md");
     let listed: BTreeSet<&str> =
         document.split("```text\n").nth(1).unwrap().split("```").next().unwrap().split_whitespace().collect();
-    let module = "tests/module/main.rs";
+    let module = "tests/module/module.rs";
     let imports = ["env.", "wasi_snapshot_preview1."].map(|start| quoted(module, start)).concat();
     let callbacks =
         quoted("envoy/strip-callbacks/src/main.rs", "proxy_on_").into_iter().map(|name| format!("proxy_on_{name}"));

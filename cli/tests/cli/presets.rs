@@ -79,8 +79,12 @@ fn what_is_shown_may_stand_under_introspection() {
 }
 
 #[test]
-fn a_preset_that_is_not_there_is_answered_with_those_that_are() {
+fn an_unknown_preset_lists_the_known_ones() {
     let run = scopegate(&["presets", "keyclaok"], b"");
-    assert!(run.out.starts_with("there is no preset `keyclaok`; known: rfc7662, netiq-introspect, "), "{}", run.out);
+    assert!(
+        run.out.starts_with("unknown preset `keyclaok`; known presets: rfc7662, netiq-introspect, "),
+        "{}",
+        run.out
+    );
     assert_eq!((run.code, run.out.lines().count()), (Some(1), 1));
 }

@@ -194,8 +194,8 @@ fn unresolved_or_empty_requirements_are_never_met() {
     let token = Presented { claims: &claims, server: 0, strategy: ScopeStrategy::Wildcard };
     for requirement in [
         Requirement::Any(Vec::new()),
-        Requirement::MappedScope(Arc::default()),
-        Requirement::ScopeTemplate(ScopeTemplate::parse("{method}").unwrap()),
+        Requirement::PerRequest(RequestScope::Mapped(Arc::default())),
+        Requirement::PerRequest(RequestScope::Template(ScopeTemplate::parse("{method}").unwrap())),
     ] {
         assert_eq!(requirement.check(token), Err(UnmetRequirement::Scope));
     }

@@ -1,5 +1,6 @@
 //! The fake host of one worker.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -49,6 +50,8 @@ pub struct FakeHost {
     pub sent: usize,
     /// Whether callouts cannot be sent.
     pub is_cut_off: bool,
+    /// How many callouts could not be sent.
+    pub unsent: usize,
     /// The verdict on every signature.
     pub verdict: SignatureVerdict,
     /// The content of every bucket of the cache, instead of the written one.
@@ -57,6 +60,10 @@ pub struct FakeHost {
     pub clients: BTreeMap<u64, Vec<u8>>,
     /// The duration of each callout.
     pub times: Vec<Duration>,
+    /// The keys in shared data that were read, in order; an update does not count.
+    pub reads: RefCell<Vec<String>>,
+    /// The keys in shared data that were written, in order.
+    pub writes: RefCell<Vec<String>>,
 }
 
 impl FakeHost {
@@ -67,17 +74,28 @@ impl FakeHost {
 
     pub(crate) fn new(proxy: Proxy) -> Self {
         let mailbox = u32::try_from(proxy.next_id()).ok();
-        let (callouts, times) = Default::default();
+        let (callouts, times, reads, writes) = Default::default();
         Self {
             proxy,
             mailbox,
             callouts,
             sent: 0,
             is_cut_off: false,
+            unsent: 0,
             verdict: SignatureVerdict::Unsupported,
             every_bucket: None,
             clients: BTreeMap::new(),
             times,
+            reads,
+            writes,
+        }
+    }
+
+    fn read(&self, key: &str) -> Option<Vec<u8>> {
+        let is_bucket = key.starts_with("scopegate.active.") || key.starts_with("scopegate.inactive.");
+        match &self.every_bucket {
+            Some(bucket) if is_bucket => Some(bucket.clone()),
+            Some(_) | None => self.proxy.shared(key),
         }
     }
 }
@@ -88,27 +106,25 @@ impl Host for FakeHost {
     }
 
     fn shared_data(&self, key: &str) -> Option<Vec<u8>> {
-        let is_bucket = key.starts_with("scopegate.active.") || key.starts_with("scopegate.inactive.");
-        match &self.every_bucket {
-            Some(bucket) if is_bucket => Some(bucket.clone()),
-            Some(_) | None => self.proxy.shared(key),
-        }
+        self.reads.borrow_mut().push(key.to_owned());
+        self.read(key)
     }
 
     fn set_shared_data(&self, key: &str, value: &[u8]) {
+        self.writes.borrow_mut().push(key.to_owned());
         self.proxy.set_shared(key, value);
     }
 
     fn update_shared_data(&self, key: &str, update: &mut dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>>) -> bool {
         for _ in 0..16 {
-            let found = self.shared_data(key);
+            let found = self.read(key);
             let Some(value) = update(found.as_deref()) else { return false };
             let before_write = self.proxy.0.borrow_mut().before_write.take();
             if let Some(act) = before_write {
                 act(&self.proxy);
             }
-            if self.shared_data(key) == found {
-                self.proxy.set_shared(key, &value);
+            if self.read(key) == found {
+                self.set_shared_data(key, &value);
                 return true;
             }
         }
@@ -121,6 +137,7 @@ impl Host for FakeHost {
 
     fn send_callout(&mut self, request: &CalloutRequest<'_>) -> Option<u64> {
         if self.is_cut_off {
+            self.unsent += 1;
             return None;
         }
         let id = self.proxy.next_id();

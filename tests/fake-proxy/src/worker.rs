@@ -139,7 +139,14 @@ impl FakeWorker {
         count
     }
 
-    fn next_message(&self) -> Option<Vec<u8>> {
+    /// Whether another worker has sent a message that was not taken.
+    pub fn has_mail(&self) -> bool {
+        let inner = self.host.proxy.0.borrow();
+        self.host.mailbox.and_then(|mailbox| inner.mail.get(&mailbox)).is_some_and(|mail| !mail.is_empty())
+    }
+
+    /// Takes the next message of another worker, without delivering it.
+    pub fn next_message(&self) -> Option<Vec<u8>> {
         self.host.proxy.0.borrow_mut().mail.get_mut(&self.host.mailbox?)?.pop_front()
     }
 

@@ -290,7 +290,7 @@ fn content_of_an_invalid_envelope_is_checked() {
 }
 
 #[test]
-fn istio_resources_are_read_in_one_file_with_others() {
+fn istio_resources_share_files_with_others() {
     check(&["cli/tests/cli/istio.yaml"]).says(0, &["cli/tests/cli/istio.yaml: ok: 2 configurations, 3 rules"]);
     let file = "cli/tests/cli/istio_broken.yaml";
     check(&["cli/tests/cli/istio_broken.yaml"]).says(
@@ -417,7 +417,7 @@ fn yaml_is_read_as_envoy_reads_it() {
 }
 
 #[test]
-fn any_kind_of_secret_may_come_from_the_environment() {
+fn any_secret_may_come_from_the_environment() {
     let good = fixture("string_value.yaml");
     let key = r#""client_authentication": "private_key_jwt", "assertion_audience": "a", "private_key_env""#;
     let text = with(
@@ -477,6 +477,21 @@ fn documents_before_a_syntax_error_are_checked() {
         1,
         &["tests: file: cannot be read: Is a directory (os error 21); check the name and the permissions of the file"],
     );
+}
+
+#[test]
+fn json_has_lines_and_columns_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("plugin.json");
+    let name = file.to_str().unwrap();
+    let problem = "realm: expected a string such as \"bookings\", found a number; put the value in quotes";
+    fs::write(&file, format!("{{\n\t{SERVERS},\n\t{RULES},\n\t\"realm\": 1\n}}\n")).unwrap();
+    check(&[name]).says(1, &[&format!("{name}:4:2: {problem}")]);
+    // JSON text in a YAML string has the place of the string.
+    let text = format!("{{ {SERVERS}, {RULES}, \"realm\": 1 }}");
+    let plugin =
+        format!("config:\n  name: scopegate\n  configuration:\n    \"@type\": {STRING_VALUE}\n    value: '{text}'\n");
+    check_text(&plugin).says(1, &[&format!("-:5:5: config.configuration.value.{problem}")]);
 }
 
 #[test]
@@ -558,7 +573,7 @@ scopes:
 - name: "view"
   description: "See tickets"
 "#;
-const SECRET_NOTE: &str = "-: remoteIntrospectionConfig.clientSecret: note: the secret of the client `6775021a-2fa8-4166` is wanted in the environment variable LOCAL_CLIENT_SECRET; it is in this file: copy it from here, and keep the file to yourself";
+const SECRET_NOTE: &str = "-: remoteIntrospectionConfig.clientSecret: note: the module reads the secret of the client `6775021a-2fa8-4166` from the environment variable LOCAL_CLIENT_SECRET; it is in this file: copy it from here, and keep the file to yourself";
 const SCOPE_LEFT: &str =
     "left to fill in: rules[0] (Everything).require.scope: empty string; set a value such as \"view admin\"";
 
@@ -605,8 +620,8 @@ fn several_auth_servers_and_scopes_are_imported() {
     run.leaves(
         0,
         &[
-            &format!("{servers}[0].remoteIntrospectionConfig.clientSecret: note: the secret of the client `gateway` is wanted in the environment variable TIMETRAVEL_CLIENT_SECRET; it is masked in this file: get it from the owner of the client"),
-            &format!("{servers}[1].remoteIntrospectionConfig.clientSecret: note: the secret of the client `6775021a-hotels` is wanted in the environment variable LOCAL_CLIENT_SECRET; it is in this file: copy it from here, and keep the file to yourself"),
+            &format!("{servers}[0].remoteIntrospectionConfig.clientSecret: note: the module reads the secret of the client `gateway` from the environment variable TIMETRAVEL_CLIENT_SECRET; it is masked in this file: get it from the owner of the client"),
+            &format!("{servers}[1].remoteIntrospectionConfig.clientSecret: note: the module reads the secret of the client `6775021a-hotels` from the environment variable LOCAL_CLIENT_SECRET; it is in this file: copy it from here, and keep the file to yourself"),
             "left to fill in: apis[0] (Imported).scopes[0] (ViewTickets).resources: empty list; list at least one item, as in [{ methods: [GET], path: /bookings }]",
             "left to fill in: apis[0] (Imported).scopes[1] (BookTickets).resources: empty list; list at least one item, as in [{ methods: [GET], path: /bookings }]",
         ],
@@ -651,15 +666,15 @@ fn aliases_with_local_verification_are_left_out() {
     run.leaves(
         1,
         &[
-            "-: localIntrospectionConfig: has JWTs verified locally, which is not imported: the alias `local` is left out; write a server with issuer and jwt: { jwks_path } for it, which judges JWTs in the proxy",
-            "-: file: has no auth server that could be imported; give the settings of a Microgateway, with security_settings.auth_servers",
+            "-: localIntrospectionConfig: local verification of JWTs is not imported: the alias `local` is left out; add an authorization server with issuer and jwt: { jwks_path }, which verifies JWTs in the proxy",
+            "-: file: no auth server can be imported; pass the settings of a Microgateway, with security_settings.auth_servers",
         ],
     );
     assert_eq!(run.out, "");
 
     // An alias with an introspection endpoint is imported, with its issuer.
     let both = import(&with(ALIAS, "jwksuri: null", keys));
-    let note = "-: localIntrospectionConfig: note: has JWTs verified locally, which is not imported; write jwt: { jwks_path } beside introspection, or see that the endpoint answers for JWTs, too";
+    let note = "-: localIntrospectionConfig: note: local verification of JWTs is not imported; add jwt: { jwks_path } beside introspection, or check that the endpoint introspects JWTs, too";
     both.leaves(0, &[note, SECRET_NOTE, SCOPE_LEFT]);
     assert!(both.out.contains("    issuer: test-gateway-issuer\n"), "{}", both.out);
     assert!(both.out.contains("locally with the keys of https://as.example.test/jwks;"), "{}", both.out);
@@ -672,7 +687,7 @@ fn aliases_with_local_verification_are_left_out() {
         1,
         &[
             &SECRET_NOTE.replace("-:", "- (document 1):"),
-            "- (document 2): localIntrospectionConfig: has JWTs verified locally, which is not imported: the alias `other` is left out; write a server with issuer and jwt: { jwks_path } for it, which judges JWTs in the proxy",
+            "- (document 2): localIntrospectionConfig: local verification of JWTs is not imported: the alias `other` is left out; add an authorization server with issuer and jwt: { jwks_path }, which verifies JWTs in the proxy",
             "- (document 3): requiredAuthScopes[0]: the alias `other` was not imported, so this is left out; import it from the same file, or write the mapping yourself",
             SCOPE_LEFT,
         ],
@@ -690,7 +705,8 @@ fn unknown_settings_are_reported_with_their_paths() {
     );
     let run = import(&text);
     let server = "-: security_settings.auth_servers";
-    let left_out = "is not understood, so it is left out; see whether Scopegate needs to know of it";
+    let left_out =
+        "unknown setting, so it is left out; check whether Scopegate has a counterpart in docs/configuration.md";
     run.leaves(
         1,
         &[
@@ -706,7 +722,7 @@ fn unknown_settings_are_reported_with_their_paths() {
             &format!("{server}[2].type: is not authServerAlias; import only aliases of authorization servers"),
             &format!("{server}[3].owner: expected a string, so it is left out; put the text in quotes"),
             &SECRET_NOTE.replace("-: ", &format!("{server}[0].")),
-            &format!("{server}[3]: says nowhere how tokens are introspected: the alias `none` is left out; add a remoteIntrospectionConfig that says where its tokens are introspected"),
+            &format!("{server}[3]: `remoteIntrospectionConfig` is missing: the alias `none` is left out; add one with the introspectionEndpoint of its tokens"),
             SCOPE_LEFT,
         ],
     );
@@ -762,7 +778,7 @@ fn no_text_of_a_file_becomes_configuration() {
 
 #[test]
 fn a_file_that_cannot_be_imported_says_why() {
-    let nothing = "-: file: has no auth server that could be imported; give the settings of a Microgateway, with security_settings.auth_servers";
+    let nothing = "-: file: no auth server can be imported; pass the settings of a Microgateway, with security_settings.auth_servers";
     import("").leaves(1, &[nothing]);
     import("security_settings: { auth_servers: [] }\n").leaves(1, &[nothing]);
     let run = import("a: [1\nb: 2\n");

@@ -1,5 +1,5 @@
-//! The settings of a Microgateway as they are written: `security_settings.auth_servers`, or the serialized
-//! authServerAlias and gateway scopes by themselves, a document each.
+//! Reads the settings of a Microgateway: `security_settings.auth_servers`, or serialized authServerAlias and gateway
+//! scopes, a document each.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::input::{Finding, Input};
 use crate::path::{Path, shown};
 use crate::yaml;
 
-/// Everything of a file that was understood, and remarks on the rest.
+/// The known settings of a file, and remarks on the others.
 #[derive(Debug, Default)]
 pub(super) struct Settings {
     pub(super) aliases: Vec<Alias>,
@@ -20,7 +20,7 @@ pub(super) struct Settings {
     document: Option<usize>,
 }
 
-/// A place in the file that later remarks may be about.
+/// A place in the file for later remarks.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     document: Option<usize>,
@@ -40,7 +40,7 @@ pub(super) struct Alias {
     pub(super) remote: Option<RemoteIntrospection>,
 }
 
-/// A name and what it means.
+/// A name and its description.
 #[derive(Debug)]
 pub(super) struct Described {
     pub(super) name: String,
@@ -58,7 +58,7 @@ pub(super) struct LocalIntrospection {
     pub(super) description: Option<String>,
 }
 
-/// Where the gateway asks about tokens.
+/// The introspection endpoint of the gateway.
 #[derive(Debug)]
 pub(super) struct RemoteIntrospection {
     pub(super) place: Place,
@@ -96,7 +96,7 @@ pub(super) struct RequiredScope {
     pub(super) scope: String,
 }
 
-/// What issues tokens or talks to those who do; nothing of it is about a request to an API.
+/// Settings for issuing tokens, which have no effect on requests to APIs.
 const OF_ISSUING: &[&str] =
     &["authServerType", "discoveryURL", "supportedGrantTypes", "metadata", "tokenGeneratorConfig"];
 const SCOPE_LISTS: &[&str] = &["gatewayScopes", "gateway_scopes"];
@@ -119,17 +119,17 @@ impl Settings {
             settings.read_document(&document.json);
         }
         settings.document = None;
-        let stopped = input.problem.as_ref().map(|finding| stopped(finding));
+        let stopped = input.problem.as_ref().map(stopped);
         settings.remarks.extend(stopped.map(|problem| Remark { document: None, problem, serious: true }));
         settings
     }
 
-    /// Says that something is missing from the configuration, and what to do about it.
+    /// Reports that something is missing from the configuration, and the remedy.
     pub(super) fn problem(&mut self, place: &Place, problem: impl Into<String>, hint: impl Into<String>) {
         self.remark(place, problem.into(), hint.into(), true);
     }
 
-    /// Says what the operator should know though all is well.
+    /// Reports something that the operator should know, although nothing is missing.
     pub(super) fn note(&mut self, place: &Place, problem: impl Into<String>, hint: impl Into<String>) {
         self.remark(place, problem.into(), hint.into(), false);
     }
@@ -148,7 +148,11 @@ impl Settings {
     }
 
     fn not_understood(&mut self, path: &Path<'_>) {
-        self.wrong(path, "is not understood, so it is left out", "see whether Scopegate needs to know of it");
+        self.wrong(
+            path,
+            "unknown setting, so it is left out",
+            "check whether Scopegate has a counterpart in docs/configuration.md",
+        );
     }
 
     fn read_document(&mut self, document: &Json) {
@@ -157,7 +161,7 @@ impl Settings {
             members(document).is_some_and(|members| members.iter().any(|(key, _)| names.contains(&key.as_str())))
         };
         if *document == Json::Null {
-            // Nothing stands between two separators.
+            // An empty document between two separators.
         } else if has(&["requiredAuthScopes", "apiScopes", "scopeName"]) {
             self.read_gateway_scope(&root, document);
         } else if has(&["remoteIntrospectionConfig", "localIntrospectionConfig", "type"]) {
@@ -187,7 +191,7 @@ impl Settings {
         }
     }
 
-    /// An alias, or the text of one.
+    /// An alias, or the YAML text of one.
     fn read_serialized_alias(&mut self, path: &Path<'_>, value: &Json) {
         let Json::String(text) = value else {
             return self.read_alias(path, value);
@@ -350,7 +354,7 @@ impl Settings {
                 }),
                 "id" => scope.id = self.text(&path, value),
                 "owner" => scope.owner = self.text(&path, value),
-                // It says what the members have said already.
+                // The members have identified it.
                 "type" => {}
                 _ => self.not_understood(&path),
             }
@@ -374,7 +378,7 @@ impl Settings {
         Some(RequiredScope { place: self.place(path), alias: alias?, scope: scope? })
     }
 
-    /// The members of an object, none of null or of anything else.
+    /// The members of an object; none of any other value.
     fn object<'j>(&mut self, path: &Path<'_>, value: &'j Json) -> &'j Members {
         let Some(members) = members(value) else {
             if *value != Json::Null {
@@ -400,7 +404,7 @@ impl Settings {
         }
     }
 
-    /// A text that says something.
+    /// A text that is not empty.
     fn text(&mut self, path: &Path<'_>, value: &Json) -> Option<String> {
         match value {
             Json::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
@@ -414,7 +418,7 @@ impl Settings {
 }
 
 impl Place {
-    /// The member `key` of what stands there.
+    /// The place of the member `key` of the value there.
     pub(super) fn key(&self, key: &str) -> Self {
         let dot = if self.path.is_empty() { "" } else { "." };
         Self { document: self.document, path: format!("{}{dot}{key}", self.path) }
@@ -427,7 +431,7 @@ impl Place {
 }
 
 impl Alias {
-    /// What others call it.
+    /// The name by which others refer to it.
     pub(super) fn label(&self) -> String {
         shown(self.name.as_deref().or(self.id.as_deref()).unwrap_or_default())
     }

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Remark;
+use super::alias::{Alias, GatewayScope, Place, RemoteIntrospection, Secret};
 use super::endpoint::Endpoint;
-use super::settings::{Alias, GatewayScope, Place, RemoteIntrospection, Secret, Settings};
+use super::settings::Settings;
 use super::write::{Yaml, list, scalar};
 use crate::path::shown;
 

@@ -1,4 +1,4 @@
-# The one door to the project: `make help` lists what it opens.
+# All build, test and demo tasks: `make help` lists them.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -12,10 +12,10 @@ MODULE := dist/scopegate.wasm
 VECTORS := dist/scopegate-vectors.wasm
 CRASH := dist/scopegate-crash.wasm
 TARGET := wasm32-wasip1
-# What the last `make test` and `make test-interop` printed: docs/capabilities.md is written from it.
+# The output of the last `make test` and `make test-interop`; docs/capabilities.md is generated from it.
 TEST_LOG := target/test.log
 INTEROP_LOG := target/test-interop.log
-# Tests mostly wait for servers, so there are more of them at a time than processors.
+# Tests mostly wait for servers, so more of them run in parallel than there are processors.
 export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc 2>/dev/null || echo 2))))
 CAPABILITIES := cargo run --quiet --locked --package scopegate-capabilities --
 
@@ -26,7 +26,7 @@ else
 ENVOY_BINARY := $(TOOLS)/envoy-$(ENVOY_VERSION)/envoy/_bin/envoy
 endif
 
-# $(call need,cargo cc): ends with one line that names everything that is missing, and where to get it.
+# $(call need,cargo cc): fails with one line that lists all missing programs, and how to install each.
 need = @missing=; $(foreach tool,$(1),$(call found,$(tool)) >/dev/null 2>&1 || missing+=", $(tool) ($(from_$(tool)))"; )\
 	[ -z "$$missing" ] || { echo "scopegate: missing: $${missing\#, }" >&2; exit 1; }
 found = $(or $(found_$(1)),command -v $(1))
@@ -37,7 +37,7 @@ from_cargo := https://rustup.rs
 from_cc := Debian: apt-get install build-essential
 from_c++ := Debian: apt-get install build-essential
 from_curl := Debian: apt-get install curl
-from_node := Node.js 20 or later, https://nodejs.org
+from_node := Node.js 22 or later, https://nodejs.org
 from_npm := it comes with Node.js
 from_taskset := Debian: apt-get install util-linux
 from_wrk := Debian: apt-get install wrk
@@ -50,9 +50,9 @@ ENVOY_FETCH := $(if $(ENVOY),,pip)
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-# All of them at once, before anything is built. The tests always take pip, the demo only for Envoy.
+# Checks all prerequisites before anything is built. Tests always need pip, the demo only to fetch Envoy.
 .PHONY: prerequisites
 test: TEST_TOOLS := pip
 test-interop: TEST_TOOLS := glewlwyd simplesamlphp
@@ -69,7 +69,7 @@ build: ## build the module: dist/scopegate.wasm
 		target/$(TARGET)/release/scopegate_wasm.wasm $(MODULE)
 	@printf '%s %s bytes\n' $(MODULE) "$$(wc -c < $(MODULE))"
 
-# Filters for the tests alone. Each by itself: what the features of one bring must not reach the others.
+# Test-only filters, built separately: features of one must not be enabled in the others.
 .PHONY: vectors crash
 vectors crash:
 	$(call need,$(RUST))
@@ -77,7 +77,7 @@ vectors crash:
 	@mkdir -p dist
 	@cp target/$(TARGET)/release/scopegate_$@_filter.wasm dist/scopegate-$@.wasm
 
-# What the end-to-end tests run, but for Envoy.
+# The modules for the end-to-end tests.
 TEST_MODULES = SCOPEGATE_MODULE="$(abspath $(MODULE))" SCOPEGATE_VECTORS="$(abspath $(VECTORS))" \
 	SCOPEGATE_CRASH="$(abspath $(CRASH))"
 
@@ -90,31 +90,32 @@ cli: ## build the command line tool: target/release/scopegate
 demo: prerequisites build envoy $(NODE_MODULES) ## start the Time Travels demo: identity server, bookings API, Envoy
 	@ENVOY="$(abspath $(ENVOY_BINARY))" envoy/demo/run.sh
 
+CHECKED := --lib --test architecture --test cases --test worker
 .PHONY: check
-check: ## the fast loop: format, clippy, unit tests and decision cases of the core
+check: ## fast checks: format, clippy, unit tests, worker tests and decision cases of the core
 	$(call need,$(RUST))
 	cargo fmt --all --check
-	cargo clippy --quiet --locked --package scopegate --lib --test cases -- -D warnings
-	cargo test --quiet --locked --package scopegate --lib --test cases
+	cargo clippy --quiet --locked --package scopegate --features vectors $(CHECKED) -- -D warnings
+	cargo test --quiet --locked --package scopegate --features vectors $(CHECKED)
 
 .PHONY: test
-test: prerequisites build vectors crash envoy $(NODE_MODULES) $(PYTHON_SERVERS) ## run every test but test-interop: unit, property, decision cases, end to end
+test: prerequisites build vectors crash envoy $(NODE_MODULES) $(PYTHON_SERVERS) ## run all tests except test-interop: unit, property, decision cases, end to end
 	@mkdir -p $(dir $(TEST_LOG))
 	ENVOY="$(abspath $(ENVOY_BINARY))" $(TEST_MODULES) cargo test --locked --features scopegate/vectors | tee $(TEST_LOG)
 	$(CAPABILITIES) check $(TEST_LOG)
 
 .PHONY: test-interop
-test-interop: prerequisites build envoy $(NODE_MODULES) ## run the tests at Glewlwyd and SimpleSAMLphp (`make identity` installs them)
+test-interop: prerequisites build envoy $(NODE_MODULES) ## run the tests with Glewlwyd and SimpleSAMLphp (`make identity` installs them)
 	@mkdir -p $(dir $(INTEROP_LOG))
-	ENVOY="$(abspath $(ENVOY_BINARY))" $(TEST_MODULES) cargo test --locked --features interop --test interop | tee $(INTEROP_LOG)
+	ENVOY="$(abspath $(ENVOY_BINARY))" $(TEST_MODULES) cargo test --locked --package scopegate-interop | tee $(INTEROP_LOG)
 	@[ ! -f $(TEST_LOG) ] || $(CAPABILITIES) check $(TEST_LOG) $(INTEROP_LOG)
 
 .PHONY: capabilities
-capabilities: ## write docs/capabilities.md, from the last `make test` and `make test-interop`
+capabilities: ## generate docs/capabilities.md from the last `make test` and `make test-interop`
 	$(call need,$(RUST))
 	$(CAPABILITIES) write $(TEST_LOG) $(INTEROP_LOG)
 
-# Those that pip has and that run Wasm, a minor version each. Minutes for each of them.
+# Minor versions that are available by pip and support Wasm. Each takes minutes.
 ENVOY_VERSIONS ?= 1.36.4 1.37.0 1.38.2 1.39.3 1.40.0
 .PHONY: test-envoys
 test-envoys: TEST_TOOLS := pip
@@ -124,38 +125,38 @@ test-envoys: prerequisites build vectors crash $(NODE_MODULES) $(PYTHON_SERVERS)
 	@failed=0; for version in $(ENVOY_VERSIONS); do \
 	  $(MAKE) --no-print-directory envoy ENVOY_VERSION=$$version ENVOY=; \
 	  ENVOY="$(abspath $(TOOLS))/envoy-$$version/envoy/_bin/envoy" $(TEST_MODULES) \
-	    cargo test --locked --features scopegate/vectors --test e2e >target/envoys/$$version.log 2>&1 || failed=1; \
+	    cargo test --locked --package scopegate-e2e >target/envoys/$$version.log 2>&1 || failed=1; \
 	  sed -nE "s/^test result: .* ([0-9]+) passed; ([0-9]+) failed.*/| $$version | \1 | \2 |/p" target/envoys/$$version.log \
 	    | tee -a target/envoys/table.md; \
 	done; \
 	sed -i -e '/^<!-- envoy-versions -->/,/^<!-- \/envoy-versions -->/{//!d}' -e '/^<!-- envoy-versions -->/r target/envoys/table.md' \
 	  docs/reliability.md; exit $$failed
 
-# BENCH=--quick tries it, BENCH="--only jwt" measures a part.
+# BENCH=--quick is a short run, BENCH="--only jwt" measures one part.
 BENCH_FILTER := target/$(TARGET)/release/scopegate_bench_filter.wasm
 .PHONY: bench
-bench: build envoy ## measure it beside its competitors, into docs/bench/ (Linux, two cores, wrk; BENCH=--help)
+bench: build envoy ## compare it with other filters, into docs/bench/ (Linux, two cores, wrk; BENCH=--help)
 	$(call need,$(RUST) wrk taskset)
 	cargo build --release --locked --target-dir target --target $(TARGET) --package scopegate-bench-filter
 	ENVOY="$(abspath $(ENVOY_BINARY))" SCOPEGATE_MODULE="$(abspath $(MODULE))" \
 		SCOPEGATE_BENCH_FILTER="$(abspath $(BENCH_FILTER))" \
 		cargo run --profile bench --locked --target-dir target --package scopegate-bench -- $(BENCH)
 
-# CHAOS="--seconds-per-fault 3 --rate 500" tries it, CHAOS=--write puts the figures into docs/reliability.md; so does SOAK.
+# CHAOS="--seconds-per-fault 3 --rate 500" is a short run, CHAOS=--write updates docs/reliability.md; SOAK likewise.
 CHAOS_RUN = ENVOY="$(abspath $(ENVOY_BINARY))" SCOPEGATE_MODULE="$(abspath $(MODULE))" \
 	cargo run --profile bench --locked --target-dir target --package scopegate-chaos --
 .PHONY: chaos
-chaos: build envoy ## hold a load while everything fails, and check every answer (Linux, 20 minutes; CHAOS=--help)
+chaos: build envoy ## inject faults under load, and check every response (Linux, 20 minutes; CHAOS=--help)
 	$(call need,$(RUST) taskset)
 	$(CHAOS_RUN) chaos $(CHAOS)
 
 .PHONY: soak
-soak: build envoy ## hold a mixed load for 30 minutes and watch memory (Linux; SOAK=--help)
+soak: build envoy ## run a mixed load for 30 minutes and measure memory (Linux; SOAK=--help)
 	$(call need,$(RUST) taskset)
 	$(CHAOS_RUN) soak $(SOAK)
 
-# libFuzzer comes with a crate and needs c++ only; the flags are those of cargo-fuzz, which is not needed. What is
-# found stays in target/fuzz/corpus, so the next run goes on from there; `FUZZ_SECONDS=0` tries what is known.
+# libFuzzer comes with a crate and needs only c++. The flags are those of cargo-fuzz, which is not required. New inputs
+# are stored in target/fuzz/corpus, where the next run continues; `FUZZ_SECONDS=0` only runs the stored inputs.
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= $(sort $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs))))
 FUZZ_FLAGS := --cfg fuzzing -Cpasses=sancov-module $(addprefix -Cllvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table trace-compares)
@@ -177,8 +178,8 @@ fuzz: ## fuzz every target for FUZZ_SECONDS=60 each; FUZZ_TARGETS=jwt for one
 lint: ## rustfmt, clippy (native and wasm32) and rustdoc, warnings denied
 	$(call need,cargo c++)
 	cargo fmt --all --check
-	cargo clippy --locked --workspace --exclude scopegate-wasm --exclude scopegate-bench-filter \
-		--exclude scopegate-vectors-filter --exclude scopegate-crash-filter --all-targets --features scopegate/vectors,interop -- -D warnings
+	cargo clippy --locked --all-targets --features scopegate/vectors -- -D warnings
+	cargo clippy --locked --package scopegate-interop --all-targets -- -D warnings
 	cargo clippy --locked --target $(TARGET) --package scopegate-wasm --package scopegate-bench-filter -- -D warnings
 	cargo clippy --locked --target $(TARGET) --package scopegate-vectors-filter -- -D warnings
 	cargo clippy --locked --target $(TARGET) --package scopegate-crash-filter -- -D warnings
@@ -208,6 +209,6 @@ $(TOOLS)/%/.installed: tests/identity/%/requirements.txt
 	@touch $@
 
 .PHONY: clean
-clean: ## remove what was built (not what was fetched)
+clean: ## remove build results, but not downloads
 	cargo clean
 	rm -rf dist

@@ -10,11 +10,8 @@
     reason = "a test stops by panicking"
 )]
 
-#[path = "cases/format.rs"]
-mod format;
-#[path = "cases/secrets.rs"]
-mod secrets;
-
+use scopegate_cases::format;
+use scopegate_cases::secrets;
 use std::collections::BTreeMap;
 
 use format::{Answer, Asked, Case, Expect, Suite};

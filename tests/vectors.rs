@@ -9,13 +9,11 @@
     reason = "a test stops by panicking"
 )]
 
-#[path = "vectors/corpus.rs"]
-mod corpus;
-
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use corpus::{Document, FOR_HOST, Group, JUDGED, Outcome, Refused, Vector, is_for_host};
 use scopegate::vectors::{Candidate, Keys, Unread};
+use scopegate_vectors as corpus;
 
 #[test]
 fn every_vector_gets_its_verdict_and_the_host_is_asked_about_whatever_it_can_verify() {

@@ -1,4 +1,4 @@
-//! The worker behind a proxy without Envoy: every order of events, in milliseconds.
+//! Tests of the worker with a fake proxy: any order of events, without Envoy, in milliseconds.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -33,7 +33,8 @@ use scopegate_fake_proxy::{FakeWorker, Proxy};
 const ACTIVE: &str = r#"{"active":true}"#;
 const INACTIVE: &str = r#"{"active":false}"#;
 
-/// A worker with one authorization server; `server` and `more` are members of it and of the configuration.
+/// Creates a worker with one authorization server. `server` and `more` are members of the server and of the
+/// configuration.
 fn worker(proxy: &Proxy, server: &str, more: &str) -> FakeWorker {
     proxy.worker(&format!(
         r#"{{"authorization_servers":[{{"name":"a","cluster":"c","audience":"any",{server}

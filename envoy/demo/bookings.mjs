@@ -1,16 +1,15 @@
-// The bookings API of "Time Travels": what the gateway of the demo protects.
+// The bookings API of "Time Travels", the upstream of the demo.
 //
-// It checks no token itself; that is the gateway's work. It only repeats what the gateway says about the
-// caller in the headers x-auth-*.
+// It checks no token; the gateway does. It returns the headers x-auth-* that the gateway sets for the caller.
 //
 //   HOST  address to listen on (127.0.0.1)
-//   PORT  port to listen on (9410); 0 takes a free one
+//   PORT  port to listen on (9410); 0 selects a free one
 import { createServer } from 'node:http';
 
 const HOST = process.env.HOST ?? '127.0.0.1';
 const PORT = Number(process.env.PORT ?? 9410);
 
-// Bounds, so that a load test cannot fill the memory.
+// Limits, so that a load test cannot exhaust the memory.
 const MAX_BOOKINGS = 1000;
 const MAX_BODY = 16 * 1024;
 const MAX_DESTINATION = 200;
@@ -21,7 +20,7 @@ let lastId = 0;
 function book(destination) {
   const booking = { id: String(++lastId), destination };
   bookings.set(booking.id, booking);
-  // A Map keeps the order of insertion: the first key is the oldest booking.
+  // A Map keeps the insertion order, so the first key is the oldest booking.
   if (bookings.size > MAX_BOOKINGS) bookings.delete(bookings.keys().next().value);
   return booking;
 }
@@ -93,7 +92,7 @@ async function handle(req, res) {
   try {
     [status, body] = await answer(req);
   } catch (error) {
-    // What is no Refusal is the connection of the caller breaking while the body was read.
+    // Other errors mean that the connection failed while the body was read.
     [status, body] = [error.status ?? 400, { error: error.message }];
   }
   const text = `${JSON.stringify(body)}\n`;
@@ -102,6 +101,6 @@ async function handle(req, res) {
 }
 
 const server = createServer(handle);
-// Longer than Envoy keeps an idle connection (demo.yaml): node's 5 s close it while Envoy reuses it.
+// Longer than Envoy's idle timeout (demo.yaml). The default of Node.js, 5 s, would close connections in use.
 server.keepAliveTimeout = 120_000;
 server.listen(PORT, HOST, () => console.log(`ready http://${HOST}:${server.address().port}`));

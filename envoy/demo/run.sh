@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The demo "Time Travels": starts the identity server, the bookings API and Envoy with the module, checks that
-# they work together, says what to try, and stops everything on Ctrl-C. `make demo` builds what it needs.
+# The demo "Time Travels": starts the identity server, the bookings API and Envoy with the module, checks that they work
+# together, prints commands to try, and stops everything on Ctrl-C. `make demo` builds its prerequisites.
 #
 #   ENVOY      path of the Envoy binary (required)
 #   DEMO_ONCE  1: stop after the checks instead of waiting for Ctrl-C
@@ -16,8 +16,8 @@ ADMIN=http://127.0.0.1:9901
 START_SECONDS=30
 STOP_SECONDS=5
 
-names=() # of the processes started,
-pids=()  # and their ids, in the same order
+names=() # names of the started processes
+pids=()  # their process ids, in the same order
 logs=
 failures=0
 
@@ -26,16 +26,16 @@ fail() {
   exit 1
 }
 
-# A proxy of the environment must not stand between the parts of the demo.
+# Requests between the parts of the demo must not use a proxy from the environment.
 fetch() { curl --silent --noproxy '*' --max-time 5 "$@"; }
 
 port_in_use() { (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 check_prerequisites() {
-  command -v node >/dev/null || fail "node is missing: install Node.js 20 or later"
+  command -v node >/dev/null || fail "node is missing: install Node.js 22 or later"
   local node
   node=$(node --version)
-  [[ $node =~ ^v([0-9]+)\. ]] && ((BASH_REMATCH[1] >= 20)) || fail "node is $node: install Node.js 20 or later"
+  [[ $node =~ ^v([0-9]+)\. ]] && ((BASH_REMATCH[1] >= 22)) || fail "node is $node: install Node.js 22 or later"
   command -v curl >/dev/null || fail "curl is missing: install it (Debian: apt-get install curl)"
   [[ -n ${ENVOY:-} ]] || fail "ENVOY is not set: run 'make demo', or set ENVOY=/path/to/envoy"
   [[ -f $ENVOY && -x $ENVOY ]] || fail "no Envoy binary at $ENVOY: run 'make envoy', or set ENVOY=/path/to/envoy"
@@ -111,10 +111,10 @@ check_gateway() {
   check "GET  /bookings  with a token of scope view" 200 "$GATEWAY/bookings" -H "Authorization: Bearer $view"
   check "POST /bookings  with the same token" 403 "$GATEWAY/bookings" -H "Authorization: Bearer $view" -d '{}'
   check "GET  /healthz   without a token" 200 "$GATEWAY/healthz"
-  ((failures == 0)) || fail_with_log envoy "$failures of the checks above saw another status than expected"
+  ((failures == 0)) || fail_with_log envoy "$failures of the checks above failed: see the statuses"
 }
 
-say_what_to_try() {
+print_commands() {
   cat <<'TEXT'
 
 Time Travels is open. Try, in another terminal:
@@ -142,18 +142,18 @@ logs=$(mktemp -d)
 trap stop EXIT
 trap 'exit 0' INT TERM HUP
 
-# HOST, PORT and ISSUER may mean something else in the environment of the caller.
+# HOST, PORT and ISSUER may have other meanings in the environment of the caller.
 start identity-server env HOST=127.0.0.1 PORT=9400 ISSUER=http://127.0.0.1:9400 node "$IDENTITY/server.mjs"
 start bookings env HOST=127.0.0.1 PORT=9410 node envoy/demo/bookings.mjs
 wait_ready identity-server http://127.0.0.1:9400/healthz
 wait_ready bookings http://127.0.0.1:9410/healthz
-# A base id of its own lets this Envoy run beside others.
+# A dynamic base id permits other Envoys on the same machine.
 start envoy env 'GATEWAY_SECRET=gate+way 100%/=secret' "$ENVOY" -c envoy/demo.yaml --use-dynamic-base-id \
   -l warning --component-log-level wasm:info
 wait_ready envoy "$ADMIN/ready"
 
 check_gateway
-say_what_to_try
+print_commands
 
 [[ ${DEMO_ONCE:-} == 1 ]] && exit 0
 printf '\nCtrl-C ends the demo.\n'

@@ -1,7 +1,7 @@
-//! JSON read strictly: member order and duplicate names are kept, so that whoever reads can refuse them.
+//! JSON parser that keeps member order and duplicate names, so that callers can reject documents with duplicate names.
 //!
-//! `serde_json::Value` silently keeps the last of two equal names; two readers of one text could then
-//! disagree about what it says (RFC 8259 §4).
+//! `serde_json::Value` silently keeps the last of two members with the same name. Two parsers could then disagree about
+//! the meaning of one text (RFC 8259 §4).
 
 use serde::de;
 use serde::de::Deserialize;
@@ -11,7 +11,7 @@ use serde::de::SeqAccess;
 use serde::de::Visitor;
 use std::fmt;
 
-/// A JSON value as it was written.
+/// A JSON value, with members in the order of the text.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Json {
     /// `null`
@@ -24,36 +24,36 @@ pub enum Json {
     String(String),
     /// An array
     Array(Vec<Json>),
-    /// An object's members in the order of the text; names may repeat.
+    /// The members of an object in the order of the text. Names may repeat.
     Object(Vec<(String, Json)>),
 }
 
 impl Json {
-    /// Parses one JSON text; nesting is limited to 128 levels.
+    /// Parses one JSON text. Nesting is limited to 128 levels (`serde_json`).
     ///
     /// # Errors
-    /// Where the text stops being JSON. The message quotes no value from it.
+    /// The position at which the text stops being JSON. The message quotes no value from the text.
     pub fn parse(text: &[u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(text)
     }
 
-    /// A member of an object, by its name.
+    /// Returns the first member of an object with this name.
     pub(crate) fn member(&self, name: &str) -> Option<&Self> {
         let Self::Object(members) = self else { return None };
         members.iter().find(|(held, _)| held == name).map(|(_, value)| value)
     }
 
-    /// The text of a string.
+    /// Returns the text of a string.
     pub(crate) fn as_str(&self) -> Option<&str> {
         if let Self::String(text) = self { Some(text) } else { None }
     }
 
-    /// The value of a number; integers beyond 2^53 lose precision.
+    /// Returns the value of a number. Integers beyond 2^53 lose precision.
     pub(crate) fn as_f64(&self) -> Option<f64> {
         if let Self::Number(number) = self { number.as_f64() } else { None }
     }
 
-    /// What kind of value it is, for messages.
+    /// Names the type of the value, for messages.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
@@ -65,7 +65,7 @@ impl Json {
         }
     }
 
-    /// Whether any object, however deep, has two members of one name.
+    /// Returns whether any object at any depth has two members with the same name.
     pub(crate) fn has_duplicate_names(&self) -> bool {
         match self {
             Self::Object(members) => {
@@ -79,9 +79,9 @@ impl Json {
         }
     }
 
-    /// Appends a form that is equal for equal documents whatever the order of their members.
+    /// Appends a canonical form that does not depend on the order of members.
     ///
-    /// Two JSON texts may differ in nothing else, and a Struct has no order at all.
+    /// The same configuration can arrive as JSON text or as a protobuf Struct, which has no member order.
     pub(crate) fn write_canonical(&self, out: &mut String) {
         match self {
             Self::Object(members) => {
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn duplicate_names_are_kept_and_found_at_any_depth() {
+    fn duplicate_names_are_found_at_any_depth() {
         for (text, expected) in [
             (r#"{"a":1,"b":1}"#, false),
             (r#"{"a":1,"a":1}"#, true),
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn the_canonical_form_ignores_the_order_of_members_only() {
+    fn canonical_form_ignores_member_order_only() {
         let canonical = |text: &str| {
             let mut out = String::new();
             Json::parse(text.as_bytes()).unwrap().write_canonical(&mut out);
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn nesting_is_bounded() {
+    fn deep_nesting_is_rejected() {
         let deep = "[".repeat(100_000);
         assert!(Json::parse(deep.as_bytes()).is_err());
     }

@@ -1,4 +1,4 @@
-//! Building blocks without knowledge of tokens: time, JSON, secrets, randomness, lists of words.
+//! Basic types that know nothing about tokens: time, JSON, secrets, randomness, lists of words.
 
 mod json;
 mod log_limit;

@@ -1,25 +1,25 @@
-//! Random identifiers and keys from a seed that the host provides: the core has no randomness of its own.
+//! Random identifiers and keys, derived from a seed that the host provides. The core has no source of randomness.
 
 use hmac_sha256::Hash;
 
-/// Chance, as an argument: the core has none of its own.
+/// A deterministic random number generator: SHA-256 over the seed and a counter.
 pub(crate) struct SeededRandom {
     seed: [u8; 32],
     drawn: u64,
 }
 
 impl SeededRandom {
-    /// `seed` must be random, and another in every worker.
+    /// `seed` must be random and different in every worker.
     pub(crate) const fn new(seed: [u8; 32]) -> Self {
         Self { seed, drawn: 0 }
     }
 
-    /// An identifier that never comes again: 128 bits in hexadecimal.
+    /// Returns a unique identifier: 128 bits in hexadecimal.
     pub(crate) fn next_id(&mut self) -> String {
         self.draw().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// A key for a keyed hash.
+    /// Returns a key for a keyed hash.
     pub(crate) fn next_key(&mut self) -> (u64, u64) {
         let drawn = self.draw();
         let mut words = drawn.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word));
@@ -37,6 +37,6 @@ impl SeededRandom {
 
 impl std::fmt::Debug for SeededRandom {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Chance(redacted)")
+        f.write_str("SeededRandom(redacted)")
     }
 }

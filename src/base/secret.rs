@@ -1,8 +1,8 @@
-//! Secrets of the gateway, which are never printed.
+//! Secrets of the gateway. `Debug` redacts them.
 
 use std::fmt;
 
-/// A secret of ours: a client secret or what is derived from one.
+/// A client secret of the gateway, or a value derived from one.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Secret(String);
 

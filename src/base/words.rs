@@ -1,7 +1,7 @@
-//! Closed lists of words: an enum whose every variant has a word for metrics and logs.
+//! Enums whose variants each have a word for metrics and logs.
 
-/// Defines an enum with a word for each variant: `ALL` lists the variants, `as_str` returns the word. One list serves
-/// both, so that no variant can be left out of the metrics.
+/// Defines an enum with a word for each variant. `ALL` lists the variants and `as_str` returns the word. Both come from
+/// one list, so no variant can be missing from the metrics.
 macro_rules! words {
     (
         $(#[$attribute:meta])*
@@ -12,10 +12,10 @@ macro_rules! words {
         $visibility enum $name { $( $(#[$doc])* $variant, )+ }
 
         impl $name {
-            /// Every variant, in order.
+            /// Every variant, in declaration order.
             pub const ALL: &'static [Self] = &[$( Self::$variant, )+];
 
-            /// The word for it in metrics and logs.
+            /// Returns the word for metrics and logs.
             pub const fn as_str(self) -> &'static str {
                 match self { $( Self::$variant => $word, )+ }
             }

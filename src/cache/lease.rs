@@ -1,19 +1,19 @@
-//! Callouts that several requests wait for: what tells one from another, and which worker sends one that several
-//! workers need.
+//! Leases: they coordinate workers, so that only one of them introspects a token.
 //!
-//! A worker that needs to ask about a token takes a lease on it in shared data. Others who find it taken leave the
-//! number of their mailbox there, and are woken when the answer is in shared data. A lease is short and renewed while
-//! the answer is awaited, so a worker that is lost holds the others up for as long as that, and no longer.
+//! A worker acquires a lease on a token in shared data before it sends an introspection request. Other workers that
+//! need the same token add their mailbox to the lease, and receive a message when the response is in shared data. A
+//! lease is short and is renewed while the callout is pending, so a worker that disappears delays the others for at
+//! most [`Lease::DURATION`].
 //!
-//! There is a fixed number of slots, chosen by the digest, since the host never frees a key; each holds a number of
-//! leases. Tokens that find their slot full are not coordinated, which costs a callout at most.
+//! The host never frees a key, so the number of slots is fixed. The digest selects the slot; each slot holds several
+//! leases. If a slot is full, further tokens are not coordinated, which costs additional callouts only.
 
 use std::time::Duration;
 
 use crate::base::UnixTime;
 use crate::token::TokenDigest;
 
-/// The right to ask about one token.
+/// The right to introspect one token.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Lease {
     digest: [u8; TokenDigest::BYTES],
@@ -25,14 +25,15 @@ impl std::fmt::Debug for Lease {
     }
 }
 
-/// What a worker may do that wants to ask about a token.
+/// The result of acquiring a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum LeaseOutcome {
-    /// Ask, once this is written.
+    /// The worker holds the lease once this value is written.
     Acquired(Vec<u8>),
-    /// Wait, once this is written, until it is woken, or this time has passed.
+    /// Another worker holds the lease until this time. Once this value is written, that worker sends a message when its
+    /// lease ends.
     HeldElsewhere(Vec<u8>, UnixTime),
-    /// Ask, without a lease: it is held for another token.
+    /// No lease is available: the worker sends its callout without one.
     Uncoordinated,
 }
 
@@ -41,40 +42,41 @@ impl Lease {
         Self { digest }
     }
 
-    /// How long one lasts if it is not renewed.
+    /// The duration of a lease that is not renewed.
     pub(crate) const DURATION: Duration = Duration::from_millis(200);
 
-    /// Whether one that was held until then may be over: its time has come, or the clock has stepped back since, and
-    /// nobody will say so.
+    /// Returns whether a lease that was held until `until` may have ended: the time has passed, or the clock was set
+    /// back, in which case no message may come.
     pub(crate) fn may_be_over(until: UnixTime, now: UnixTime) -> bool {
         until <= now || until > now.saturating_add(Self::DURATION)
     }
 
-    /// The key in shared data.
+    /// Returns the key of the slot in shared data.
     pub(crate) fn key(&self) -> String {
         let slot = self.digest.first_chunk().map_or(0, |first| u16::from_le_bytes(*first)) % SLOTS;
         key_of(slot)
     }
 
-    /// The keys of all leases.
+    /// Returns the keys of all slots.
     pub(crate) fn keys() -> impl Iterator<Item = String> {
         (0..SLOTS).map(key_of)
     }
 
-    /// What wakes another worker: the lease is over. `answered`: whether the answer is in shared data.
-    pub(crate) fn message(&self, answered: bool) -> Vec<u8> {
+    /// Returns the message that tells another worker that the lease has ended. `has_response`: whether the response is
+    /// in shared data.
+    pub(crate) fn message(&self, has_response: bool) -> Vec<u8> {
         let mut message = self.digest.to_vec();
-        message.push(u8::from(answered));
+        message.push(u8::from(has_response));
         message
     }
 
-    /// Reads such a message.
+    /// Parses such a message.
     pub(crate) fn read_message(message: &[u8]) -> Option<(Self, bool)> {
         let (digest, rest) = message.split_first_chunk()?;
         matches!(rest, [0 | 1]).then(|| (Self { digest: *digest }, rest == [1]))
     }
 
-    /// Claims the lease for the worker of this mailbox, given what stands under the key.
+    /// Acquires the lease for the worker with this mailbox. `found` is the current value of the slot.
     pub(crate) fn acquire(&self, found: Option<&[u8]>, mailbox: u32, now: UnixTime) -> LeaseOutcome {
         let mut slot = Slot::read(found, now);
         if let Some(held) = slot.0.iter_mut().find(|held| held.digest == self.digest) {
@@ -94,12 +96,12 @@ impl Lease {
         LeaseOutcome::Acquired(slot.write())
     }
 
-    /// How long it is held as things are; `None` if it is not.
+    /// Returns until when the lease is held; `None` if it is not.
     pub(crate) fn held_until(&self, found: Option<&[u8]>, now: UnixTime) -> Option<UnixTime> {
         Slot::read(found, now).0.iter().find(|held| held.digest == self.digest).map(|held| held.until)
     }
 
-    /// What to write to keep it; `None` if it is not there to be kept.
+    /// Returns the new value of the slot that extends the lease; `None` if the lease has ended.
     pub(crate) fn renew(&self, found: Option<&[u8]>, now: UnixTime) -> Option<Vec<u8>> {
         let mut slot = Slot::read(found, now);
         let held = slot.0.iter_mut().find(|held| held.digest == self.digest)?;
@@ -107,7 +109,8 @@ impl Lease {
         Some(slot.write())
     }
 
-    /// Who is to be woken when it is over, and what to write then; `None` if it is not there to be given back.
+    /// Returns the mailboxes of the waiting workers, and the value of the slot without the lease; `None` if the lease
+    /// has ended.
     pub(crate) fn release(&self, found: Option<&[u8]>, now: UnixTime) -> Option<(Vec<u32>, Vec<u8>)> {
         let mut slot = Slot::read(found, now);
         let index = slot.0.iter().position(|held| held.digest == self.digest)?;
@@ -116,10 +119,10 @@ impl Lease {
     }
 }
 
-/// What stands under one key: the leases that last.
+/// The leases in one slot that have not ended.
 struct Slot(Vec<Held>);
 
-/// One lease: digest, time in milliseconds, number of mailboxes, mailboxes.
+/// One lease. Encoding: digest, time in milliseconds, number of mailboxes, mailboxes.
 struct Held {
     digest: [u8; TokenDigest::BYTES],
     until: UnixTime,
@@ -127,14 +130,14 @@ struct Held {
 }
 
 impl Slot {
-    /// Whoever else writes into shared data could have written anything: what cannot be read is not there.
+    /// Other modules with the same VM id can write any bytes. Unreadable leases are ignored.
     fn read(found: Option<&[u8]>, now: UnixTime) -> Self {
         let mut rest = found.unwrap_or_default();
         let mut leases = Vec::new();
-        while let Some((held, left)) = Held::read(rest)
+        while let Some((held, remaining)) = Held::read(rest)
             && leases.len() < MAX_LEASES
         {
-            rest = left;
+            rest = remaining;
             if !Lease::may_be_over(held.until, now) {
                 leases.push(held);
             }
@@ -170,13 +173,13 @@ fn key_of(slot: u16) -> String {
     format!("scopegate.lease.{slot}")
 }
 
-/// Keys in shared data.
+/// The number of slots in shared data.
 const SLOTS: u16 = 1024;
 
-/// Leases in one of them.
+/// The maximum number of leases in one slot.
 const MAX_LEASES: usize = 16;
 
-/// Workers that one lease can wake.
+/// The maximum number of workers that wait for one lease.
 const MAX_MAILBOXES: usize = 255;
 
 #[cfg(test)]
@@ -194,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn one_worker_asks_and_the_others_are_woken() {
+    fn one_worker_holds_a_lease_and_others_are_notified() {
         let LeaseOutcome::Acquired(mut slot) = lease(1).acquire(None, 7, NOW) else { panic!("free") };
         for mailbox in [8, 9, 8] {
             let LeaseOutcome::HeldElsewhere(next, until) = lease(1).acquire(Some(&slot), mailbox, later(10)) else {
@@ -213,31 +216,33 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_is_lost_holds_nobody_up_for_long() {
+    fn lease_of_a_lost_worker_ends() {
         let LeaseOutcome::Acquired(slot) = lease(1).acquire(None, 7, NOW) else { panic!("free") };
         assert!(matches!(lease(1).acquire(Some(&slot), 8, later(199)), LeaseOutcome::HeldElsewhere(..)));
         assert!(matches!(lease(1).acquire(Some(&slot), 8, later(200)), LeaseOutcome::Acquired(_)));
-        // Taken before the clock stepped back.
+        // Acquired before the clock was set back.
         assert!(matches!(lease(1).acquire(Some(&slot), 8, UnixTime::from_secs(1)), LeaseOutcome::Acquired(_)));
-        // What has run out can neither be kept nor given back.
+        // An expired lease can be neither renewed nor released.
         assert_eq!(lease(1).renew(Some(&slot), later(200)), None);
         assert_eq!(lease(1).release(Some(&slot), later(200)), None);
     }
 
     #[test]
-    fn nobody_waits_for_a_clock_that_has_stepped_back() {
+    fn lease_ends_if_the_clock_is_set_back() {
         let LeaseOutcome::Acquired(slot) = lease(1).acquire(None, 7, NOW) else { panic!("free") };
         let LeaseOutcome::HeldElsewhere(slot, until) = lease(1).acquire(Some(&slot), 8, NOW) else { panic!("taken") };
-        assert!(!Lease::may_be_over(until, NOW) && !Lease::may_be_over(until, later(199)));
+        assert!(!Lease::may_be_over(until, NOW));
+        assert!(!Lease::may_be_over(until, later(199)));
         assert!(Lease::may_be_over(until, later(200)));
-        // Who asks can neither renew the lease now nor wake anybody, so whoever waits has to notice.
+        // The holder can no longer renew or release the lease, so the waiting worker must detect its end.
         let before = UnixTime::from_secs(1_000);
         assert_eq!((lease(1).renew(Some(&slot), before), lease(1).release(Some(&slot), before)), (None, None));
-        assert!(Lease::may_be_over(until, before) && lease(1).held_until(Some(&slot), before).is_none());
+        assert!(Lease::may_be_over(until, before));
+        assert!(lease(1).held_until(Some(&slot), before).is_none());
     }
 
     #[test]
-    fn leases_that_share_a_slot_keep_out_of_each_others_way_and_have_a_bound() {
+    fn leases_in_a_slot_are_independent_and_bounded() {
         let mut slot = Vec::new();
         for byte in 0..16 {
             let LeaseOutcome::Acquired(next) = lease(byte).acquire(Some(&slot), 7, NOW) else { panic!("free") };
@@ -253,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_lease_is_none() {
+    fn invalid_slots_are_empty() {
         for bytes in [&b""[..], b"x", &[1; 39], &[1; 40], &[0xff; 45]] {
             assert!(matches!(lease(1).acquire(Some(bytes), 7, NOW), LeaseOutcome::Acquired(_)), "{bytes:?}");
         }
@@ -262,9 +267,9 @@ mod tests {
     }
 
     #[test]
-    fn a_message_says_which_lease_is_over_and_whether_there_is_an_answer() {
-        for answered in [true, false] {
-            assert_eq!(Lease::read_message(&lease(3).message(answered)), Some((lease(3), answered)));
+    fn messages_name_lease_and_response() {
+        for has_response in [true, false] {
+            assert_eq!(Lease::read_message(&lease(3).message(has_response)), Some((lease(3), has_response)));
         }
         for message in [&b""[..], b"x", &[3; 32], &[3; 33], &[3; 34]] {
             assert_eq!(Lease::read_message(message), None);

@@ -1,9 +1,9 @@
-//! The first level: what this worker has lately known of tokens, in its own memory.
+//! The first level of the cache: entries in the memory of one worker.
 //!
-//! Entries stand under a keyed hash of the whole token (SipHash-1-3, whose key no caller knows) and are compared in
-//! full, so no two tokens can be taken for one another. Each kind of entry has two generations of bounded size: when
-//! the young one is full it becomes the old one, and what was old and unused since is forgotten. Inactive tokens,
-//! which anybody can make up, have their own generations and never push an active one out.
+//! Entries are stored under a keyed hash of the token (SipHash-1-3 with a secret key) and compared by the full token,
+//! so two tokens are never confused. Active and inactive tokens have separate partitions, each with two generations of
+//! bounded size: when the young generation is full, it replaces the old one, and old entries that were not used since
+//! are evicted. Clients can invent inactive tokens, so these must not evict active ones.
 
 use hashbrown::HashTable;
 use siphasher::sip::SipHasher13;
@@ -16,11 +16,11 @@ use crate::base::UnixTime;
 use crate::claims::TokenState;
 use crate::token::AccessToken;
 
-/// What one worker remembers of tokens.
+/// The entries of one worker.
 #[derive(Debug)]
 pub(crate) struct LocalCache {
     key: (u64, u64),
-    /// That of all workers, as far as this one has heard, and when it heard.
+    /// The latest epoch that this worker has seen, and when it saw that epoch first.
     epoch: u64,
     epoch_since: UnixTime,
     active: Generations,
@@ -32,37 +32,37 @@ pub(crate) struct LocalCache {
 struct Generations {
     young: HashTable<Held>,
     old: HashTable<Held>,
-    /// What the young ones weigh, in bytes.
+    /// The estimated size of the young generation, in bytes.
     estimated_size: usize,
-    /// What they may.
+    /// The limit on `estimated_size`.
     max_size: usize,
-    /// How many they may be.
+    /// The limit on the number of entries in the young generation.
     max_entries: usize,
 }
 
 #[derive(Debug)]
 struct Held {
     hash: u64,
-    /// The index of the authorization server that said so.
+    /// The index of the authorization server.
     server: usize,
     token: AccessToken,
     entry: CacheEntry,
-    /// The epoch after which it counts no more, if it is one that ends with an epoch.
+    /// The epoch in which the entry is valid; `None` if a revocation does not concern it.
     epoch: Option<u64>,
-    /// When its use has it renewed.
+    /// When a use of the entry schedules its renewal.
     renew_at: Option<UnixTime>,
 }
 
-/// What is known of a token.
+/// A cache hit.
 #[derive(Debug)]
 pub(crate) struct LocalHit {
     pub(crate) entry: CacheEntry,
-    /// Whether whoever asked should have it renewed.
+    /// Whether the caller should schedule a renewal.
     pub(crate) is_due: bool,
 }
 
 impl LocalCache {
-    /// An empty cache, for at most `capacity` entries of each kind. Nobody else may know `key`.
+    /// Creates an empty cache for at most `capacity` active and `capacity` inactive tokens. `key` must be secret.
     pub(crate) fn new(key: (u64, u64), capacity: u32) -> Self {
         let max_entries = usize::try_from(capacity.div_ceil(2)).unwrap_or(usize::MAX);
         let generations = |max_size| Generations {
@@ -82,8 +82,9 @@ impl LocalCache {
         }
     }
 
-    /// Ends what may have been revoked, if the epoch is another than it was. One that has begun in the future began
-    /// before the clock stepped back: it is not to overtake everything until then.
+    /// Invalidates entries of revocable tokens if the epoch has changed. If the last epoch began in the future, the
+    /// clock was set back since; the epoch then starts now, because otherwise it would overtake every response until
+    /// that time.
     pub(crate) fn enter_epoch(&mut self, epoch: u64, now: UnixTime) {
         if self.epoch != epoch || self.epoch_since > now {
             self.epoch = epoch;
@@ -91,13 +92,13 @@ impl LocalCache {
         }
     }
 
-    /// Whether what was asked at `since` may have been answered before the epoch began; as it may if the clock has
-    /// stepped back to before that.
-    pub(crate) fn is_overtaken(&self, since: UnixTime, now: UnixTime) -> bool {
-        since <= self.epoch_since || since > now
+    /// Returns whether the response to a callout that was sent at `sent_at` may be older than the current epoch. If the
+    /// clock was set back since, it is treated as older.
+    pub(crate) fn is_overtaken(&self, sent_at: UnixTime, now: UnixTime) -> bool {
+        sent_at <= self.epoch_since || sent_at > now
     }
 
-    /// What is known of a token from a server, if it still counts.
+    /// Returns the entry of a token for a server, if it is fresh.
     pub(crate) fn find(
         &mut self,
         server: usize,
@@ -106,14 +107,14 @@ impl LocalCache {
         cache: &CacheSettings,
     ) -> Option<LocalHit> {
         let (hash, epoch) = (self.hash(token), self.epoch);
-        let known = match self.active.find(hash, server, token, epoch, now) {
-            Some(known) => known,
+        let hit = match self.active.find(hash, server, token, epoch, now) {
+            Some(hit) => hit,
             None => self.inactive.find(hash, server, token, epoch, now)?,
         };
-        known.entry.counts(now, cache).then_some(known)
+        hit.entry.is_fresh(now, cache).then_some(hit)
     }
 
-    /// Keeps what was learned, in the place of whatever was known.
+    /// Stores an entry, and replaces an earlier entry of the token.
     pub(crate) fn keep(&mut self, server: usize, token: &AccessToken, entry: CacheEntry, cache: &CacheSettings) {
         let hash = self.forget(server, token);
         let (renew_at, epoch) = (entry.renew_at(cache), entry.may_be_revoked().then_some(self.epoch));
@@ -124,7 +125,7 @@ impl LocalCache {
         generations.insert(Held { hash, server, token: token.clone(), entry, epoch, renew_at });
     }
 
-    /// Forgets whatever is known of a token from a server; its hash.
+    /// Removes the entry of a token for a server. Returns the hash of the token.
     pub(crate) fn forget(&mut self, server: usize, token: &AccessToken) -> u64 {
         let hash = self.hash(token);
         self.active.forget(hash, server, token);
@@ -142,12 +143,12 @@ impl LocalCache {
 impl Generations {
     fn find(&mut self, hash: u64, server: usize, token: &AccessToken, epoch: u64, now: UnixTime) -> Option<LocalHit> {
         if let Some(held) = self.young.find_mut(hash, |held| held.is(server, token)) {
-            return held.known(epoch, now);
+            return held.hit(epoch, now);
         }
         let (mut held, _) = self.old.find_entry(hash, |held| held.is(server, token)).ok()?.remove();
-        let known = held.known(epoch, now);
+        let hit = held.hit(epoch, now);
         self.insert(held);
-        known
+        hit
     }
 
     fn forget(&mut self, hash: u64, server: usize, token: &AccessToken) {
@@ -164,7 +165,7 @@ impl Generations {
         let estimated_size = held.estimated_size();
         if self.estimated_size.saturating_add(estimated_size) > self.max_size || self.young.len() >= self.max_entries {
             std::mem::swap(&mut self.old, &mut self.young);
-            // Its room is kept: the next generation has about as many.
+            // Keeps the allocation, because the next generation has about the same size.
             self.young.clear();
             self.estimated_size = 0;
         }
@@ -178,9 +179,9 @@ impl Held {
         self.server == server && self.token == *token
     }
 
-    /// What it says, unless its epoch is over. Of several who ask at a time one is told to have it renewed.
-    fn known(&mut self, epoch: u64, now: UnixTime) -> Option<LocalHit> {
-        if self.epoch.is_some_and(|its| its != epoch) {
+    /// Returns the entry unless its epoch has ended. Of concurrent requests, one is told to renew it.
+    fn hit(&mut self, epoch: u64, now: UnixTime) -> Option<LocalHit> {
+        if self.epoch.is_some_and(|valid_in| valid_in != epoch) {
             return None;
         }
         let is_due = self.renew_at.is_some_and(|renew_at| now >= renew_at);
@@ -190,7 +191,7 @@ impl Held {
         Some(LocalHit { entry: self.entry.clone(), is_due })
     }
 
-    /// About how many bytes it takes.
+    /// Returns the approximate size in memory, in bytes.
     fn estimated_size(&self) -> usize {
         let state = match &self.entry.state {
             TokenState::Active(claims) => claims.estimated_size(),
@@ -200,17 +201,17 @@ impl Held {
     }
 }
 
-/// What a generation of active tokens may weigh in a worker: some 1 500 JWTs of 1 KiB, or 6 000 opaque tokens. There
-/// are two.
+/// The limit on a generation of active tokens, in bytes: about 1 500 JWTs of 1 KiB, or 6 000 opaque tokens. There are
+/// two generations.
 const MAX_ACTIVE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Likewise of inactive ones, which only a flood brings in great numbers.
+/// The limit on a generation of inactive tokens, in bytes. Only a flood of invalid tokens reaches it.
 const MAX_INACTIVE_BYTES: usize = 512 * 1024;
 
-/// After this time a renewal that has brought nothing is tried again.
+/// A renewal that failed is retried after this time.
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// An entry, its place in the table, and what the allocator adds.
+/// The size of an entry without token and claims, its slot in the table, and the overhead of the allocator.
 const OVERHEAD: usize = 160;
 
 #[cfg(test)]
@@ -241,7 +242,7 @@ mod tests {
     }
 
     fn found(cache: &mut LocalCache, server: usize, text: &str, now: UnixTime) -> Option<TokenState> {
-        cache.find(server, &token(text), now, &CACHE).map(|known| known.entry.state)
+        cache.find(server, &token(text), now, &CACHE).map(|hit| hit.entry.state)
     }
 
     fn after(seconds: u64) -> UnixTime {
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn facts_are_found_until_they_end_and_only_under_their_token_and_server() {
+    fn entries_are_found_by_token_and_server_until_they_expire() {
         let mut cache = LocalCache::new((7, 7), 1_000_000);
         keep(&mut cache, 0, "a", active("alice"));
         keep(&mut cache, 1, "a", TokenState::Inactive);
@@ -259,22 +260,22 @@ mod tests {
         assert_eq!(find(1, "a", after(4)), Some(TokenState::Inactive));
         assert_eq!(find(1, "a", after(5)), None);
         assert_eq!((find(2, "a", NOW), find(0, "b", NOW), find(0, "", NOW)), (None, None, None));
-        // From before the clock stepped back.
+        // The clock was set back.
         assert_eq!(find(0, "a", UnixTime::from_secs(900_000)), None);
     }
 
     #[test]
-    fn a_clock_that_stepped_back_grants_no_kind_the_time_of_the_other() {
+    fn active_entries_do_not_get_the_inactive_ttl() {
         let cache = CacheSettings { inactive_ttl: Duration::from_secs(3600), ..CACHE };
         let mut local = LocalCache::new((7, 7), 64);
         local.keep(0, &token("a"), CacheEntry::new(active("alice"), NOW, NOW, &cache).unwrap(), &cache);
-        let find = |local: &mut LocalCache, now| local.find(0, &token("a"), now, &cache).map(|known| known.entry.state);
+        let find = |local: &mut LocalCache, now| local.find(0, &token("a"), now, &cache).map(|hit| hit.entry.state);
         assert_eq!(find(&mut local, NOW), Some(active("alice")));
         assert_eq!(find(&mut local, UnixTime::from_secs(999_000)), None);
     }
 
     #[test]
-    fn an_epoch_ends_what_may_have_been_revoked_and_nothing_else() {
+    fn epoch_invalidates_revocable_entries_only() {
         let signed = |owner: &str| match active(owner) {
             TokenState::Active(claims) => {
                 let verified_by = Some([7; 16]);
@@ -294,24 +295,26 @@ mod tests {
         assert_eq!(found(&mut cache, 0, "bad", NOW), Some(TokenState::Inactive));
         keep(&mut cache, 0, "asked", active("alice"));
         assert_eq!(found(&mut cache, 0, "asked", NOW), Some(active("alice")));
-        // An Envoy that starts anew counts from the beginning.
+        // After a restart, Envoy counts epochs from 0.
         cache.enter_epoch(0, NOW);
         assert_eq!(found(&mut cache, 0, "asked", NOW), None);
     }
 
     #[test]
-    fn a_clock_that_stepped_back_is_not_taken_for_an_epoch_nor_hides_one() {
+    fn epochs_are_kept_if_the_clock_is_set_back() {
         let mut cache = LocalCache::new((7, 7), 64);
         cache.enter_epoch(1, after(3_600));
-        assert!(cache.is_overtaken(after(3_600), after(3_601)) && !cache.is_overtaken(after(3_601), after(3_601)));
-        // Asked before the clock stepped back, and so perhaps before the epoch.
+        assert!(cache.is_overtaken(after(3_600), after(3_601)));
+        assert!(!cache.is_overtaken(after(3_601), after(3_601)));
+        // Sent before the clock was set back, and so perhaps before the epoch.
         assert!(cache.is_overtaken(after(3_601), NOW));
         cache.enter_epoch(1, NOW);
-        assert!(cache.is_overtaken(after(3_601), after(1)) && !cache.is_overtaken(after(1), after(1)));
+        assert!(cache.is_overtaken(after(3_601), after(1)));
+        assert!(!cache.is_overtaken(after(1), after(1)));
     }
 
     #[test]
-    fn what_was_learned_last_counts() {
+    fn latest_state_replaces_earlier_ones() {
         let mut cache = LocalCache::new((7, 7), 1_000_000);
         for state in [active("alice"), TokenState::Inactive, active("bob")] {
             keep(&mut cache, 0, "a", state.clone());
@@ -321,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_inactive_tokens_takes_bounded_memory_and_no_active_token_its_place() {
+    fn flood_of_inactive_tokens_is_bounded() {
         let mut cache = LocalCache::new((7, 7), 1_000_000);
         keep(&mut cache, 0, "good", active("alice"));
         for n in 0..20_000 {
@@ -329,15 +332,16 @@ mod tests {
         }
         let held: usize =
             [&cache.inactive.young, &cache.inactive.old].iter().flat_map(|g| g.iter()).map(Held::estimated_size).sum();
-        assert!(held <= 2 * MAX_INACTIVE_BYTES && held > MAX_INACTIVE_BYTES / 2, "{held}");
+        assert!(held <= 2 * MAX_INACTIVE_BYTES, "{held}");
+        assert!(held > MAX_INACTIVE_BYTES / 2, "{held}");
         assert_eq!(found(&mut cache, 0, "good", NOW), Some(active("alice")));
-        // The newest are still there.
+        // The latest entries remain.
         assert_eq!(found(&mut cache, 0, "random-19999", NOW), Some(TokenState::Inactive));
         assert_eq!(found(&mut cache, 0, "random-0", NOW), None);
     }
 
     #[test]
-    fn there_are_no_more_entries_than_the_capacity() {
+    fn capacity_limits_the_number_of_entries() {
         let mut cache = LocalCache::new((7, 7), 10);
         for n in 0..100 {
             keep(&mut cache, 0, &n.to_string(), active("x"));
@@ -348,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_use_outlives_what_is_not() {
+    fn unused_entries_are_evicted_first() {
         let mut cache = LocalCache::new((7, 7), 1_000_000);
         let long = "x".repeat(4096);
         keep(&mut cache, 0, "used", active("alice"));

@@ -1,12 +1,13 @@
-//! What is known of tokens, in two levels: each worker's own memory, and data that all workers share.
+//! The cache of token states, in two levels: the memory of each worker, and data that all workers share.
 //!
-//! The first level is asked on every request and costs next to nothing; the second spares the authorization server
-//! the same question from another worker. Both keep facts, never decisions, and an entry ends at the same moment in
-//! both: when the token does, or after the time that the configuration grants, whichever is sooner.
+//! The first level is read on every request. The second level avoids callouts for tokens that another worker has
+//! introspected. Both store states of tokens, never decisions. An entry expires at the same time in both levels: with
+//! the token, or after the configured TTL, whichever is earlier.
 //!
-//! Whoever learns by a renewal that a token is active no more takes it out of the second level and begins an epoch. In
-//! each worker that ends everything in the first level which a revocation may concern; what still counts is in the
-//! second. An answer that was under way when an epoch began is not kept: it may be what the revocation has overtaken.
+//! A worker that learns by a renewal that a token was revoked removes its entry from the second level and begins an
+//! epoch. The epoch invalidates all entries of revocable tokens in the first level of every worker; the valid ones are
+//! found again in the second level. The response to a callout that was pending when an epoch began is not cached,
+//! because it may be older than the revocation.
 
 mod entry;
 mod lease;

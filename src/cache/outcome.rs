@@ -5,11 +5,11 @@ use crate::base::words;
 words! {
     /// The result of looking a token up in the cache.
     pub enum CacheOutcome {
-        /// An entry says that the token is active.
+        /// A fresh entry of an active token.
         Hit = "hit",
-        /// An entry says that the token is inactive.
+        /// A fresh entry of an inactive token.
         InactiveHit = "inactive_hit",
-        /// There is no entry.
+        /// No fresh entry.
         Miss = "miss",
         /// A stale entry was used, because the authorization server was unavailable.
         Stale = "stale",

@@ -1,15 +1,15 @@
-//! How long entries are kept, and how many.
+//! The settings of the cache.
 
 use std::time::Duration;
 
-/// How long facts about tokens are kept, and how many.
+/// The TTLs and the capacity of the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CacheSettings {
-    /// Entries for active tokens; as many again for inactive ones.
+    /// The maximum number of active tokens, and of inactive tokens.
     pub(crate) capacity: u32,
     pub(crate) max_ttl: Duration,
     pub(crate) inactive_ttl: Duration,
-    /// For how long after their end facts about active tokens count while the authorization server cannot be asked.
+    /// How long after their expiry entries of active tokens may be used while the authorization server is unavailable.
     pub(crate) stale_if_error: Duration,
 }
 

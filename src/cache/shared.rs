@@ -1,11 +1,11 @@
-//! The second level: a fixed number of buckets in data that all workers share.
+//! The second level of the cache: a fixed number of buckets in data that all workers share.
 //!
-//! The host never frees a key of its shared data, so there is one key per *bucket*, chosen by the digest, and
-//! never one per token. A bucket holds up to [`Partition::WAYS`] entries under their full digests: two tokens
-//! that meet in a bucket may evict, but never answer for, one another. Inactive tokens have buckets of their
-//! own, which a flood of random tokens fills without touching the active ones.
+//! The host never frees a key of its shared data, so there is one key per bucket and not one per token. The digest of
+//! the token selects the bucket. A bucket holds up to [`Partition::bucket_capacity`] entries under their full digests:
+//! two tokens in one bucket may evict each other, but are never confused. Inactive tokens have a partition of their
+//! own, so that a flood of random tokens does not evict active ones.
 //!
-//! A bucket is bytes that anyone in the same VM id could have written. What cannot be read is not there.
+//! Other modules with the same VM id can write any bytes into a bucket. Unreadable entries are misses.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::base::UnixTime;
 use crate::claims::{Claims, TokenState};
 use crate::token::TokenDigest;
 
-/// Which of the two kinds of buckets.
+/// The two kinds of buckets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Partition {
     Active,
@@ -24,8 +24,8 @@ pub(crate) enum Partition {
 }
 
 impl Partition {
-    /// Entries a bucket of this region holds.
-    const fn failover(self) -> u32 {
+    /// The maximum number of entries in a bucket.
+    const fn bucket_capacity(self) -> u32 {
         match self {
             Self::Active => 8,
             Self::Inactive => 16,
@@ -39,7 +39,7 @@ impl Partition {
         }
     }
 
-    /// For how long after their end entries are of use.
+    /// Returns how long after their expiry entries are kept.
     const fn stale_for(self, cache: &CacheSettings) -> Duration {
         match self {
             Self::Active => cache.stale_if_error,
@@ -47,14 +47,14 @@ impl Partition {
         }
     }
 
-    /// The key of the bucket for a token, among as many as hold `capacity` entries.
+    /// Returns the key of the bucket of a token, for a cache with this capacity.
     pub(crate) fn key(self, digest: &TokenDigest, capacity: u32) -> String {
-        let buckets = u64::from(capacity.div_ceil(self.failover())).max(1);
+        let buckets = u64::from(capacity.div_ceil(self.bucket_capacity())).max(1);
         let bucket = digest.as_u64().checked_rem(buckets).unwrap_or_default();
         format!("{}{bucket}", self.prefix())
     }
 
-    /// What the bucket says of the token, if it is fresh.
+    /// Returns the entry of the token, if it is fresh.
     pub(crate) fn find(
         self,
         bucket: &[u8],
@@ -62,10 +62,10 @@ impl Partition {
         now: UnixTime,
         cache: &CacheSettings,
     ) -> Option<CacheEntry> {
-        self.read(bucket, digest).filter(|entry| entry.counts(now, cache))
+        self.read(bucket, digest).filter(|entry| entry.is_fresh(now, cache))
     }
 
-    /// What the bucket says of the token, if it has ended and still counts while nobody can be asked.
+    /// Returns the entry of the token, if it has expired and may be used while the authorization server is unavailable.
     pub(crate) fn find_stale(
         self,
         bucket: &[u8],
@@ -73,7 +73,7 @@ impl Partition {
         now: UnixTime,
         cache: &CacheSettings,
     ) -> Option<CacheEntry> {
-        self.read(bucket, digest).filter(|entry| entry.counts_while_stale(now, cache))
+        self.read(bucket, digest).filter(|entry| entry.is_usable_stale(now, cache))
     }
 
     fn read(self, bucket: &[u8], digest: &TokenDigest) -> Option<CacheEntry> {
@@ -86,82 +86,83 @@ impl Partition {
     }
 }
 
-/// An entry to be written: read the bucket under [`BucketUpdate::key`], apply, write back if nobody else did.
+/// An update of one bucket: the host reads the bucket under [`BucketUpdate::key`], applies the update, and writes the
+/// bucket back if no other worker has written it meanwhile.
 #[derive(Clone, Debug)]
 pub(crate) struct BucketUpdate {
     key: String,
-    failover: u32,
+    bucket_capacity: u32,
     digest: TokenDigest,
-    /// Its end and the facts; `None` takes the entry out.
+    /// The expiry and the encoded claims; `None` removes the entry.
     entry: Option<(UnixTime, Vec<u8>)>,
     now: UnixTime,
-    /// For how long after their end entries are kept.
+    /// How long after their expiry other entries of the bucket are kept.
     stale_for: Duration,
 }
 
-/// A bucket with the entry in it.
+/// The result of an update.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct UpdatedBucket {
     /// The bucket's new content.
     pub(crate) bucket: Vec<u8>,
-    /// Entries that were still fresh and had to make room.
+    /// The number of fresh entries that were evicted.
     pub(crate) evicted: u32,
 }
 
 impl BucketUpdate {
-    /// The entry for facts; `None` if they are too long to be kept.
+    /// Creates the update that stores an entry; `None` if its claims exceed [`MAX_STATE_BYTES`].
     pub(crate) fn new(entry: &CacheEntry, digest: TokenDigest, now: UnixTime, cache: &CacheSettings) -> Option<Self> {
-        let (region, state) = match &entry.state {
+        let (partition, state) = match &entry.state {
             TokenState::Active(claims) => (Partition::Active, postcard::to_allocvec(claims.as_ref()).ok()?),
             TokenState::Inactive => (Partition::Inactive, Vec::new()),
         };
-        (state.len() <= MAX_FACTS_BYTES).then(|| Self {
-            key: region.key(&digest, cache.capacity),
-            failover: region.failover(),
+        (state.len() <= MAX_STATE_BYTES).then(|| Self {
+            key: partition.key(&digest, cache.capacity),
+            bucket_capacity: partition.bucket_capacity(),
             digest,
             entry: Some((entry.expires_at, state)),
             now,
-            stale_for: region.stale_for(cache),
+            stale_for: partition.stale_for(cache),
         })
     }
 
-    /// Takes the entry of an active token out.
+    /// Creates the update that removes the entry of an active token.
     pub(crate) fn removal(digest: TokenDigest, now: UnixTime, cache: &CacheSettings) -> Self {
-        let region = Partition::Active;
-        let (key, stale_for) = (region.key(&digest, cache.capacity), region.stale_for(cache));
-        Self { key, failover: region.failover(), digest, entry: None, now, stale_for }
+        let partition = Partition::Active;
+        let (key, stale_for) = (partition.key(&digest, cache.capacity), partition.stale_for(cache));
+        Self { key, bucket_capacity: partition.bucket_capacity(), digest, entry: None, now, stale_for }
     }
 
-    /// What takes the entry of an active token out again.
+    /// Returns the update that removes the stored entry of an active token again; `None` for other updates.
     pub(crate) fn undo(&self) -> Option<Self> {
         self.is_active().then(|| Self { entry: None, ..self.clone() })
     }
 
-    /// Whether it says that a token is active.
+    /// Returns whether it stores an active token.
     pub(crate) fn is_active(&self) -> bool {
-        // That it is inactive takes no facts to say.
+        // Entries of inactive tokens have no claims.
         self.entry.as_ref().is_some_and(|(_, state)| !state.is_empty())
     }
 
-    /// Whether it would change the bucket: there may be nothing to take out.
+    /// Returns whether it changes the bucket: a removal does not if there is no entry.
     pub(crate) fn changes(&self, bucket: Option<&[u8]>) -> bool {
         let holds = || Entries::of(bucket.unwrap_or_default()).any(|entry| entry.digest == self.digest.as_bytes());
         self.entry.is_some() || holds()
     }
 
-    /// Whether it takes an entry out, which must not fail.
+    /// Returns whether it removes an entry. A removal must not be lost.
     pub(crate) fn is_removal(&self) -> bool {
         self.entry.is_none()
     }
 
-    /// The key of the bucket in shared data.
+    /// Returns the key of the bucket in shared data.
     pub(crate) fn key(&self) -> &str {
         &self.key
     }
 
-    /// Puts the entry into the bucket. Out go an older entry for the same token, everything expired that has no use
-    /// while stale, and, if the bucket is still full, first the rest of what is expired, then what was put in first:
-    /// entries that live long, of another configuration perhaps, cannot keep others out.
+    /// Applies the update. It removes an older entry of the same token, and entries whose stale period has ended. If
+    /// the bucket is still full, it evicts the other expired entries first, then the entry that was stored first.
+    /// Long-lived entries, perhaps of another configuration, therefore cannot block others.
     pub(crate) fn apply(&self, bucket: Option<&[u8]>) -> UpdatedBucket {
         let is_fresh = |entry: &Entry<'_>| entry.expires_at > self.now;
         let is_kept = |entry: &Entry<'_>| entry.expires_at.saturating_add(self.stale_for) > self.now;
@@ -169,10 +170,10 @@ impl BucketUpdate {
             .filter(|entry| entry.digest != self.digest.as_bytes() && is_kept(entry))
             .collect();
         kept.sort_by_key(is_fresh);
-        let room = self.failover.saturating_sub(u32::from(self.entry.is_some()));
+        let room = self.bucket_capacity.saturating_sub(u32::from(self.entry.is_some()));
         let room = usize::try_from(room).unwrap_or_default();
-        let leaving = kept.len().saturating_sub(room);
-        let evicted = kept.drain(..leaving).filter(is_fresh).count();
+        let excess = kept.len().saturating_sub(room);
+        let evicted = kept.drain(..excess).filter(is_fresh).count();
         let mut bucket = vec![VERSION];
         let new = self.entry.as_ref().map(|(expires_at, state)| Entry {
             digest: self.digest.as_bytes(),
@@ -186,7 +187,7 @@ impl BucketUpdate {
     }
 }
 
-/// One entry of a bucket: digest, time in milliseconds, length of the facts (both little-endian), facts.
+/// One entry of a bucket. Encoding: digest, expiry in milliseconds, length of the claims (both little-endian), claims.
 struct Entry<'a> {
     digest: &'a [u8; TokenDigest::BYTES],
     expires_at: UnixTime,
@@ -214,7 +215,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// The entries of a bucket, up to the first that cannot be read.
+/// The entries of a bucket, up to the first unreadable one.
 struct Entries<'a>(&'a [u8]);
 
 impl<'a> Entries<'a> {
@@ -236,10 +237,11 @@ impl<'a> Iterator for Entries<'a> {
     }
 }
 
-/// Facts longer than this are not kept; with 8 entries to a bucket it bounds the memory of the cache.
-const MAX_FACTS_BYTES: usize = 4_096;
+/// The longest encoded claims that are cached, in bytes. With 8 entries per bucket, this bounds the memory of the
+/// cache.
+const MAX_STATE_BYTES: usize = 4_096;
 
-/// The first byte of a bucket; another layout of buckets or of `Claims` gets another.
+/// The first byte of a bucket. It changes with the layout of buckets or of `Claims`.
 const VERSION: u8 = 2;
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
-//! What of a token can be told to others: named facts and claims, as header values.
+//! Values of a token that can be forwarded to the upstream, as header values.
 
 use super::path::ClaimPath;
 use crate::base::Json;
 
-/// Something about a token that can be forwarded.
+/// A value that can be forwarded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ForwardedValue {
-    /// A claim as the authorization server sent it.
+    /// A claim of the introspection response or JWT, without mapping.
     Claim(ClaimPath),
     ClientId,
     Owner,
@@ -14,16 +14,16 @@ pub(crate) enum ForwardedValue {
     Roles,
     Issuer,
     Audience,
-    /// In seconds since the epoch.
+    /// `exp`, in seconds since the epoch.
     ExpiresAt,
     Application,
     AuthorizationServer,
-    /// For how many seconds the facts have been past their end; only where `stale_if_error` has let a request pass.
+    /// How long the cached entry has been stale, in seconds. Only set if `cache.stale_if_error` let the request pass.
     Stale,
 }
 
 impl ForwardedValue {
-    /// The words for what every authorization server states, by whatever name.
+    /// The names of the mapped values.
     pub(crate) const WORDS: [(&str, Self); 10] = [
         ("client_id", Self::ClientId),
         ("owner", Self::Owner),
@@ -37,8 +37,8 @@ impl ForwardedValue {
         ("stale", Self::Stale),
     ];
 
-    /// One of the words, or the path of a claim, which `claims.` in front sets apart from the words; `None` if
-    /// it is neither.
+    /// Parses one of the names in [`Self::WORDS`], or the path of a claim. The prefix `claims.` marks a path that
+    /// equals a name. Returns `None` if the text is neither.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         if let Some((_, property)) = Self::WORDS.iter().find(|(word, _)| *word == text) {
             return Some(property.clone());
@@ -47,11 +47,11 @@ impl ForwardedValue {
     }
 }
 
-/// The value of a claim as a header value; `None` for what has no plain form, an object.
+/// Converts a claim to a header value; `None` for objects, `null` and nested lists.
 ///
-/// Strings, numbers and booleans stand as they are; a list of these is joined by `,`. Whatever is not
-/// printable ASCII is percent-encoded as UTF-8, and so are `%`, a space at either end, and a `,` inside an
-/// item of a list: nothing can break out of the header, and two different strings never look the same.
+/// Strings, numbers and booleans are written as they are; items of a list are joined by `,`. Percent-encoded, as UTF-8,
+/// are all bytes that are not printable ASCII, `%`, a space at either end, and `,` inside an item of a list. The value
+/// therefore cannot break out of the header, and different strings have different header values.
 pub(super) fn header_value(value: &Json) -> Option<String> {
     if let Json::Array(items) = value {
         let items: Option<Vec<String>> = items.iter().map(|item| Some(encode(&plain(item)?, ","))).collect();
@@ -61,7 +61,7 @@ pub(super) fn header_value(value: &Json) -> Option<String> {
     }
 }
 
-/// A value longer than a header may be.
+/// The value is longer than [`MAX_VALUE_BYTES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooLong;
 
@@ -88,7 +88,7 @@ pub(crate) fn encode(text: &str, also: &str) -> String {
     encoded
 }
 
-/// Longest value that is forwarded, after encoding.
+/// The longest value that is forwarded, in bytes after encoding.
 pub(super) const MAX_VALUE_BYTES: usize = 8_192;
 
 #[cfg(test)]
@@ -98,7 +98,7 @@ mod tests {
     use crate::claims::Claims;
 
     #[test]
-    fn a_value_cannot_break_out_of_its_header_and_stays_distinct() {
+    fn values_cannot_break_out_of_their_header() {
         for (json, header) in [
             (r#""alice""#, Some("alice")),
             (r#""a b""#, Some("a b")),
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_is_what_every_server_states_and_anything_else_a_claim() {
+    fn mapped_names_take_precedence_over_claims() {
         let claims = Claims {
             client_id: Some("a,b".to_owned()),
             roles: vec!["x".to_owned(), "y,z".to_owned()],

@@ -1,4 +1,4 @@
-//! What a token says: its claims, and where they stand in what an authorization server sends.
+//! The claims of a token, and their mapping from introspection responses and JWTs.
 
 mod claim_set;
 mod forwarded_value;

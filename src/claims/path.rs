@@ -1,13 +1,13 @@
-//! Where a claim stands in an answer: `realm_access.roles`, member names from the outside in.
+//! Paths of claims, such as `realm_access.roles`: member names from the outermost to the innermost.
 
 use crate::base::Json;
 
-/// A path of member names, separated by `.`; `\.` is a dot inside a name, `\\` a backslash.
+/// A path of member names, separated by `.`. `\.` is a dot inside a name, `\\` a backslash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ClaimPath(Vec<String>);
 
 impl ClaimPath {
-    /// Parses a path; `None` if a name in it is empty, or a backslash escapes nothing.
+    /// Parses a path; `None` if a name is empty, or if a backslash precedes another character.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut names = vec![String::new()];
         let mut chars = text.chars();
@@ -21,7 +21,7 @@ impl ClaimPath {
         names.iter().all(|name| !name.is_empty()).then_some(Self(names))
     }
 
-    /// The value at this path; `null` is as good as absent.
+    /// Returns the value at this path; `None` if it is absent or `null`.
     pub(crate) fn find<'a>(&self, members: &'a [(String, Json)]) -> Option<&'a Json> {
         let (first, inner) = self.0.split_first()?;
         let mut value = member(members, first)?;
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_leads_through_objects_and_a_dot_in_a_name_is_escaped() {
+    fn paths_descend_into_objects_and_escape_dots() {
         let text = br#"{"a":{"b.c":[1],"d":null},"urn:x:y":2,"https://x.test/roles":3,"b\\":4}"#;
         let Json::Object(members) = Json::parse(text).unwrap() else { panic!("an object") };
         for (path, expected) in [
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_nothing_is_no_path() {
+    fn empty_names_and_bad_escapes_are_rejected() {
         for bad in ["", ".", "a.", ".a", "a..b", "a\\", "a\\b"] {
             assert_eq!(ClaimPath::parse(bad), None, "{bad}");
         }

@@ -1,4 +1,4 @@
-//! The types that members of an answer may have. Servers send all of these; anything else is refused.
+//! Conversions from JSON to the types of claims. They accept the variants that servers send, and no others.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ pub(super) fn text(value: &Json) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
 
-/// A string, or a list of just one.
+/// Accepts a string, or a list of exactly one string.
 pub(super) fn only_text(value: &Json) -> Option<String> {
     let mut texts = texts(Some(value))?;
     texts.pop().filter(|_| texts.is_empty())
@@ -18,7 +18,7 @@ pub(super) fn text_or_number(value: &Json) -> Option<String> {
     if let Json::Number(number) = value { Some(number.to_string()) } else { text(value) }
 }
 
-/// No value: no strings. A string: that one. A list of strings: these. Anything else: `None`.
+/// Accepts a string or a list of strings. A missing value is an empty list. Other types result in `None`.
 pub(super) fn texts(value: Option<&Json>) -> Option<Vec<String>> {
     match value {
         None => Some(Vec::new()),
@@ -27,7 +27,7 @@ pub(super) fn texts(value: Option<&Json>) -> Option<Vec<String>> {
     }
 }
 
-/// The roles of all values together: strings, lists of strings, or the keys of objects.
+/// Collects the roles of all values: strings, lists of strings, or the keys of objects.
 pub(super) fn roles<'a>(values: impl Iterator<Item = &'a Json>) -> Option<Vec<String>> {
     let mut roles = Vec::new();
     for value in values {
@@ -40,7 +40,7 @@ pub(super) fn roles<'a>(values: impl Iterator<Item = &'a Json>) -> Option<Vec<St
     Some(roles)
 }
 
-/// A point in time: seconds since the epoch, or a text of RFC 3339 where the dialect says so.
+/// Accepts seconds since the epoch, or an RFC 3339 string if `rfc3339` is set.
 pub(super) fn time(value: &Json, rfc3339: bool) -> Option<UnixTime> {
     if rfc3339 {
         let time = humantime::parse_rfc3339(value.as_str()?).ok()?;
@@ -50,12 +50,12 @@ pub(super) fn time(value: &Json, rfc3339: bool) -> Option<UnixTime> {
     Some(UnixTime::from_millis(millis(value)?))
 }
 
-/// A span of time in seconds; less than nothing is nothing.
+/// Accepts a duration in seconds. Negative values are zero.
 pub(crate) fn seconds(value: &Json) -> Option<Duration> {
     millis(value).map(Duration::from_millis)
 }
 
-/// Seconds as an integer, a fraction, or either in a string.
+/// Accepts seconds as an integer, a fraction, or a string with one of them.
 fn millis(value: &Json) -> Option<u64> {
     let is_decimal = |text: &&str| {
         let digits = text.strip_prefix('-').unwrap_or(text);
@@ -68,7 +68,7 @@ fn millis(value: &Json) -> Option<u64> {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "`as` from a float saturates: before the epoch is long ago, absurdly late is never"
+        reason = "`as` from a float saturates: times before the epoch become the epoch, very late times never come"
     )]
     Some((seconds * 1000.0).floor() as u64)
 }

@@ -4,10 +4,10 @@ use crate::base::{Json, UnixTime};
 use crate::config::Config;
 use crate::token::Scope;
 
-const ASKED_AT: UnixTime = UnixTime::from_secs(1_000);
+const SENT_AT: UnixTime = UnixTime::from_secs(1_000);
 
-/// The dialect of RFC 7662 in which every access token has a client id.
-fn dialect() -> ClaimMapping {
+/// The mapping of RFC 7662, with `client_id` as a required member.
+fn mapping() -> ClaimMapping {
     let text = r#"{"authorization_servers":[{"name":"a","cluster":"c","audience":"any","introspection":
         {"path":"/","client_id":"g","client_secret":"s","answer":{"required_members":["client_id"]}}}],
         "rules":[{"name":"r","match":[{"path":"/"}],"require":{"scope":"x"}}]}"#;
@@ -19,11 +19,11 @@ fn claims(text: &str) -> Result<Claims, &'static str> {
     let Json::Object(members) = Json::parse(text.as_bytes()).unwrap() else { panic!("{text}") };
     let properties = ["sub", "claims.roles"].map(|text| ForwardedValue::parse(text).unwrap()).to_vec();
     let requested = RequestedClaims { claims: vec![ClaimPath::parse("x.y").unwrap()], properties };
-    Claims::from_members(&members, &dialect(), &requested, ASKED_AT)
+    Claims::from_members(&members, &mapping(), &requested, SENT_AT)
 }
 
 #[test]
-fn all_members_are_optional_and_null_is_absent() {
+fn members_are_optional_and_null_is_absent() {
     let expected =
         Claims { client_id: Some("c".to_owned()), asked: vec![None], forwarded: vec![None, None], ..Claims::default() };
     assert_eq!(claims(r#"{"client_id":"c"}"#), Ok(expected.clone()));
@@ -32,7 +32,7 @@ fn all_members_are_optional_and_null_is_absent() {
 }
 
 #[test]
-fn times_are_integers_fractions_or_either_in_a_string() {
+fn times_are_numbers_or_numeric_strings() {
     for (exp, millis) in [
         ("1796041886", 1_796_041_886_000),
         ("1796041886.75", 1_796_041_886_750),
@@ -69,7 +69,7 @@ fn times_are_integers_fractions_or_either_in_a_string() {
 }
 
 #[test]
-fn each_member_has_the_types_that_servers_send_and_no_other() {
+fn members_of_unexpected_types_are_rejected() {
     let one = claims(r#"{"client_id":["c"],"aud":"a","scope":"x y","roles":"m","sub":7}"#).unwrap();
     assert_eq!((one.audience, one.scope.as_str()), (vec!["a".to_owned()], "x y"));
     assert_eq!((one.roles, one.owner.as_deref()), (vec!["m".to_owned()], Some("7")));
@@ -97,8 +97,8 @@ fn each_member_has_the_types_that_servers_send_and_no_other() {
 }
 
 #[test]
-fn claims_that_rules_ask_for_are_kept() {
-    for (value, fact) in [
+fn requested_claims_are_kept() {
+    for (value, expected) in [
         ("true", ClaimValue::Boolean(true)),
         ("1.5", ClaimValue::Number(1.5)),
         (r#""a""#, ClaimValue::Text("a".to_owned())),
@@ -106,12 +106,12 @@ fn claims_that_rules_ask_for_are_kept() {
         (r#"{"z":1}"#, ClaimValue::Object),
     ] {
         let claims = claims(&format!(r#"{{"client_id":"c","x":{{"y":{value}}}}}"#)).unwrap();
-        assert_eq!(claims.asked, [Some(fact)]);
+        assert_eq!(claims.asked, [Some(expected)]);
     }
 }
 
 #[test]
-fn tokens_that_are_no_bearer_access_tokens_are_recognised() {
+fn other_token_types_are_recognised() {
     for (member, kind) in [
         (r#""token_type":"Bearer""#, TokenKind::Bearer),
         (r#""token_type":"bearer","typ":"Bearer","token_use":"access_token""#, TokenKind::Bearer),
@@ -129,7 +129,7 @@ fn tokens_that_are_no_bearer_access_tokens_are_recognised() {
 }
 
 #[test]
-fn an_answer_says_no_more_than_the_signed_token_does() {
+fn response_is_restricted_by_the_signed_token() {
     let time = |seconds| Some(UnixTime::from_secs(seconds));
     let signed = Claims {
         expires_at: time(50),
@@ -139,12 +139,12 @@ fn an_answer_says_no_more_than_the_signed_token_does() {
         verified_by: Some([7; 16]),
         ..Claims::default()
     };
-    let answer = Claims { expires_at: time(90), scope: Scope::from_lists(["x"], false), ..Claims::default() };
-    let both = answer.clone().intersect(&signed);
+    let response = Claims { expires_at: time(90), scope: Scope::from_lists(["x"], false), ..Claims::default() };
+    let both = response.clone().intersect(&signed);
     assert_eq!((both.expires_at, both.not_before, both.kind), (time(50), time(20), TokenKind::SenderConstrained));
     assert_eq!((both.audience, both.verified_by), (signed.audience.clone(), Some([7; 16])));
     assert_eq!(both.scope.as_str(), "x");
-    let narrow = Claims { expires_at: time(30), audience: vec!["b".to_owned(), "c".to_owned()], ..answer };
+    let narrow = Claims { expires_at: time(30), audience: vec!["b".to_owned(), "c".to_owned()], ..response };
     let both = narrow.intersect(&signed);
     assert_eq!((both.expires_at, both.audience), (time(30), vec!["b".to_owned()]));
 }

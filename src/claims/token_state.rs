@@ -1,11 +1,11 @@
-//! Whether a token is active, and its claims if it is.
+//! The state of a token: active, with its claims, or inactive.
 
 use std::rc::Rc;
 
 use super::claim_set::Claims;
 use crate::base::UnixTime;
 
-/// What the authorization server said of a token.
+/// The state of a token, as stated by the authorization server or a verified JWT.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum TokenState {
     Active(Rc<Claims>),
@@ -13,7 +13,7 @@ pub(crate) enum TokenState {
 }
 
 impl TokenState {
-    /// Whether the token will never be good again.
+    /// Returns whether the token is inactive or has expired. It does not become valid again.
     pub(crate) fn is_over(&self, now: UnixTime) -> bool {
         match self {
             Self::Active(claims) => claims.expires_at.is_some_and(|expires_at| expires_at <= now),

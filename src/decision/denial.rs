@@ -1,6 +1,6 @@
-//! Every reason for which a request does not pass: one closed list, one table to the wire.
+//! The reasons for a refusal: one closed list, and one table of the responses.
 //!
-//! The caller learns the class of a failure, the operator the reason.
+//! The client learns the class of a denial, the operator learns the reason.
 
 use super::unmet_requirement::UnmetRequirement;
 use crate::base::words;
@@ -10,53 +10,53 @@ use crate::request::{CredentialsError, TargetError};
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denial {
-    /// The request target could be read two ways.
+    /// The request target is ambiguous.
     Target(TargetError),
     /// No rule matches.
     NoRule,
-    /// The rule demands a token and there is none.
+    /// The rule requires a token, and the request has none.
     NoCredentials,
-    /// There are credentials that cannot be used.
+    /// The credentials are malformed or ambiguous.
     Credentials(CredentialsError),
-    /// The authorization server says that the token is not active.
+    /// The authorization server states that the token is not active.
     Inactive,
-    /// A JWT that cannot be read, or that no token of this server is like: by algorithm, form or claims.
+    /// The JWT is malformed, or its algorithm, header or claims do not match the configuration of the server.
     MalformedJwt,
-    /// None of the server's keys has the name that the token gives.
+    /// None of the server's keys matches the `kid` of the token.
     UnknownKey,
-    /// The signature is not one of the server's keys.
+    /// None of the server's keys verifies the signature.
     BadSignature,
     /// `exp` has passed.
     Expired,
-    /// `nbf` lies ahead.
+    /// `nbf` or `iat` is in the future.
     NotYetValid,
-    /// `iss` is another than the one configured.
+    /// `iss` is not the configured issuer.
     WrongIssuer,
-    /// `aud` meets none of those configured.
+    /// `aud` contains none of the accepted audiences.
     WrongAudience,
-    /// A refresh token, an ID token, or an answer without the members that access tokens have.
+    /// A refresh token, an ID token, or an introspection response without the members that access tokens have.
     NotAnAccessToken,
-    /// The token is bound to a key that the bearer has not shown to hold.
+    /// The token is bound to a key, and bearer use proves no possession of it (RFC 9449, RFC 8705).
     SenderConstrained,
-    /// The token lacks a scope that the rule demands.
+    /// The token does not have a required scope.
     InsufficientScope,
-    /// The client that the token was issued to is no application that is registered for this.
+    /// The client of the token belongs to no application that is registered for the API or rule.
     UnregisteredClient,
-    /// The token lacks something else that the rule demands.
-    Lacks(UnmetRequirement),
-    /// The client has sent too many tokens that nobody knows.
+    /// The token does not meet another requirement of the rule.
+    Unmet(UnmetRequirement),
+    /// The client has sent too many unknown tokens.
     TooManyUnknownTokens,
-    /// The authorization server gave no usable answer.
+    /// The authorization server is unavailable, or its response is unusable.
     Unavailable(CalloutError),
     /// The configuration was refused.
     Misconfigured,
 }
 
-/// What a caller is told.
+/// The parts of the response to the client that depend on the class of the denial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ErrorResponse {
     pub(crate) status: u16,
-    /// The `error` of the body; RFC 6750 §3.1 and RFC 6749 §4.1.2.1 have most of them.
+    /// The `error` member of the body. Most values are from RFC 6750 §3.1 and RFC 6749 §4.1.2.1.
     pub(crate) error: &'static str,
     pub(crate) description: &'static str,
     pub(crate) challenge: Challenge,
@@ -64,7 +64,7 @@ pub(crate) struct ErrorResponse {
 }
 
 impl ErrorResponse {
-    /// An answer without a challenge.
+    /// A response without a challenge.
     pub(crate) const fn plain(status: u16, error: &'static str, description: &'static str) -> Self {
         Self { status, error, description, challenge: Challenge::None, retry: false }
     }
@@ -74,23 +74,23 @@ impl ErrorResponse {
     }
 }
 
-/// Which WWW-Authenticate a reply has (RFC 6750 §3).
+/// The WWW-Authenticate header of a response (RFC 6750 §3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Challenge {
-    /// None at all.
+    /// No WWW-Authenticate header.
     None,
-    /// The realm only: whoever sent no token is told no error.
+    /// The realm only: a request without a token gets no error code (RFC 6750 §3.1).
     Realm,
-    /// With error and error_description.
+    /// Also `error` and `error_description`.
     Error,
-    /// With the scope demanded as well.
+    /// Also the required scope.
     Scope,
 }
 
 words! {
-    /// What callers, error profiles and metrics tell apart of denials. The log says which of the reasons it was.
+    /// The classes of denials in responses, error profiles and metrics. The log gives the exact reason.
     pub enum DenialClass {
-        /// The request target could be read in two ways.
+        /// The request target is ambiguous.
         AmbiguousTarget = "ambiguous_target",
         /// No rule matches.
         NoRule = "no_rule",
@@ -98,9 +98,9 @@ words! {
         NoCredentials = "no_credentials",
         /// The credentials are malformed.
         InvalidRequest = "invalid_request",
-        /// One class for all of them: only the operator learns what is wrong with a token.
+        /// One class for every defect of a token: only the operator learns which one it is.
         InvalidToken = "invalid_token",
-        /// The token does not have the scope.
+        /// The token does not have a required scope.
         InsufficientScope = "insufficient_scope",
         /// The client is not registered for the API.
         UnregisteredClient = "unregistered_client",
@@ -116,7 +116,7 @@ words! {
 }
 
 impl DenialClass {
-    /// What a caller is told by RFC 6750 §3; error profiles change what is theirs to change.
+    /// Returns the response for RFC 6750 §3. Error profiles may change it.
     pub(crate) const fn wire(self) -> ErrorResponse {
         match self {
             Self::AmbiguousTarget => ErrorResponse::plain(400, "invalid_request", "The request target is ambiguous"),
@@ -134,7 +134,7 @@ impl DenialClass {
                 ErrorResponse::plain(403, "insufficient_scope", "The access token does not have the scope required")
                     .challenging(Challenge::Scope)
             }
-            // No challenge: another token of the same client or user would not help.
+            // No challenge: another token of the same client would not help.
             Self::UnregisteredClient => {
                 ErrorResponse::plain(403, "access_denied", "The client is not registered for this API")
             }
@@ -173,14 +173,14 @@ impl Denial {
             | Self::SenderConstrained => DenialClass::InvalidToken,
             Self::InsufficientScope => DenialClass::InsufficientScope,
             Self::UnregisteredClient => DenialClass::UnregisteredClient,
-            Self::Lacks(_) => DenialClass::InsufficientPrivileges,
+            Self::Unmet(_) => DenialClass::InsufficientPrivileges,
             Self::TooManyUnknownTokens => DenialClass::TooManyUnknownTokens,
             Self::Unavailable(_) => DenialClass::Unavailable,
             Self::Misconfigured => DenialClass::Misconfigured,
         }
     }
 
-    /// The reason itself, for logs.
+    /// Returns the word for the reason, for logs.
     pub const fn reason(self) -> &'static str {
         match self {
             Self::Target(TargetError::Path(error)) => error.reason(),
@@ -202,9 +202,9 @@ impl Denial {
             Self::SenderConstrained => "sender_constrained",
             Self::InsufficientScope => "insufficient_scope",
             Self::UnregisteredClient => "unregistered_client",
-            Self::Lacks(unmet) => unmet.as_str(),
+            Self::Unmet(unmet) => unmet.as_str(),
             Self::TooManyUnknownTokens => "too_many_unknown_tokens",
-            Self::Unavailable(trouble) => trouble.outcome().as_str(),
+            Self::Unavailable(error) => error.outcome().as_str(),
             Self::Misconfigured => "misconfigured",
         }
     }

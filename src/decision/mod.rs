@@ -1,4 +1,4 @@
-//! Every reason for which a request is refused, in one closed list.
+//! The reasons for a refusal: one closed list.
 
 mod denial;
 mod unmet_requirement;

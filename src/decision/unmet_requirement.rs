@@ -3,19 +3,19 @@
 use crate::base::words;
 
 words! {
-    /// What a token does not have.
+    /// The kind of requirement that a token does not meet.
     pub enum UnmetRequirement {
-        /// A scope.
+        /// A required scope is missing.
         Scope = "lacks_scope",
-        /// A role.
+        /// A required role is missing.
         Role = "lacks_role",
-        /// It was issued to another client.
+        /// The token was issued to another client.
         Client = "other_client",
-        /// It is meant for another audience.
+        /// The token is for another audience.
         Audience = "other_audience",
-        /// A claim, or its value.
+        /// A required claim is missing or has another value.
         Claim = "claim_mismatch",
-        /// It was issued by another authorization server.
+        /// The token was issued by another authorization server.
         Server = "other_authorization_server",
     }
 }

@@ -1,30 +1,30 @@
-//! What a callout is about: requests whose callouts have the same key share one.
+//! The keys of callouts: requests that need the same callout share one.
 
 use crate::cache::Lease;
 use crate::token::TokenDigest;
 
-/// What a callout is about. Requests whose callouts are about the same thing can share one.
+/// Identifies the result of a callout. Requests with the same key share one callout.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CalloutKey {
-    /// The authorization server's index.
+    /// The index of the authorization server.
     pub(crate) server: usize,
     pub(crate) subject: Subject,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Subject {
-    /// What a token is worth. `leased`: whether other workers can find the answer in shared data.
+    /// The state of a token. `leased`: whether other workers can find the response in shared data.
     Token { digest: [u8; TokenDigest::BYTES], leased: bool },
-    /// Our own token at the server.
+    /// The gateway's own access token.
     ClientToken,
-    /// Where the keys of the server are.
+    /// The metadata of the server.
     Metadata,
-    /// The keys themselves.
+    /// The keys of the server.
     Keys,
 }
 
 impl CalloutKey {
-    /// The lease that workers hold it under, if it is of interest to several.
+    /// Returns the lease that coordinates workers, if the response can be shared.
     pub(crate) fn lease(&self) -> Option<Lease> {
         match self.subject {
             Subject::Token { digest, leased: true } => Some(Lease::new(digest)),
@@ -32,14 +32,14 @@ impl CalloutKey {
         }
     }
 
-    /// Whether both take one of the places for questions about tokens at the same server.
+    /// Returns whether both count towards `max_callouts` of the same server.
     pub(crate) fn competes_with(&self, other: &Self) -> bool {
         let is_token = |subject: &Subject| matches!(subject, Subject::Token { .. });
         self.server == other.server && is_token(&self.subject) && is_token(&other.subject)
     }
 
-    /// Whether it is to be asked even if every request has left that wanted to know: what is asked serves all others,
-    /// and whoever was told to ask must, since nobody else is told so for a while.
+    /// Returns whether the callout is sent even if every request that waits for it has ended. Tokens of the gateway,
+    /// metadata and keys serve all requests, and no other request may fetch them for a while.
     pub(crate) fn outlives_requests(&self) -> bool {
         match self.subject {
             Subject::Token { .. } => false,

@@ -1,4 +1,4 @@
-//! What is counted, and how often it happened. A host hands the counts over to its metrics.
+//! Counters. The host adds the counts to its metrics.
 
 use std::cell::Cell;
 
@@ -6,7 +6,7 @@ use crate::cache::CacheOutcome;
 use crate::decision::DenialClass;
 use crate::host::CalloutOutcome;
 
-/// Something that is counted.
+/// An event that is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counter {
     /// Requests that passed with a token.
@@ -30,7 +30,7 @@ pub enum Counter {
 }
 
 impl Counter {
-    /// Every counter.
+    /// Returns every counter.
     pub fn all() -> impl Iterator<Item = Self> {
         [Self::Permitted, Self::Public]
             .into_iter()
@@ -41,7 +41,8 @@ impl Counter {
             .chain([Self::CalloutsRetried, Self::CacheEntriesEvicted, Self::ConfigurationsRefused])
     }
 
-    /// The name of the metric; its last part is the value of a label where several share the rest.
+    /// Returns the name of the metric. Counters with the same prefix form one metric; the last part of the name is the
+    /// value of its label.
     pub fn name(self) -> String {
         match self {
             Self::Permitted => "scopegate.decisions.outcome.permitted".to_owned(),
@@ -56,7 +57,7 @@ impl Counter {
         }
     }
 
-    /// Its place among all of them.
+    /// Returns the index in [`Counter::all`].
     const fn index(self) -> usize {
         const REPORTED: usize = DENIED.saturating_add(DenialClass::ALL.len());
         const CACHE: usize = REPORTED.saturating_add(DenialClass::ALL.len());
@@ -78,7 +79,7 @@ impl Counter {
 
 const DENIED: usize = 2;
 
-/// The counts since they were last taken. Several configurations of one worker share them.
+/// The counts since they were last taken. The workers of one thread share them.
 #[derive(Debug)]
 pub struct Counters(Vec<Cell<u32>>);
 
@@ -89,7 +90,7 @@ impl Default for Counters {
 }
 
 impl Counters {
-    /// Counts something once.
+    /// Increments a counter.
     pub fn count(&self, counter: Counter) {
         self.add(counter, 1);
     }
@@ -100,7 +101,7 @@ impl Counters {
         }
     }
 
-    /// The counts that are not 0, by the place of their counter in [`Counter::all`]; they begin anew.
+    /// Returns the counts that are not 0, with the index of their counter in [`Counter::all`], and resets them.
     pub fn take(&self) -> impl Iterator<Item = (usize, u32)> {
         self.0.iter().enumerate().filter_map(|(index, cell)| {
             let count = cell.take();
@@ -116,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_counter_has_a_place_and_a_name_of_its_own() {
+    fn counters_have_unique_indexes_and_names() {
         for (index, counter) in Counter::all().enumerate() {
             assert_eq!(counter.index(), index, "{counter:?}");
         }
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_are_taken_once() {
+    fn taking_counts_resets_them() {
         let counters = Counters::default();
         counters.count(Counter::Public);
         counters.add(Counter::Callout(CalloutOutcome::CircuitOpen), 2);

@@ -1,4 +1,4 @@
-//! The end of a token check: the decision, by what is known of the token.
+//! The end of a token check: the decision, based on the state of the token.
 
 use super::gate::Context;
 use super::states::{Decision, Next, Step, TokenCheck};
@@ -11,20 +11,20 @@ pub(super) fn decide(mut check: TokenCheck, state: TokenState, cx: &mut Context<
     if let (TokenState::Active(_), Some(charge)) = (&state, check.charge.take()) {
         cx.state.refund(&charge);
     }
-    let TokenState::Active(claims) = state else { return Next::NextServer(check) };
+    let TokenState::Active(claims) = state else { return Next::Advance(check) };
     let server = check.server();
     match authorize(&check.rule, &cx.gate.applications, (server.index, &server.config.tokens), &claims, cx.now) {
         Ok(permit) => {
             let forward = forward(&cx.gate.upstream, permit, &server.config.name, &claims.forwarded, None);
             Next::Step(Step::Done(Decision::Forward(forward)))
         }
-        // Such a token is cached as inactive, so it must not decide more than an inactive one does.
+        // Expired tokens are cached as inactive, so the decision must be that of an inactive token.
         Err(Denial::Expired) => check.reject(Denial::Expired),
         Err(denial) => cx.gate.refuse_by(denial, &check.rule, Some(server.index)),
     }
 }
 
-/// Refuses: every authorization server has been tried, and none accepts the token.
+/// Refuses the request: no authorization server has accepted the token.
 pub(super) fn refuse(check: &TokenCheck, cx: &Context<'_>) -> Next {
     let denial = match (check.error, check.refusal) {
         (Some(error), _) => Denial::Unavailable(error),

@@ -11,9 +11,9 @@
 
 use std::rc::Rc;
 
-use super::call::{self, Effects};
+use super::call::{self, CompletedCallout};
 use super::gate::Context;
-use super::question::Question;
+use super::introspection::Introspection;
 use super::state::Renewal;
 use super::states::{Call, Lookup, LookupKind, Next, Step, Verification};
 use super::{decide, lookup, renewal, stale, verification};
@@ -23,12 +23,12 @@ use crate::decision::Denial;
 use crate::host::{CalloutError, CalloutResult, SignatureVerdict};
 use crate::request::RequestHead;
 
-/// The first step of a request.
+/// Begins the check of a request.
 pub(crate) fn begin(head: RequestHead<'_>, cx: &mut Context<'_>) -> Step {
     run(cx.gate.begin(head), cx)
 }
 
-/// Goes on with the bucket that was found in shared data.
+/// Continues with a bucket from shared data.
 pub(crate) fn resume_lookup(lookup: Lookup, bucket: Option<&[u8]>, cx: &mut Context<'_>) -> Step {
     let next = match lookup.kind {
         LookupKind::Fresh(partition) => lookup::resume(lookup.check, partition, bucket, cx),
@@ -37,7 +37,7 @@ pub(crate) fn resume_lookup(lookup: Lookup, bucket: Option<&[u8]>, cx: &mut Cont
     run(next, cx)
 }
 
-/// Goes on with the host's verdict on a signature; and what to put into the shared cache, if anything.
+/// Continues with the host's verdict on a signature. Also returns an update of the shared cache, if any.
 pub(crate) fn resume_verification(
     verification: Verification,
     verdict: SignatureVerdict,
@@ -47,18 +47,18 @@ pub(crate) fn resume_verification(
     (update, run(next, cx))
 }
 
-/// Goes on with the response to a callout that was sent at `sent_at`.
+/// Continues with the result of a callout that was sent at `sent_at`.
 pub(crate) fn resume_call(
     call: Call,
     result: CalloutResult<'_>,
     sent_at: UnixTime,
     cx: &mut Context<'_>,
-) -> (Effects, Step) {
-    let (effects, next) = call::resume(call, result, sent_at, cx);
-    (effects, run(next, cx))
+) -> (CompletedCallout, Step) {
+    let (completed, next) = call::resume(call, result, sent_at, cx);
+    (completed, run(next, cx))
 }
 
-/// Looks the token up again: another request or worker has had a response, or should have.
+/// Looks the token up again, because another request or worker may have cached a response.
 pub(crate) fn look_again(mut call: Call, cx: &mut Context<'_>) -> Step {
     call.check.is_counted = true;
     run(Next::LookUp(call.check), cx)
@@ -69,12 +69,12 @@ pub(crate) fn refuse_client(call: &Call, cx: &mut Context<'_>) -> Step {
     run(cx.gate.refuse_by(Denial::TooManyUnknownTokens, &call.check.rule, None), cx)
 }
 
-/// Gives up a callout that too many requests wait for already.
+/// Gives up a callout because too many requests are waiting.
 pub(crate) fn turn_away(call: Call, cx: &mut Context<'_>) -> Step {
     run(call.check.give_up(CalloutError::Overloaded), cx)
 }
 
-/// Goes on with a renewal, given the bucket that was found in shared data; `None` if no callout is needed.
+/// Continues a renewal with a bucket from shared data. Returns `None` if no callout is needed.
 pub(crate) fn renew(renewal: Renewal, bucket: Option<&[u8]>, cx: &mut Context<'_>) -> Option<Call> {
     match run(renewal::resume(renewal, bucket, cx)?, cx) {
         Step::Call(call) => Some(call),
@@ -87,21 +87,21 @@ fn run(mut next: Next, cx: &mut Context<'_>) -> Step {
         next = match next {
             Next::Step(step) => return step,
             Next::LookUp(check) => lookup::begin(check, cx),
-            Next::NextServer(check) => check.advance(),
+            Next::Advance(check) => check.advance(),
             Next::Validate(check, header) => {
                 let server = Rc::clone(check.server());
                 match (&server.config.jwt, header, &server.config.introspection) {
                     (Some(jwt), Some(header), _) => Next::Verify { check, jwt: Rc::clone(jwt), header, fetched: false },
                     (_, _, Some(endpoint)) => {
-                        Next::Introspect(check, Question { endpoint: Rc::clone(endpoint), signed: None })
+                        Next::Introspect(check, Introspection { endpoint: Rc::clone(endpoint), signed: None })
                     }
                     (Some(_), None, None) => check.reject(Denial::MalformedJwt),
-                    (None, _, None) => Next::NextServer(check),
+                    (None, _, None) => Next::Advance(check),
                 }
             }
             Next::Verify { check, jwt, header, fetched } => verification::begin(check, jwt, &header, fetched, cx),
             Next::FetchKeys(check, jwt) => call::fetch_keys(check, jwt, cx),
-            Next::Introspect(check, question) => call::introspect(check, question, cx),
+            Next::Introspect(check, introspection) => call::introspect(check, introspection, cx),
             Next::Decide(check, state) => decide::decide(check, state, cx),
             Next::Exhausted(check) => stale::begin(check, cx),
         };

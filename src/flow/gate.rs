@@ -1,4 +1,4 @@
-//! The gate: a configuration that is ready to judge requests, and the first step of every request.
+//! The gate: a configuration at work, and the first step of every request.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -23,7 +23,7 @@ use crate::response::{DemandedScope, ErrorProfile, Reply};
 use crate::server::{Server, select};
 use crate::token::AccessToken;
 
-/// A configuration, ready to judge requests. It does not change.
+/// A configuration at work. It is immutable.
 #[derive(Debug)]
 pub(crate) struct Gate {
     policy: RuleSet,
@@ -38,15 +38,15 @@ pub(crate) struct Gate {
     pub(super) requested: RequestedClaims,
     pub(super) cache: CacheSettings,
     pub(super) upstream: UpstreamSettings,
-    /// Whether the configuration was refused, and so every request is.
+    /// Whether the configuration was refused. Every request is refused then.
     is_misconfigured: bool,
-    /// What a refusal means where no rule applies.
+    /// The mode of refusals if no rule matches.
     mode: Mode,
-    /// The same where it is not certain which one does.
+    /// The mode of refusals if the target is ambiguous: `enforce` if any rule enforces.
     mode_of_all: Mode,
 }
 
-/// What a phase works with.
+/// The inputs of a phase.
 pub(crate) struct Context<'a> {
     pub(crate) gate: &'a Gate,
     pub(crate) state: &'a mut State,
@@ -54,7 +54,8 @@ pub(crate) struct Context<'a> {
 }
 
 impl Gate {
-    /// Puts a configuration to work. `seed` must be random, and another one in every worker and configuration.
+    /// Creates the gate and the state of a worker. `seed` must be random and different in every worker and
+    /// configuration.
     pub(crate) fn new(config: Config, seed: [u8; 32], counters: Rc<Counters>) -> (Self, State) {
         let fingerprint = config.fingerprint;
         let server = |(index, config)| Rc::new(Server::new(index, config, &fingerprint));
@@ -81,34 +82,33 @@ impl Gate {
         (gate, state)
     }
 
-    /// The authorization servers, in the order of the configuration.
+    /// Returns the authorization servers, in the order of the configuration.
     pub(crate) fn servers(&self) -> &[Rc<Server>] {
         &self.servers
     }
 
-    /// How many circuit breakers are open.
+    /// Returns the number of open circuit breakers.
     pub(crate) fn open_circuits(&self, now: UnixTime) -> usize {
         self.servers.iter().map(|server| server.failover().open_circuits(now)).sum()
     }
 
-    /// Whether any rule asks for the name of the Envoy route.
+    /// Returns whether any rule matches the name of the Envoy route.
     pub(crate) fn needs_route(&self) -> bool {
         self.needs_route
     }
 
-    /// Whether a request that passes is worth a line in the log, as one that is refused always is.
+    /// Returns whether permitted requests are logged.
     pub(crate) fn logs_permits(&self) -> bool {
         self.logs_permits
     }
 
-    /// What to take out of a request before anything else is done with it, whatever becomes of it: identity
-    /// headers that the client sent, in any spelling, and the credentials. Trailers are cleaned likewise.
+    /// Returns the edits that clean a request before any decision: they remove identity headers that the client sent,
+    /// including aliases, and the credentials. Trailers are cleaned in the same way.
     pub(crate) fn cleaning<'a>(&self, head: RequestHead<'a>) -> Vec<HeaderEdit<'a>> {
         cleaning(head, &self.upstream, &self.locations)
     }
 
-    /// The first step for a request, with its headers as they came in. It ends there for everything that needs
-    /// no token.
+    /// Returns the first step for a request, given its original headers. Requests that need no token are decided here.
     pub(super) fn begin(&self, head: RequestHead<'_>) -> Next {
         if self.is_misconfigured {
             return self.refuse(Denial::Misconfigured, None);
@@ -117,24 +117,24 @@ impl Gate {
             Ok(target) => target,
             Err(error) => return self.refuse(Denial::Target(error), None),
         };
-        // Envoy may have routed by a header that is removed now, and would route anew without it: the route
-        // that is judged would not be the one that serves.
+        // Envoy may have selected the route by a header that is removed now, and would select another route without it.
+        // The authorized route would then differ from the route that serves the request.
         if self.needs_route && has_identity_headers(head, &self.upstream) {
             return self.refuse(Denial::Target(TargetError::Route), None);
         }
         let preflight = requested_method(head);
-        let (judged, found) = find(&target, preflight, |target| self.policy.find(target));
-        if self.uses_hosts && self.port_is_ambiguous(found, &judged, &target, preflight) {
+        let (effective, found) = find(&target, preflight, |target| self.policy.find(target));
+        if self.uses_hosts && self.port_is_ambiguous(found, &effective, &target, preflight) {
             return self.refuse(Denial::Target(TargetError::HostPort), None);
         }
-        let target = judged;
+        let target = effective;
         let Some(RuleMatch { rule, .. }) = found else {
             return self.refuse(Denial::NoRule, None);
         };
         let Some(found) = found.and_then(|found| self.policy.as_spelled(found, &target)) else {
             return self.refuse(Denial::Target(TargetError::Path(PathError::OtherSpelling)), Some(rule));
         };
-        // Likewise for credentials that nobody looks at here.
+        // Envoy may also have selected the route by credentials that are removed and that this rule does not read.
         let reroutes = || self.policy.follows_route(&target) && self.removes_credentials(head);
         let is_anonymous = rule.access == Access::Public || preflight.is_some() && rule.cors_preflight;
         if self.needs_route && is_anonymous && reroutes() {
@@ -158,7 +158,7 @@ impl Gate {
         let servers = self.servers_for(rule, &token);
         match TokenCheck::new(EffectiveRule { rule: Arc::clone(rule), requirement }, servers, token) {
             Some(check) => Next::LookUp(check),
-            // It names an issuer, or has a form, that no server of the rule answers for.
+            // No server of the rule issues tokens with this issuer or prefix.
             None => self.refuse(Denial::WrongIssuer, Some(rule)),
         }
     }
@@ -169,23 +169,24 @@ impl Gate {
 
     fn refuse(&self, denial: Denial, rule: Option<&Arc<Rule>>) -> Next {
         let errors = rule.map_or(&self.errors, |rule| &rule.errors);
-        // What could be read in two ways may be meant for any rule.
+        // An ambiguous target may belong to any rule.
         let is_ambiguous = matches!(denial, Denial::Target(_));
         let mode = if is_ambiguous { self.mode_of_all } else { rule.map_or(self.mode, |rule| rule.mode) };
         refusal(mode, Reply::new(denial, rule.map(|rule| &rule.name), errors, &DemandedScope::default()))
     }
 
-    /// What is not enforced, in words, if anything is.
+    /// Describes what only reports and does not enforce; `None` if everything enforces.
     pub(crate) fn report_only(&self) -> Option<String> {
         let rules = self.policy.rules.iter().filter(|rule| rule.mode == Mode::ReportOnly);
         let names: Vec<&str> = rules.map(|rule| &*rule.name).collect();
-        let other = (self.mode == Mode::ReportOnly).then_some("what no rule matches");
+        let other = (self.mode == Mode::ReportOnly).then_some("requests that no rule matches");
         let rules = (!names.is_empty()).then(|| format!("rules `{}`", names.join("`, `")));
         let parts: Vec<&str> = rules.as_deref().into_iter().chain(other).collect();
         (!parts.is_empty()).then(|| parts.join(", and "))
     }
 
-    /// Refuses a request with a token; `server` is the index of the one that vouches for it, if one does.
+    /// Refuses a request with a token. `server` is the index of the authorization server that calls the token active,
+    /// if any.
     pub(super) fn refuse_by(&self, denial: Denial, rule: &EffectiveRule, server: Option<usize>) -> Next {
         let scope = if denial == Denial::InsufficientScope {
             demanded_scope(&rule.requirement, server)
@@ -195,22 +196,22 @@ impl Gate {
         refusal(rule.rule.mode, Reply::new(denial, Some(&rule.rule.name), &rule.rule.errors, &scope))
     }
 
-    /// Whether a port decides which rule applies, the request's or one in `hosts`, and no entry of that rule
-    /// names the host with just this port: Envoy may be told to compare hosts without ports.
-    /// `found` was found for `judged`, which is the target or what its preflight asks for.
+    /// Returns whether the matching rule depends on a port, and no entry of that rule names the host with exactly this
+    /// port: Envoy may be configured to compare hosts without ports. `found` was found for `effective`, which is the
+    /// target or the request of its preflight.
     fn port_is_ambiguous(
         &self,
         found: Option<RuleMatch<'_>>,
-        judged: &Target<'_>,
+        effective: &Target<'_>,
         target: &Target<'_>,
         preflight: Option<&[u8]>,
     ) -> bool {
         let without = || find(target, preflight, |target| self.policy.find_without_ports(target)).1;
-        !found.is_some_and(|found| self.policy.names_host(found, judged))
+        !found.is_some_and(|found| self.policy.names_host(found, effective))
             && without().map(|found| Arc::as_ptr(found.rule)) != found.map(|found| Arc::as_ptr(found.rule))
     }
 
-    /// The servers that may answer for a token under a rule, in the order they are asked.
+    /// Returns the authorization servers for a token under a rule, in order.
     fn servers_for(&self, rule: &Rule, token: &AccessToken) -> Vec<Rc<Server>> {
         let Access::Protected { servers, .. } = &rule.access else {
             return Vec::new();
@@ -227,8 +228,8 @@ fn refusal(mode: Mode, reply: Reply) -> Next {
     }))
 }
 
-/// The rule that a request falls under. A CORS preflight for which there is no rule of its own falls under the
-/// rule of the request that it asks for, if that lets preflights pass.
+/// Finds the rule of a request. A CORS preflight that no rule matches has the rule of the actual request, if that rule
+/// permits preflights.
 fn find<'c, 't, 'r>(
     target: &'c Target<'t>,
     preflight: Option<&'t [u8]>,

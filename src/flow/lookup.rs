@@ -1,4 +1,4 @@
-//! Looks a token up: in the memory of the worker, then in the cache that all workers share.
+//! Looks a token up in the memory of the worker, then in the shared cache.
 
 use super::gate::Context;
 use super::state::Renewal;
@@ -6,7 +6,7 @@ use super::states::{Lookup, LookupKind, Next, Step, TokenCheck};
 use crate::cache::{CacheOutcome, LocalHit, Partition};
 use crate::claims::TokenState;
 
-/// Looks for what this worker knows of the token for the current authorization server.
+/// Looks the token up for the current authorization server.
 pub(super) fn begin(mut check: TokenCheck, cx: &mut Context<'_>) -> Next {
     if let Some(hit) = find_local(&check, cx) {
         if hit.is_due {
@@ -15,7 +15,7 @@ pub(super) fn begin(mut check: TokenCheck, cx: &mut Context<'_>) -> Next {
         return decide_by_cache(check, hit.entry.state, cx);
     }
     match check.header() {
-        // The host verifies a signature sooner than another worker's verdict is found.
+        // Verification by the host is faster than a lookup in the shared cache.
         Some(header) if cx.state.host_verifies && check.server().verifies_at_host(&header) => {
             cx.state.count(&mut check, CacheOutcome::Miss);
             Next::Validate(check, Some(header))
@@ -24,7 +24,7 @@ pub(super) fn begin(mut check: TokenCheck, cx: &mut Context<'_>) -> Next {
     }
 }
 
-/// What this worker knows of the token for the current authorization server.
+/// Returns the entry in the memory of this worker for the current authorization server.
 pub(super) fn find_local(check: &TokenCheck, cx: &mut Context<'_>) -> Option<LocalHit> {
     let server = check.server();
     let hit = cx.state.cache.find(server.index, &check.token, cx.now, &server.cache(&cx.gate.cache));
@@ -36,7 +36,7 @@ fn read(check: TokenCheck, partition: Partition, cx: &Context<'_>) -> Next {
     Next::Step(Step::ReadShared(Lookup { check, kind: LookupKind::Fresh(partition), key }))
 }
 
-/// Goes on with the bucket that was found in shared data.
+/// Continues with a bucket from shared data.
 pub(super) fn resume(mut check: TokenCheck, partition: Partition, bucket: Option<&[u8]>, cx: &mut Context<'_>) -> Next {
     let server = check.server();
     let settings = server.cache(&cx.gate.cache);

@@ -1,7 +1,7 @@
-//! One token from the first lookup to the decision: a state machine without I/O.
+//! The check of one token, from the first lookup to the decision: a state machine without I/O.
 //!
-//! The [`driver`] takes a request from phase to phase. Where a request needs shared data, a signature verified by the
-//! host, or a callout, it returns a [`Step`], and goes on with the result.
+//! The [`driver`] moves a request from phase to phase. If a request needs shared data, a signature verification by the
+//! host, or a callout, the driver returns a [`Step`], and continues with its result.
 
 mod call;
 mod callout_key;
@@ -9,8 +9,8 @@ mod counters;
 mod decide;
 pub(crate) mod driver;
 mod gate;
+mod introspection;
 mod lookup;
-mod question;
 mod remember;
 mod renewal;
 mod stale;
@@ -18,7 +18,7 @@ mod state;
 mod states;
 mod verification;
 
-pub(crate) use call::Effects;
+pub(crate) use call::CompletedCallout;
 pub(crate) use callout_key::CalloutKey;
 pub use counters::{Counter, Counters};
 pub(crate) use gate::{Context, Gate};

@@ -1,7 +1,7 @@
-//! Renews entries that are in use before they end, so that no request waits for them.
+//! Renews entries that are in use before they expire, so that no request waits for a callout.
 //!
-//! An entry is renewed because it is used shortly before its end; an unused entry ends. Until the response arrives the
-//! old entry is used, to its end and no longer.
+//! A use shortly before the expiry schedules the renewal; unused entries expire. The old entry is used until the
+//! response arrives, and not after its expiry.
 
 use super::gate::{Context, Gate};
 use super::state::Renewal;
@@ -9,13 +9,13 @@ use super::states::Next;
 use crate::cache::Partition;
 
 impl Renewal {
-    /// The key to read in shared data: another worker may have renewed the entry already.
+    /// Returns the key to read in shared data: another worker may have renewed the entry.
     pub(crate) fn key(&self, gate: &Gate) -> String {
         Partition::Active.key(self.check.digest(), gate.cache.capacity)
     }
 }
 
-/// Goes on with the bucket that was found in shared data; `None` if another worker has renewed the entry.
+/// Continues with a bucket from shared data; `None` if another worker has renewed the entry.
 pub(super) fn resume(renewal: Renewal, bucket: Option<&[u8]>, cx: &mut Context<'_>) -> Option<Next> {
     let Renewal { check, ends_at } = renewal;
     let server = check.server();

@@ -1,8 +1,9 @@
-//! Stale entries of the shared cache, where the authorization server is unavailable (`cache.stale_if_error`).
+//! Stale entries of the shared cache, for use while the authorization server is unavailable (`cache.stale_if_error`).
 //!
-//! Only the shared cache is used: an inactive response removes the entry there. Only while the server is unavailable, and
-//! not when it sends an unusable response or when clients have caused that no callout could be sent; for a bounded time;
-//! and never after the token itself has expired.
+//! - Only entries of the shared cache are used, because an inactive response removes the entry there.
+//! - They are used only if the server is unavailable: not after an invalid response, and not if clients have caused
+//!   that no callout could be sent.
+//! - They are used for a limited time, and never after the token has expired.
 
 use std::vec;
 
@@ -15,7 +16,7 @@ use crate::claims::TokenState;
 use crate::decision::Denial;
 use crate::policy::{authorize, forward};
 
-/// Looks for stale entries, if the configuration allows them.
+/// Looks for stale entries, if `cache.stale_if_error` is set.
 pub(super) fn begin(mut check: TokenCheck, cx: &Context<'_>) -> Next {
     if cx.gate.cache.stale_if_error.is_zero() {
         return refuse(&check, cx);
@@ -30,7 +31,7 @@ fn look_for_next(check: TokenCheck, mut rest: vec::IntoIter<Candidate>, cx: &Con
     Next::Step(Step::ReadShared(Lookup { check, kind: LookupKind::Stale(candidate, rest), key }))
 }
 
-/// Goes on with the bucket that was found in shared data.
+/// Continues with a bucket from shared data.
 pub(super) fn resume(
     check: TokenCheck,
     (candidate, rest): (Candidate, vec::IntoIter<Candidate>),

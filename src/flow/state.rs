@@ -1,4 +1,4 @@
-//! What all requests of a worker share, and change.
+//! The mutable state that all requests of a worker share.
 
 use std::rc::Rc;
 
@@ -9,7 +9,7 @@ use crate::cache::{CacheEntry, CacheOutcome, CacheSettings, LocalCache};
 use crate::server::{Charge, Server, UnknownTokenLimit, UnknownTokenLimitSettings};
 use crate::token::AccessToken;
 
-/// The memory of a worker.
+/// The mutable state of a worker.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(super) cache: LocalCache,
@@ -17,11 +17,11 @@ pub(crate) struct State {
     pub(super) random: SeededRandom,
     unknown_tokens: Option<UnknownTokenLimit>,
     renewals: Vec<Renewal>,
-    /// Whether the host verifies signatures, until it has shown that it does not.
+    /// Whether the host verifies signatures; `false` once it has rejected a supported one.
     pub(super) host_verifies: bool,
 }
 
-/// An entry that is about to end, and the check that renews it. No request waits for it.
+/// The renewal of an entry that expires soon. No request waits for it.
 #[derive(Debug)]
 pub(crate) struct Renewal {
     pub(super) check: TokenCheck,
@@ -29,7 +29,7 @@ pub(crate) struct Renewal {
 }
 
 impl State {
-    /// `seed` must be random, and another one in every worker and configuration.
+    /// `seed` must be random and different in every worker and configuration.
     pub(crate) fn new(
         seed: [u8; 32],
         capacity: u32,
@@ -47,7 +47,7 @@ impl State {
         }
     }
 
-    /// Drops the entries that a revocation may concern, if the epoch is another than it was.
+    /// Invalidates the entries of revocable tokens if the epoch has changed.
     pub(crate) fn enter_epoch(&mut self, epoch: u64, now: UnixTime) {
         self.cache.enter_epoch(epoch, now);
     }
@@ -59,24 +59,24 @@ impl State {
         }
     }
 
-    /// The renewals that were scheduled since they were last taken.
+    /// Takes the scheduled renewals.
     pub(crate) fn take_renewals(&mut self) -> Vec<Renewal> {
         std::mem::take(&mut self.renewals)
     }
 
-    /// Counts the outcome of a cache lookup, once for each server that a request tries.
+    /// Counts the outcome of a cache lookup, once per server and request.
     pub(super) fn count(&self, check: &mut TokenCheck, outcome: CacheOutcome) {
         if !std::mem::replace(&mut check.is_counted, true) {
             self.counters.count(Counter::Cache(outcome));
         }
     }
 
-    /// Keeps an entry in the memory of this worker.
+    /// Stores an entry in the memory of this worker.
     pub(super) fn keep(&mut self, server: &Server, token: &AccessToken, entry: CacheEntry, settings: &CacheSettings) {
         self.cache.keep(server.index, token, entry, &server.cache(settings));
     }
 
-    /// Charges a client for an unknown token; `None` if it has sent too many.
+    /// Charges a client for an unknown token; `None` if it has exceeded its limit.
     pub(super) fn charge(&mut self, client: &[u8], now: UnixTime) -> Option<Charge> {
         match &mut self.unknown_tokens {
             Some(limit) => limit.charge(client, now),
@@ -84,7 +84,7 @@ impl State {
         }
     }
 
-    /// Refunds what a client was charged for a token that was unknown and is valid.
+    /// Refunds the charge for a token that turned out to be active.
     pub(super) fn refund(&mut self, charge: &Charge) {
         if let Some(limit) = &mut self.unknown_tokens {
             limit.refund(charge);
@@ -92,5 +92,5 @@ impl State {
     }
 }
 
-/// Renewals that are scheduled at a time; further ones are scheduled when their entries are used again.
+/// The maximum number of scheduled renewals. Further entries are scheduled at their next use.
 const MAX_RENEWALS: usize = 64;

@@ -1,12 +1,12 @@
-//! The states of a token check. Each is a value that the next phase consumes, so a decision can be taken neither twice
-//! nor too early.
+//! The states of a token check. Each state is a value that the next phase consumes, so no decision can be made twice or
+//! too early.
 
 use std::cell::OnceCell;
 use std::fmt;
 use std::rc::Rc;
 use std::vec;
 
-use super::question::Question;
+use super::introspection::Introspection;
 use crate::base::Secret;
 use crate::cache::Partition;
 use crate::claims::{Claims, TokenState};
@@ -29,38 +29,38 @@ pub enum Decision {
     Report(Reply),
 }
 
-/// What a request needs next.
+/// The next step of a request.
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// Nothing: it is decided.
+    /// The request is decided.
     Done(Decision),
-    /// A value of shared data.
+    /// The host must read shared data.
     ReadShared(Lookup),
-    /// The host's verdict on a signature, if it can verify one.
+    /// The host must verify a signature, if it can.
     VerifySignature(Box<Verification>),
-    /// The response to a callout.
+    /// The host must send a callout.
     Call(Call),
 }
 
-/// What a phase leads to. Only the driver acts on it.
+/// The next phase. Only the driver acts on it.
 pub(super) enum Next {
     /// Look the token up for the current authorization server.
     LookUp(TokenCheck),
-    /// Go on to the next authorization server: the current one does not accept the token.
-    NextServer(TokenCheck),
-    /// No cache knows the token: verify it or introspect it. The header is that of a JWT to be verified here.
+    /// Try the next authorization server: the current one does not accept the token.
+    Advance(TokenCheck),
+    /// The token is not cached: verify or introspect it. The header is that of a JWT to verify here.
     Validate(TokenCheck, Option<Header>),
-    /// Verify a JWT. `fetched`: whether the keys have just been fetched for it.
+    /// Verify a JWT. `fetched`: whether the keys were just fetched for it.
     Verify { check: TokenCheck, jwt: Rc<JwtSettings>, header: Header, fetched: bool },
     /// Fetch the keys of the current authorization server.
     FetchKeys(TokenCheck, Rc<JwtSettings>),
     /// Send an introspection request.
-    Introspect(TokenCheck, Question),
-    /// Decide by what is known of the token.
+    Introspect(TokenCheck, Introspection),
+    /// Decide by the state of the token.
     Decide(TokenCheck, TokenState),
-    /// Every authorization server has been tried.
+    /// No authorization server is left to try.
     Exhausted(TokenCheck),
-    /// The request needs something, or is decided.
+    /// The request needs the host, or is decided.
     Step(Step),
 }
 
@@ -71,19 +71,20 @@ pub(crate) struct TokenCheck {
     pub(super) token: AccessToken,
     /// The authorization server that is tried now.
     pub(super) current: Candidate,
-    /// Those that are tried after it, in order.
+    /// Further authorization servers, in order.
     pub(super) rest: vec::IntoIter<Rc<Server>>,
-    /// Those that were unavailable, in order: their stale entries may be used.
+    /// Unavailable authorization servers, in order. Their stale entries may be used.
     pub(super) unavailable: Vec<Candidate>,
-    /// Why the first of them failed: if no other accepts the token, it is unknown whether the token is valid.
+    /// The error of the first unavailable server: if no other server accepts the token, the state of the token is
+    /// unknown.
     pub(super) error: Option<CalloutError>,
-    /// Why the last one refused the token without a callout.
+    /// Why the last server refused the token without a callout.
     pub(super) refusal: Option<Denial>,
     /// Whether the cache outcome for the current server has been counted: the cache may be read twice.
     pub(super) is_counted: bool,
-    /// Whether this renews an entry that may still be used, and replaces it.
+    /// Whether this check renews an entry that may still be used.
     pub(super) renews: bool,
-    /// What the client was charged for an unknown token.
+    /// The charge of the client for an unknown token.
     pub(super) charge: Option<Charge>,
 }
 
@@ -91,7 +92,7 @@ pub(crate) struct TokenCheck {
 #[derive(Debug)]
 pub(super) struct Candidate {
     pub(super) server: Rc<Server>,
-    /// Of the token; computed when shared data are read.
+    /// The digest of the token; computed when shared data are read.
     digest: OnceCell<TokenDigest>,
 }
 
@@ -103,12 +104,12 @@ pub(crate) struct Lookup {
     pub(super) key: String,
 }
 
-/// Which entries a lookup accepts.
+/// The entries that a lookup accepts.
 #[derive(Debug)]
 pub(super) enum LookupKind {
     /// Fresh entries of a partition.
     Fresh(Partition),
-    /// Stale entries of an unavailable server; those that are tried after it.
+    /// Stale entries of an unavailable server; further unavailable servers to try.
     Stale(Candidate, vec::IntoIter<Candidate>),
 }
 
@@ -121,11 +122,11 @@ pub(crate) struct Verification {
     pub(super) signature: Vec<u8>,
     /// The key that is tried now.
     pub(super) key: (Rc<PublicKey>, Thumbprint),
-    /// Further keys that may have signed the token, in the order in which they are tried.
+    /// Further keys that may have signed the token, in order.
     pub(super) other_keys: vec::IntoIter<(Rc<PublicKey>, Thumbprint)>,
-    /// What the token claims; not to be trusted before its signature is verified.
+    /// The claims of the token. They are not trusted before the signature is verified.
     pub(super) claims: Claims,
-    /// Whether the keys have just been fetched for it.
+    /// Whether the keys were just fetched for this token.
     pub(super) fetched: bool,
 }
 
@@ -142,15 +143,15 @@ pub(crate) struct Call {
     pub(super) purpose: Purpose,
 }
 
-/// What a callout is for.
+/// The purpose of a callout.
 #[derive(Debug)]
 pub(super) enum Purpose {
-    /// The state of the token. `client_token` is the gateway's own access token, where the endpoint takes one. If it is
-    /// refused, another one is obtained, unless `renewable` is false: a second refusal is final.
-    Introspection { question: Question, client_token: Option<Secret>, renewable: bool },
+    /// The state of the token. `client_token` is the gateway's own access token, if the endpoint requires one. If the
+    /// server refuses it and `renewable` is set, another one is obtained; a second refusal is final.
+    Introspection { introspection: Introspection, client_token: Option<Secret>, renewable: bool },
     /// The gateway's own access token, before the introspection request.
-    ClientToken { question: Question, endpoint: Rc<TokenEndpoint>, renewable: bool },
-    /// The keys to verify the token with.
+    ClientToken { introspection: Introspection, endpoint: Rc<TokenEndpoint>, renewable: bool },
+    /// The keys that may verify the token.
     Keys(KeyFetch),
 }
 
@@ -165,7 +166,7 @@ impl Candidate {
 }
 
 impl TokenCheck {
-    /// `None` without an authorization server.
+    /// Returns `None` if there is no authorization server.
     pub(crate) fn new(rule: EffectiveRule, servers: Vec<Rc<Server>>, token: AccessToken) -> Option<Self> {
         let mut rest = servers.into_iter();
         let current = Candidate::new(rest.next()?);
@@ -174,7 +175,7 @@ impl TokenCheck {
         Some(Self { rule, token, current, rest, unavailable, error, refusal, is_counted, renews, charge })
     }
 
-    /// The same check, of the current authorization server only, to renew what is known.
+    /// Returns a check that renews the entry of the current authorization server.
     pub(super) fn renewal(&self) -> Self {
         Self {
             rule: self.rule.clone(),
@@ -198,12 +199,12 @@ impl TokenCheck {
         self.current.digest(&self.token)
     }
 
-    /// The header of the token, if it is a JWT that the current server's settings verify here.
+    /// Returns the header of the token, if it is a JWT and the current server has `jwt` settings.
     pub(super) fn header(&self) -> Option<Header> {
         self.server().config.jwt.as_ref().and_then(|_| Header::of(self.token.reveal()))
     }
 
-    /// The check with the next authorization server as the current one.
+    /// Continues with the next authorization server.
     pub(super) fn advance(mut self) -> Next {
         self.is_counted = false;
         match self.rest.next() {
@@ -212,24 +213,25 @@ impl TokenCheck {
         }
     }
 
-    /// The current authorization server is unavailable; another may accept the token.
+    /// Continues with the next authorization server, because the current one is unavailable.
     pub(super) fn give_up(mut self, error: CalloutError) -> Next {
         self.error = self.error.or(Some(error));
         if error.is_outage() {
             self.unavailable.push(Candidate::new(Rc::clone(&self.current.server)));
         }
-        Next::NextServer(self)
+        Next::Advance(self)
     }
 
-    /// The current authorization server would not have issued such a token, or has not signed it.
+    /// Continues with the next authorization server, because the current one would not have issued such a token, or has
+    /// not signed it.
     pub(super) fn reject(mut self, denial: Denial) -> Next {
         self.refusal = Some(denial);
-        Next::NextServer(self)
+        Next::Advance(self)
     }
 }
 
 impl Lookup {
-    /// The key to read in shared data.
+    /// Returns the key to read in shared data.
     pub(crate) fn key(&self) -> &str {
         &self.key
     }

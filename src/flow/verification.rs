@@ -1,9 +1,10 @@
-//! Verifies JWTs: everything but the signature first, which costs most; then the signature, by the host or here.
+//! Verifies JWTs: everything except the signature first, because the signature costs most; then the signature, by the
+//! host or here.
 
 use std::rc::Rc;
 
 use super::gate::Context;
-use super::question::Question;
+use super::introspection::Introspection;
 use super::remember::{insertion, keep_local};
 use super::states::{Next, Step, TokenCheck, Verification};
 use crate::cache::BucketUpdate;
@@ -13,8 +14,8 @@ use crate::host::{CalloutError, SignatureVerdict};
 use crate::jose::{Header, Jws, Thumbprint, host_arguments, verify};
 use crate::server::JwtSettings;
 
-/// Checks everything about a JWT but its signature, and finds the keys for that. `fetched`: whether the keys have just
-/// been fetched for it.
+/// Checks everything about a JWT except its signature, and selects the keys for the signature. `fetched`: whether the
+/// keys were just fetched for it.
 pub(super) fn begin(
     check: TokenCheck,
     jwt: Rc<JwtSettings>,
@@ -33,18 +34,18 @@ pub(super) fn begin(
         let candidates = set.candidates(jws.algorithm, jws.key_id.as_deref());
         candidates.map(|(key, thumbprint)| (Rc::clone(key), thumbprint)).collect()
     });
-    let is_known = keys.as_ref().is_some_and(|keys| !keys.is_empty());
-    // Requests that come while the keys are being fetched wait for the same response.
+    let has_keys = keys.as_ref().is_some_and(|keys| !keys.is_empty());
+    // Requests that arrive while the keys are being fetched wait for the same response.
     let may_fetch = || server.keys().are_requested() || server.keys_mut().try_begin_fetch(&jwt.keys, cx.now);
-    if !is_known && !fetched && may_fetch() {
+    if !has_keys && !fetched && may_fetch() {
         return Next::FetchKeys(check, jwt);
     }
     let Some(keys) = keys else { return check.give_up(CalloutError::NoKeys) };
     let mut keys = keys.into_iter();
     let Some(key) = keys.next() else {
         // The key may be among those that are being fetched.
-        let are_coming = server.keys().are_coming();
-        return if are_coming { check.give_up(CalloutError::NoKeys) } else { check.reject(Denial::UnknownKey) };
+        let are_pending = server.keys().are_pending();
+        return if are_pending { check.give_up(CalloutError::NoKeys) } else { check.reject(Denial::UnknownKey) };
     };
     let (algorithm, text, signature) = (jws.algorithm, jws.signing_input.to_owned(), jws.signature);
     let verification = Verification { check, jwt, algorithm, text, signature, key, other_keys: keys, claims, fetched };
@@ -52,13 +53,13 @@ pub(super) fn begin(
 }
 
 impl Verification {
-    /// The argument of the host's `verify_signature`; `None` if the host cannot verify such a signature.
+    /// Returns the argument of the host's `verify_signature`; `None` if the host cannot verify this signature.
     pub(crate) fn host_arguments(&self) -> Option<Vec<u8>> {
         host_arguments(&self.key.0, self.algorithm, self.text.as_bytes(), &self.signature)
     }
 }
 
-/// Goes on with the verdict on the key that is tried; and what to put into the shared cache, if anything.
+/// Continues with the verdict for the current key. Also returns an update of the shared cache, if any.
 pub(super) fn resume(
     mut verification: Verification,
     verdict: SignatureVerdict,
@@ -69,7 +70,7 @@ pub(super) fn resume(
         SignatureVerdict::Valid => true,
         SignatureVerdict::Invalid => false,
         SignatureVerdict::Unsupported => {
-            // If not even a signature that every such host verifies, it verifies none.
+            // The host rejects a signature that every host with this function supports, so it has no such function.
             if key.for_host(*algorithm, signature).is_some() {
                 cx.state.host_verifies = false;
             }
@@ -99,19 +100,19 @@ fn accept(
     let Verification { check, jwt, claims, .. } = verification;
     let claims = Rc::new(Claims { verified_by: Some(thumbprint), ..claims });
     if let (true, Some(endpoint)) = (jwt.introspects, &check.server().config.introspection) {
-        let question = Question { endpoint: Rc::clone(endpoint), signed: Some(claims) };
-        return (None, Next::Introspect(check, question));
+        let introspection = Introspection { endpoint: Rc::clone(endpoint), signed: Some(claims) };
+        return (None, Next::Introspect(check, introspection));
     }
     let state = TokenState::Active(claims);
     let entry = keep_local(&check, &state, cx.now, cx);
-    // The host verifies the signature for another worker sooner than that worker would find this entry.
+    // Other workers get the verdict of the host faster than this entry.
     let entry = entry.filter(|_| verdict != SignatureVerdict::Valid);
     let update = entry.and_then(|entry| insertion(&check, &entry, cx));
     (update, Next::Decide(check, state))
 }
 
-/// The signature is not valid, unless the server has other keys by now. If the keys have just been fetched, the token is
-/// cached as inactive.
+/// The signature is invalid, unless the server has new keys. If the keys were just fetched, the token is cached as
+/// inactive.
 fn refuse(verification: Verification, cx: &mut Context<'_>) -> (Option<BucketUpdate>, Next) {
     let Verification { check, jwt, fetched, .. } = verification;
     if !fetched && check.server().keys_mut().try_begin_fetch(&jwt.keys, cx.now) {

@@ -1,19 +1,19 @@
-//! HTTP requests to an authorization server, as the host is asked to send them, and what comes back.
+//! Callouts: HTTP requests that the host sends to an authorization server, and their results.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::base::words;
 
-/// An HTTP request that the host is asked to send.
+/// An HTTP request for the host to send.
 pub struct CalloutRequest<'a> {
-    /// The Envoy cluster to send it to.
+    /// The Envoy cluster that receives the request.
     pub cluster: &'a str,
-    /// Pseudo-headers and headers, in order. They may carry our credentials, and the token.
+    /// Pseudo-headers and headers, in order. They may contain credentials of the gateway and the access token.
     pub headers: Vec<(&'static str, Cow<'a, str>)>,
-    /// The body. It may carry the same.
+    /// The body. It may contain credentials of the gateway and the access token.
     pub body: String,
-    /// How long to wait for the whole answer.
+    /// The timeout for the whole response.
     pub timeout: Duration,
 }
 
@@ -24,7 +24,7 @@ impl std::fmt::Debug for CalloutRequest<'_> {
 }
 
 words! {
-    /// How a callout ended.
+    /// The outcome of a callout.
     pub enum CalloutOutcome {
         /// The token is active.
         Active = "active",
@@ -32,32 +32,32 @@ words! {
         Inactive = "inactive",
         /// The token endpoint issued the gateway's own access token.
         ClientToken = "own_token",
-        /// The server's keys.
+        /// The JWK set was fetched.
         Keys = "keys",
-        /// The server's metadata.
+        /// The metadata were fetched.
         Metadata = "metadata",
-        /// It could not be sent.
+        /// The callout could not be sent.
         NotSent = "not_sent",
-        /// No response in time.
-        NoAnswer = "no_answer",
-        /// The server refused the gateway's client.
+        /// The callout timed out, or the connection failed.
+        TimedOut = "no_answer",
+        /// The server refused the gateway's client (401 or 403).
         ClientRefused = "client_refused",
         /// An unexpected status.
         ErrorStatus = "error_status",
         /// The response was too large.
         TooLarge = "too_large",
-        /// The response could not be read.
-        BadAnswer = "bad_answer",
-        /// There are no keys to verify a token with.
+        /// The response is invalid.
+        InvalidResponse = "bad_answer",
+        /// No keys are available to verify a JWT.
         NoKeys = "no_keys",
-        /// Too many requests or callouts wait.
+        /// Too many requests or callouts are waiting.
         Overloaded = "crowded",
         /// The circuit breaker is open.
         CircuitOpen = "circuit_open",
     }
 }
 
-/// The response to a callout, as far as the core needs it.
+/// The response to a callout: the parts that the core uses.
 #[derive(Clone)]
 pub struct CalloutResponse {
     /// The status code; 0 if there was none.
@@ -69,13 +69,13 @@ pub struct CalloutResponse {
 }
 
 impl CalloutResponse {
-    /// A longer body is refused.
+    /// The longest body that is accepted, in bytes.
     pub const MAX_BODY_BYTES: usize = MAX_RESPONSE_BYTES;
 
-    /// The response, or that there was none in time.
+    /// Converts a response; `None` means that the callout timed out.
     pub(crate) fn result(response: Option<&Self>) -> CalloutResult<'_> {
         match response {
-            None => CalloutResult::NoAnswer,
+            None => CalloutResult::TimedOut,
             Some(Self { status, content_type, body }) => {
                 CalloutResult::Response { status: *status, content_type: content_type.as_deref(), body }
             }
@@ -89,14 +89,14 @@ impl std::fmt::Debug for CalloutResponse {
     }
 }
 
-/// What came back for a [`CalloutRequest`].
+/// The result of a [`CalloutRequest`].
 #[derive(Clone, Copy)]
 pub(crate) enum CalloutResult<'a> {
-    /// It was not sent, for this reason: [`CalloutError::NotSent`] if the host could not, for example because the cluster
-    /// does not exist.
+    /// The callout was not sent. The error is [`CalloutError::NotSent`] if the host could not send it, for example
+    /// because the cluster does not exist.
     NotSent(CalloutError),
-    /// It was sent, and nothing came back in time.
-    NoAnswer,
+    /// The callout was sent and timed out.
+    TimedOut,
     /// An HTTP response.
     Response {
         /// The status code; 0 if there was none.
@@ -108,7 +108,7 @@ pub(crate) enum CalloutResult<'a> {
     },
 }
 
-/// A response that has come, whole.
+/// A complete response within the size limit.
 pub(crate) struct Response<'a> {
     pub(crate) status: u16,
     content_type: Option<&'a [u8]>,
@@ -116,32 +116,33 @@ pub(crate) struct Response<'a> {
 }
 
 impl Response<'_> {
-    /// Whether its Content-Type, if it has one, is `application/json` or a `+json` type, with any parameters.
+    /// Returns whether the Content-Type allows a JSON body: `application/json` or a `+json` type, with any parameters,
+    /// or no Content-Type.
     pub(crate) fn may_be_json(&self) -> bool {
         self.content_type.is_none_or(is_json)
     }
 }
 
 impl<'a> CalloutResult<'a> {
-    /// Why nobody was there to answer, if nobody was. Envoy itself answers 503 for a connection that fails, and 504 for
-    /// a timeout. Any other error may be about this one token: were it to count, a caller with a token that the server
-    /// stumbles over could keep it from being asked for all others.
+    /// Returns the error if the server is unavailable. Envoy responds with 503 if a connection fails, and with 504 on a
+    /// timeout. Other error statuses do not count as an outage, because they may concern only this token: otherwise a
+    /// client whose token makes the server fail could open the circuit breaker for all others.
     pub(crate) fn outage(self) -> Option<CalloutError> {
         match self {
-            Self::NotSent(trouble) => Some(trouble),
-            Self::NoAnswer => Some(CalloutError::NoAnswer),
+            Self::NotSent(error) => Some(error),
+            Self::TimedOut => Some(CalloutError::TimedOut),
             Self::Response { status, .. } => matches!(status, 502..=504).then_some(CalloutError::Status(status)),
         }
     }
 
-    /// The response.
+    /// Returns the response.
     ///
     /// # Errors
-    /// There is none, or it is longer than an answer may be.
+    /// There is no response, or it is longer than [`MAX_RESPONSE_BYTES`].
     pub(crate) fn response(self) -> Result<Response<'a>, CalloutError> {
         match self {
-            Self::NotSent(trouble) => Err(trouble),
-            Self::NoAnswer => Err(CalloutError::NoAnswer),
+            Self::NotSent(error) => Err(error),
+            Self::TimedOut => Err(CalloutError::TimedOut),
             Self::Response { body, .. } if body.len() > MAX_RESPONSE_BYTES => Err(CalloutError::TooLarge),
             Self::Response { status, content_type, body } => Ok(Response { status, content_type, body }),
         }
@@ -151,149 +152,158 @@ impl<'a> CalloutResult<'a> {
 impl std::fmt::Debug for CalloutResult<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::NotSent(trouble) => f.debug_tuple("NotSent").field(trouble).finish(),
-            Self::NoAnswer => f.write_str("NoAnswer"),
+            Self::NotSent(error) => f.debug_tuple("NotSent").field(error).finish(),
+            Self::TimedOut => f.write_str("TimedOut"),
             Self::Response { status, .. } => f.debug_struct("Response").field("status", status).finish_non_exhaustive(),
         }
     }
 }
 
-/// Who asks. Some servers, GitHub among them, turn away who does not say.
+/// The User-Agent of callouts. Some servers, such as GitHub, reject requests without one.
 pub(crate) const USER_AGENT: (&str, Cow<'static, str>) = ("user-agent", Cow::Borrowed("scopegate"));
 
-/// A longer answer is not read.
+/// The longest response body that is accepted, in bytes.
 pub(crate) const MAX_RESPONSE_BYTES: usize = 65_536;
 
-/// Why there is no usable answer. The caller is never to blame for any of these.
+/// Why a callout produced no usable response. None of these errors is caused by the client of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CalloutError {
-    /// The request could not be sent.
+    /// The callout could not be sent.
     NotSent,
-    /// No answer in time, or the connection broke.
-    NoAnswer,
-    /// 401 or 403: the server refuses our own client.
+    /// The callout timed out, or the connection failed.
+    TimedOut,
+    /// The server refused the gateway's client with this status, 401 or 403.
     ClientRefused(u16),
-    /// A status that means nothing here. Envoy itself answers 503 for a connection that fails and 504 for a
-    /// timeout.
+    /// The introspection endpoint responded with an unexpected status. Envoy responds with 503 if a connection fails,
+    /// and with 504 on a timeout.
     Status(u16),
-    /// Longer than [`MAX_RESPONSE_BYTES`].
+    /// The response is longer than [`MAX_RESPONSE_BYTES`].
     TooLarge,
-    /// Not an answer of the dialect that is configured; says in what way.
-    BadAnswer(&'static str),
-    /// The token endpoint, which is to issue our own token, answered with this status.
+    /// The introspection response is invalid, for this reason.
+    InvalidResponse(&'static str),
+    /// The token endpoint did not issue an access token to the gateway and responded with this status.
     TokenStatus(u16),
-    /// The token endpoint answered with something that is no token response; says in what way.
-    BadTokenAnswer(&'static str),
-    /// The keys of the server were answered with this status.
+    /// The response of the token endpoint is invalid, for this reason.
+    InvalidTokenResponse(&'static str),
+    /// The JWKS endpoint responded with this status.
     KeysStatus(u16),
-    /// What came for the keys of the server is no set of usable keys; says in what way.
-    BadKeys(&'static str),
-    /// The metadata of the server, which say where its keys are, were answered with this status.
+    /// The JWK set is invalid, for this reason.
+    InvalidKeys(&'static str),
+    /// The metadata endpoint responded with this status.
     MetadataStatus(u16),
-    /// What came for its metadata is of no use; says why.
-    BadMetadata(&'static str),
-    /// Too many requests wait, or too many questions.
+    /// The metadata are invalid, for this reason.
+    InvalidMetadata(&'static str),
+    /// Too many requests or callouts are waiting.
     Overloaded,
-    /// Nobody is asked for a while, since too many questions in a row were lost.
+    /// The circuit breaker is open, because too many callouts in a row have failed.
     CircuitOpen,
-    /// There are no keys of the server yet, or those there were are too old.
+    /// No keys of the server have been fetched, or the keys are older than `jwt.max_age`.
     NoKeys,
 }
 
 impl CalloutError {
-    /// How a callout that fails like this is counted.
+    /// The outcome by which metrics count this error.
     pub(crate) const fn outcome(self) -> CalloutOutcome {
         match self {
             Self::NotSent => CalloutOutcome::NotSent,
-            Self::NoAnswer => CalloutOutcome::NoAnswer,
+            Self::TimedOut => CalloutOutcome::TimedOut,
             Self::ClientRefused(_) => CalloutOutcome::ClientRefused,
             Self::Status(_) | Self::TokenStatus(_) | Self::KeysStatus(_) | Self::MetadataStatus(_) => {
                 CalloutOutcome::ErrorStatus
             }
             Self::TooLarge => CalloutOutcome::TooLarge,
-            Self::BadAnswer(_) | Self::BadTokenAnswer(_) | Self::BadKeys(_) | Self::BadMetadata(_) => {
-                CalloutOutcome::BadAnswer
-            }
+            Self::InvalidResponse(_)
+            | Self::InvalidTokenResponse(_)
+            | Self::InvalidKeys(_)
+            | Self::InvalidMetadata(_) => CalloutOutcome::InvalidResponse,
             Self::NoKeys => CalloutOutcome::NoKeys,
             Self::Overloaded => CalloutOutcome::Overloaded,
             Self::CircuitOpen => CalloutOutcome::CircuitOpen,
         }
     }
 
-    /// Whether nobody was there to answer, by no fault of ours or of the callers.
+    /// Returns whether the server is unavailable, for a reason that neither the gateway's configuration nor a client
+    /// causes. Only such errors permit the use of stale entries.
     pub(crate) const fn is_outage(self) -> bool {
         match self {
-            Self::NotSent | Self::NoAnswer | Self::CircuitOpen => true,
+            Self::NotSent | Self::TimedOut | Self::CircuitOpen => true,
             Self::Status(status) | Self::TokenStatus(status) => status >= 500,
             Self::ClientRefused(_)
             | Self::TooLarge
-            | Self::BadAnswer(_)
-            | Self::BadTokenAnswer(_)
+            | Self::InvalidResponse(_)
+            | Self::InvalidTokenResponse(_)
             | Self::KeysStatus(_)
-            | Self::BadKeys(_)
+            | Self::InvalidKeys(_)
             | Self::MetadataStatus(_)
-            | Self::BadMetadata(_)
+            | Self::InvalidMetadata(_)
             | Self::NoKeys
-            // Whoever sends enough requests can bring this about.
+            // Clients can cause this by sending many requests.
             | Self::Overloaded => false,
         }
     }
 
-    /// One sentence for the operator: what happened and where to look.
+    /// A message for the operator: the problem, and what to check, with the configuration keys.
     pub fn explain(self) -> String {
         match self {
             Self::NotSent => {
-                "the request could not be sent: does the cluster exist, has it endpoints, is it full?".to_owned()
+                "the callout could not be sent: check that Envoy has the cluster that `cluster` names, that \
+                              the cluster has endpoints, and its circuit breaker thresholds"
+                    .to_owned()
             }
-            Self::NoAnswer => "no answer came in time: is the server up and reachable?".to_owned(),
-            Self::ClientRefused(status) => {
-                format!(
-                    "answered {status}: it refuses our client; check client_id, its secret or key, and client_authentication"
-                )
-            }
+            Self::TimedOut => "the callout timed out: check that the server is up and reachable; if it is only slow, \
+                               raise `timeout`"
+                .to_owned(),
+            Self::ClientRefused(status) => format!(
+                "the server refused the gateway's client with status {status}: check client_id, the client secret or \
+                 private key, and client_authentication"
+            ),
             Self::Status(status @ (503 | 504))
             | Self::TokenStatus(status @ (503 | 504))
             | Self::KeysStatus(status @ (503 | 504))
-            | Self::MetadataStatus(status @ (503 | 504)) => {
-                format!("answered {status}, or Envoy did in its place: is the server up, reachable and in time?")
+            | Self::MetadataStatus(status @ (503 | 504)) => format!(
+                "status {status}, from the server or from Envoy in its place: check that the server is up and \
+                 reachable; if it is only slow, raise `timeout`"
+            ),
+            Self::Status(status) => format!(
+                "the introspection endpoint responded with unexpected status {status}: check introspection.path and \
+                 the server's log"
+            ),
+            Self::TooLarge => format!(
+                "the response is longer than {MAX_RESPONSE_BYTES} bytes: check introspection.path, token.path or \
+                 jwt.jwks_path"
+            ),
+            Self::InvalidResponse(why) => {
+                format!("invalid introspection response: {why}; check introspection.path and preset")
             }
-            Self::Status(status) => {
-                format!(
-                    "answered {status}, which says nothing about a token: check introspection.path and the server's log"
-                )
+            Self::TokenStatus(status) => format!(
+                "the token endpoint responded with unexpected status {status}: check token.path, token.scope and the \
+                 server's log"
+            ),
+            Self::InvalidTokenResponse(why) => {
+                format!("invalid response of the token endpoint: {why}; check token.path")
             }
-            Self::TooLarge => format!("the answer is longer than {MAX_RESPONSE_BYTES} bytes"),
-            Self::BadAnswer(why) => {
-                format!("the answer is no introspection response: {why}; check introspection.path and preset")
+            Self::KeysStatus(status) => format!(
+                "the JWKS endpoint responded with unexpected status {status}: check jwt.jwks_path, or that jwt.cluster \
+                 leads to the host of jwks_uri, and the server's log"
+            ),
+            Self::InvalidKeys(why) => {
+                format!("invalid JWK set: {why}; check jwt.jwks_path, or the jwks_uri of the server's metadata")
             }
-            Self::TokenStatus(status) => {
-                format!("its token endpoint answered {status}: check token.path, token.scope and the server's log")
-            }
-            Self::BadTokenAnswer(why) => {
-                format!("the answer of its token endpoint is no token response: {why}; check token.path")
-            }
-            Self::KeysStatus(status) => {
-                format!(
-                    "answered {status} when asked for its keys: check jwt.jwks_path, or whether jwt.cluster leads to where jwks_uri points, and the server's log"
-                )
-            }
-            Self::BadKeys(why) => {
-                format!("what it sent as its keys cannot be used: {why}; check jwt.jwks_path, or its jwks_uri")
-            }
-            Self::MetadataStatus(status) => {
-                format!("answered {status} when asked for its metadata: check issuer and jwt.discovery")
-            }
-            Self::BadMetadata(why) => {
-                format!("its metadata cannot be used: {why}; check issuer and jwt.discovery")
-            }
-            Self::CircuitOpen => {
-                "it is not asked for a while, since too many questions in a row were lost: an earlier message says why"
+            Self::MetadataStatus(status) => format!(
+                "the metadata endpoint responded with unexpected status {status}: check issuer and jwt.discovery"
+            ),
+            Self::InvalidMetadata(why) => format!("invalid metadata: {why}; check issuer and jwt.discovery"),
+            Self::CircuitOpen => "the circuit breaker is open, because too many callouts in a row have failed: an \
+                                  earlier message gives the cause; circuit_breaker sets the limits"
+                .to_owned(),
+            Self::Overloaded => {
+                "too many requests or callouts are waiting: check whether the server is slow, or raise \
+                                 max_callouts"
                     .to_owned()
             }
-            Self::Overloaded => {
-                "too many requests or questions wait for it: is the server slow, or max_callouts too low?".to_owned()
-            }
-            Self::NoKeys => "there are no keys of it to verify tokens with: an earlier message says why".to_owned(),
+            Self::NoKeys => "no keys are available to verify JWTs: an earlier message gives the cause; check \
+                             jwt.jwks_path or jwt.discovery"
+                .to_owned(),
         }
     }
 }

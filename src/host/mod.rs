@@ -1,14 +1,12 @@
-//! The port to the host: what the core asks of it, and in which form.
+//! The interface to the proxy: the trait [`Host`], callouts, shared data, and header encoding.
 
 mod callout;
-mod header_pairs;
 mod port;
 mod shared_data;
 
 pub(crate) use callout::CalloutOutcome;
 pub(crate) use callout::{CalloutError, CalloutResult, Response, USER_AGENT};
 pub use callout::{CalloutRequest, CalloutResponse};
-pub use header_pairs::header_pairs;
 pub(crate) use port::{CalloutId, MailboxId, StreamId};
 pub use port::{Host, SignatureVerdict};
 pub(crate) use shared_data::Publish;

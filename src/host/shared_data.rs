@@ -1,6 +1,6 @@
 //! Values that all workers of one proxy share.
 
-/// Something that every worker of this proxy has a use for.
+/// A value to publish in shared data for the other workers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Publish {
     /// The key in shared data.

@@ -1,5 +1,5 @@
-//! Signature algorithms (RFC 7518 §3, RFC 8037 §3.1). Neither `none` nor a keyed hash is among them: there is no
-//! key of ours that could make a token.
+//! Signature algorithms (RFC 7518 §3, RFC 8037 §3.1). They exclude `none` and HMAC: the gateway holds no key that could
+//! issue a token.
 
 /// An asymmetric signature algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,12 +28,12 @@ impl Algorithm {
         ("EdDSA", Self::EdDsa),
     ];
 
-    /// The algorithm of a name, which is case-sensitive (RFC 7515 §4.1.1).
+    /// Returns the algorithm with this name; names are case-sensitive (RFC 7515 §4.1.1).
     pub(crate) fn parse(name: &str) -> Option<Self> {
         Self::WORDS.iter().find(|(word, _)| *word == name).map(|(_, algorithm)| *algorithm)
     }
 
-    /// The hash function by its name at the host, for algorithms that the host can verify.
+    /// Returns the host's name of the hash function, for algorithms that the host can verify.
     pub(crate) const fn host_hash(self) -> Option<&'static str> {
         match self {
             Self::Rs256 | Self::Es256 => Some("sha256"),

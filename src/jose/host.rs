@@ -1,5 +1,5 @@
-//! How Envoy is asked to verify a signature: its foreign function `verify_signature`, many times faster than what
-//! can be done here, and of the same verdict. Argument and result are protobuf.
+//! The messages of Envoy's foreign function `verify_signature`, in protobuf. It is many times faster than the
+//! verification in this module and returns the same verdict.
 
 use prost::Message;
 
@@ -14,7 +14,7 @@ struct Arguments {
     /// SubjectPublicKeyInfo in DER.
     #[prost(bytes = "vec", tag = "2")]
     public_key: Vec<u8>,
-    /// As the host takes it: of ECDSA in DER.
+    /// In the encoding of the host: ECDSA signatures in DER.
     #[prost(bytes = "vec", tag = "3")]
     signature: Vec<u8>,
     #[prost(bytes = "vec", tag = "4")]
@@ -28,8 +28,8 @@ struct Outcome {
     result: bool,
 }
 
-/// The argument for the host; `None` if it has nothing to say of such a signature: the algorithm is none of its
-/// own, or the signature is none at all.
+/// Returns the argument of `verify_signature`; `None` if the host does not support the algorithm, or if the encoding of
+/// the signature is invalid.
 pub(crate) fn host_arguments(key: &PublicKey, algorithm: Algorithm, text: &[u8], signature: &[u8]) -> Option<Vec<u8>> {
     let signed = key.for_host(algorithm, signature)?;
     let arguments = Arguments {
@@ -42,7 +42,7 @@ pub(crate) fn host_arguments(key: &PublicKey, algorithm: Algorithm, text: &[u8],
 }
 
 impl SignatureVerdict {
-    /// Reads the result of Envoy's `verify_signature`; an unreadable one is no verdict.
+    /// Parses the result of Envoy's `verify_signature`. An unreadable result is `Unsupported`.
     pub fn from_envoy(result: &[u8]) -> Self {
         match Outcome::decode(result).map(|outcome| outcome.result) {
             Ok(true) => Self::Valid,

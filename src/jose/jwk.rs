@@ -1,4 +1,4 @@
-//! The keys of an authorization server (RFC 7517): those that can verify signatures, the others left out.
+//! The keys of an authorization server (RFC 7517) that can verify signatures. Other keys are ignored.
 
 use std::rc::Rc;
 
@@ -9,7 +9,7 @@ use hmac_sha256::Hash;
 use super::{Algorithm, PublicKey};
 use crate::base::Json;
 
-/// What tells one key from another, whatever it is called.
+/// A digest of a key, its `alg` and its `kid`.
 pub(crate) type Thumbprint = [u8; 16];
 
 /// A JWK set (RFC 7517 §5).
@@ -19,35 +19,35 @@ pub(crate) struct KeySet(Vec<Jwk>);
 #[derive(Clone, Debug)]
 struct Jwk {
     key_id: Option<String>,
-    /// The only algorithm that it may be used with, if the server says so.
+    /// The only algorithm that the key may be used with, if the server states one.
     algorithm: Option<Algorithm>,
     key: Rc<PublicKey>,
     thumbprint: Thumbprint,
 }
 
 impl KeySet {
-    /// Reads a JWK set. Keys that cannot verify signatures here are passed over, as RFC 7517 §5 wants it: for
-    /// encryption, symmetric, of an unknown kind, malformed, too short or too long.
+    /// Parses a JWK set. Keys that cannot verify signatures here are ignored, as RFC 7517 §5 requires: encryption keys,
+    /// symmetric keys, unknown types, malformed keys, and keys that are too short or too long.
     ///
     /// # Errors
-    /// What is wrong with the set as a whole.
+    /// The reason why the set as a whole is invalid.
     pub(crate) fn parse(json: &[u8]) -> Result<Self, &'static str> {
-        let json = Json::parse(json).map_err(|_| "it is not JSON")?;
+        let json = Json::parse(json).map_err(|_| "the body is not JSON")?;
         if json.has_duplicate_names() {
-            return Err("a member occurs twice");
+            return Err("a member name occurs twice");
         }
         let Some(Json::Array(keys)) = json.member("keys") else {
-            return Err("it has no list `keys`");
+            return Err("`keys` is missing or is not a list");
         };
         if keys.len() > MAX_KEYS {
-            return Err("it has too many keys");
+            return Err("it has more than 32 keys");
         }
-        // None at all is a statement, too: the server has withdrawn them.
+        // An empty set is valid: the server has withdrawn all keys.
         Ok(Self(keys.iter().filter_map(Jwk::read).collect()))
     }
 
-    /// The keys that may have signed with this algorithm: of the name, if the token gives one, or without a name;
-    /// else all.
+    /// Returns the keys that may have signed a token with this algorithm. If the token has a `kid`, only keys with that
+    /// `kid` or without one are returned.
     pub(crate) fn candidates(
         &self,
         algorithm: Algorithm,
@@ -63,7 +63,7 @@ impl KeySet {
             .map(|jwk| (&jwk.key, jwk.thumbprint))
     }
 
-    /// Whether this key is still among them.
+    /// Returns whether the set contains this key.
     pub(crate) fn holds(&self, thumbprint: &Thumbprint) -> bool {
         self.0.iter().any(|jwk| jwk.thumbprint == *thumbprint)
     }
@@ -88,13 +88,13 @@ impl Jwk {
             ("OKP", Some("Ed25519")) => PublicKey::ed25519(&bytes("x")?)?,
             _ => return None,
         };
-        // An algorithm that is not ours makes the key none of ours, too.
+        // A key for an unsupported algorithm is ignored.
         let algorithm = match jwk.member("alg") {
             None => None,
             Some(name) => Some(Algorithm::parse(name.as_str()?)?),
         };
         let mut thumbprint = Thumbprint::default();
-        // With what it is called and may be used for: whoever withdraws one use of a key ends what that has vouched for.
+        // The thumbprint includes `alg` and `kid`, so that cached entries end if the server withdraws one use of a key.
         let [alg, kid] = ["alg", "kid"].map(|name| text(name).unwrap_or_default().as_bytes());
         let identity = [key.der(), &[0], alg, &[0], kid].concat();
         for (to, from) in thumbprint.iter_mut().zip(Hash::hash(&identity)) {
@@ -104,5 +104,5 @@ impl Jwk {
     }
 }
 
-/// More keys than any server has at a time; each token without `kid` may be tried with all of them.
+/// No server has more keys at a time. A token without `kid` may be verified with each of them.
 const MAX_KEYS: usize = 32;

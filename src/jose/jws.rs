@@ -1,4 +1,4 @@
-//! A JWT as a JWS in compact serialization (RFC 7515 §7.1), read strictly. Nothing about it is verified here.
+//! A strict parser for JWTs as JWS in compact serialization (RFC 7515 §7.1). It verifies nothing.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,26 +6,26 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::Algorithm;
 use crate::base::Json;
 
-/// A token whose parts can be read.
+/// A parsed token.
 pub(crate) struct Jws<'t> {
     pub(crate) algorithm: Algorithm,
-    /// Which key is said to have signed it.
+    /// `kid`: the key that signed the token, by its own account.
     pub(crate) key_id: Option<String>,
     /// `typ`, without `application/` (RFC 7515 §4.1.9), in lower case.
     pub(crate) kind: Option<String>,
     /// The claims.
     pub(crate) members: Vec<(String, Json)>,
-    /// What is signed: header and payload as they were sent.
+    /// The signed text: header and payload as sent.
     pub(crate) signing_input: &'t str,
     pub(crate) signature: Vec<u8>,
 }
 
-/// The header of what has the form of a JWS.
+/// The header of a token in the form of a JWS.
 pub(crate) struct Header(Json);
 
 impl Header {
-    /// Reads the first of three parts, a JSON object with `alg`. Anything else is opaque, an encrypted token of five
-    /// parts among it.
+    /// Parses the first of three parts, a JSON object with `alg`. Returns `None` for opaque tokens, which include
+    /// encrypted tokens of five parts.
     pub(crate) fn of(token: &str) -> Option<Self> {
         let mut parts = token.split('.');
         let (Some(header), Some(_), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
@@ -35,17 +35,17 @@ impl Header {
         header.member("alg").is_some().then_some(Self(header))
     }
 
-    /// The algorithm it names, if that is one of ours.
+    /// Returns the algorithm of the header, if it is supported.
     pub(crate) fn algorithm(&self) -> Option<Algorithm> {
         Algorithm::parse(self.0.member("alg")?.as_str()?)
     }
 }
 
 impl<'t> Jws<'t> {
-    /// Reads a token with this header; `None` if it is none that could ever be accepted: other than three parts, base64url that is
-    /// padded or not canonical, JSON with a name twice, an algorithm that is none of ours, a `crit` or `b64`
-    /// extension (RFC 7515 §4.1.11, RFC 7797). Keys that a header brings along (`jwk`, `jku`, `x5c`, `x5u`) are not
-    /// looked at: keys come from the authorization server.
+    /// Parses a token with this header. Returns `None` if the token can never be accepted: if it has other than three
+    /// parts, base64url that is padded or not canonical, JSON with duplicate names, an unsupported algorithm, or a
+    /// `crit` or `b64` extension (RFC 7515 §4.1.11, RFC 7797). Keys in the header (`jwk`, `jku`, `x5c`, `x5u`) are
+    /// ignored: keys come from the authorization server.
     pub(crate) fn parse(token: &'t str, header: &Header) -> Option<Self> {
         let (signing_input, signature) = token.rsplit_once('.')?;
         let (_, payload) = signing_input.split_once('.')?;
@@ -57,7 +57,7 @@ impl<'t> Jws<'t> {
         if header.member("crit").is_some() || header.member("b64").is_some() {
             return None;
         }
-        // Absent is fine, another type is not.
+        // A missing member is valid, a member of another type is not.
         let text = |name: &str| match header.member(name) {
             None => Some(None),
             Some(value) => value.as_str().map(|text| Some(text.to_owned())),
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_read_part_by_part() {
+    fn all_parts_of_a_token_are_parsed() {
         let token = jws(r#"{"alg":"ES256","kid":"k","typ":"application/AT+JWT"}"#, r#"{"sub":"a"}"#);
         let parsed = parse(&token).unwrap();
         assert_eq!((parsed.algorithm, parsed.key_id.as_deref()), (Algorithm::Es256, Some("k")));
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_never_be_accepted_is_not_read() {
+    fn unacceptable_tokens_are_rejected() {
         let good = r#"{"alg":"RS256"}"#;
         for token in [
             jws(r#"{"alg":"none"}"#, "{}"),
@@ -132,7 +132,7 @@ mod tests {
             jws(good, "{"),
             format!("{}.x", jws(good, "{}")),
             jws(good, "{}").rsplit_once('.').unwrap().0.to_owned(),
-            // Padding, and bits that no encoder leaves over.
+            // Padding, and non-zero trailing bits.
             jws(good, "{}").replace("e30", "e30="),
             jws(good, "{}").replace("e30", "e31"),
             jws(good, "{}").replace("c2ln", "c2lnYh"),
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn only_three_parts_with_an_algorithm_look_like_one() {
+    fn only_three_parts_with_an_algorithm_form_a_jws() {
         assert!(Header::of(&jws(r#"{"alg":"none"}"#, "x")).is_some());
         for opaque in ["", "a.b.c", "e30.e30.x", "a", &format!("{}.a.b", jws(r#"{"alg":"RS256"}"#, "{}"))] {
             assert!(Header::of(opaque).is_none(), "{opaque}");

@@ -1,7 +1,7 @@
-//! JSON Object Signing and Encryption, as far as access tokens need it: signed JWTs in compact serialization
-//! (RFC 7515, RFC 7519), the keys that vouch for them (RFC 7517), and the assertions that we sign ourselves.
+//! JSON Object Signing and Encryption for access tokens: signed JWTs in compact serialization (RFC 7515, RFC 7519), the
+//! keys that verify them (RFC 7517), and the assertions that the gateway signs (RFC 7523).
 //!
-//! Encrypted tokens are opaque here, and so is whatever has other than three parts.
+//! Encrypted tokens, and all tokens without exactly three parts, are treated as opaque.
 
 mod algorithm;
 mod host;

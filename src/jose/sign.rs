@@ -1,4 +1,4 @@
-//! The assertions by which our client shows its key (RFC 7523 §3).
+//! The assertions by which the gateway's client authenticates (RFC 7523 §3).
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,16 +19,16 @@ pub(crate) struct SigningKey {
     fingerprint: String,
 }
 
-/// Both sign deterministically (RFC 6979, RFC 8017 §8.2): the signature depends on key and text only.
+/// Both kinds of keys sign deterministically (RFC 6979, RFC 8017 §8.2): the signature depends only on key and text.
 enum Key {
     Es256(p256::ecdsa::SigningKey),
     Rs256(Box<BlindedKey>),
 }
 
-/// An RSA key that signs with blinding only.
+/// An RSA key that always signs with blinding.
 struct BlindedKey {
     key: Rs256,
-    /// Seeds the blinding. Only the owner of the key can derive it.
+    /// The seed of the blinding, derived from the private key.
     secret: [u8; 32],
 }
 
@@ -64,10 +64,10 @@ struct Payload<'a> {
 }
 
 impl SigningKey {
-    /// Reads a private key in PEM: PKCS#8 for P-256 (ES256) or RSA of 2048 to 4096 bits (RS256), PKCS#1 for RSA.
-    /// `None` if it is none of these.
+    /// Parses a private key in PEM: PKCS#8 for P-256 (ES256), PKCS#8 or PKCS#1 for RSA of 2048 to 4096 bits (RS256).
+    /// Returns `None` for other keys.
     pub(crate) fn from_pem(pem: &str, key_id: Option<&str>) -> Option<Self> {
-        // Environment variables and YAML often carry line ends as two characters.
+        // Environment variables and YAML often contain line breaks as `\n`.
         let pem = pem.replace("\\n", "\n");
         let es256 = || p256::ecdsa::SigningKey::from_pkcs8_pem(&pem).ok().map(Key::Es256);
         let rs256 = || {
@@ -81,7 +81,7 @@ impl SigningKey {
         Some(Self { key, key_id: key_id.map(str::to_owned), fingerprint })
     }
 
-    /// The assertion as a JWS in compact serialization; `None` if the key cannot sign.
+    /// Signs an assertion as a JWS in compact serialization; `None` if the key cannot sign.
     pub(crate) fn sign(&self, assertion: &Assertion<'_>) -> Option<String> {
         let alg = match self.key {
             Key::Es256(_) => "ES256",
@@ -109,14 +109,14 @@ impl SigningKey {
         Some(format!("{input}.{signature}"))
     }
 
-    /// Whether it signs at all.
+    /// Returns whether the key can sign.
     pub(crate) fn can_sign(&self) -> bool {
         let time = UnixTime::from_secs(0);
         let probe = Assertion { issuer: "", subject: "", audience: "", issued_at: time, expires_at: time, id: "" };
         self.sign(&probe).is_some()
     }
 
-    /// Whether each signature takes so long that one for every unknown token would be too many.
+    /// Returns whether signing is too slow for one signature per unknown token.
     pub(crate) fn is_slow(&self) -> bool {
         match &self.key {
             Key::Es256(_) => false,
@@ -124,7 +124,7 @@ impl SigningKey {
         }
     }
 
-    /// Tells keys apart without showing them.
+    /// Returns a digest that identifies the key without revealing it.
     pub(crate) fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
@@ -137,8 +137,8 @@ impl std::fmt::Debug for SigningKey {
 }
 
 impl BlindedKey {
-    /// Blinds the exponentiation with random numbers (RUSTSEC-2023-0071): the time it takes no longer follows from a text
-    /// that others may know. The signature is the same as without.
+    /// Blinds the exponentiation with random numbers (RUSTSEC-2023-0071), so that the time of a signature reveals
+    /// nothing about the key. Blinding does not change the signature.
     fn sign(&self, text: &[u8]) -> Option<Box<[u8]>> {
         self.sign_with(&mut Blinding::new(&self.secret, text), text)
     }
@@ -148,8 +148,8 @@ impl BlindedKey {
     }
 }
 
-/// The random numbers for one signature, from the secret and the text: unpredictable to everyone else, and without a
-/// random source that could fail. Each assertion has an `id` of its own, so no two signatures share them.
+/// The random numbers for one signature, derived from the secret and the text. They are unpredictable without the key,
+/// and need no random source that could fail. Each assertion has a unique `jti`, so no two signatures share them.
 struct Blinding {
     seed: [u8; 32],
     drawn: u64,
@@ -193,7 +193,7 @@ impl RngCore for Blinding {
 
 impl CryptoRng for Blinding {}
 
-/// Shorter keys are weak, longer ones slow: signing happens between two bytes of somebody's request.
+/// Shorter keys are weak. Longer keys are slow, and a signature blocks the worker thread.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 
 #[cfg(test)]
@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rsa_signatures_are_blinded_and_the_same_as_without() {
+    fn blinding_does_not_change_rsa_signatures() {
         let key = rsa::RsaPrivateKey::new(&mut rand_core::OsRng, 2048).unwrap();
         let pem = key.to_pkcs8_pem(rsa::pkcs8::LineEnding::LF).unwrap();
         let key = BlindedKey { key: Rs256::new(key), secret: [7; 32] };
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(drawn, draw([7; 32], b"a"));
         assert_ne!(drawn, draw([8; 32], b"a"));
         assert_ne!(drawn, draw([7; 32], b"b"));
-        assert_ne!(drawn[..32], drawn[32..64], "a block comes twice");
+        assert_ne!(drawn[..32], drawn[32..64], "a block is repeated");
         assert_ne!(drawn[64..], [0; 16], "the last bytes are not filled");
     }
 }

@@ -1,5 +1,5 @@
-//! What the tests see of the verification of signatures (feature `vectors`), to hold both roads against published
-//! vectors: the host's and this module's own. No released module has it.
+//! Access to signature verification for tests (feature `vectors`): they check both the host and this module against
+//! published test vectors. Released modules do not contain it.
 
 use super::{Algorithm, Header, Jws, KeySet, host_arguments, verify};
 
@@ -10,31 +10,31 @@ pub struct Keys(KeySet);
 /// One key that may have signed.
 #[derive(Debug)]
 pub struct Candidate {
-    /// What the host is asked; `None` if it is not asked at all.
+    /// The argument of the host's `verify_signature`; `None` if the host cannot verify the signature.
     pub host_arguments: Option<Vec<u8>>,
-    /// What is found without the host.
+    /// The verdict of this module.
     pub is_valid: bool,
 }
 
-/// What refuses a signature before any key is tried.
+/// Why a signature is rejected before any key is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unread {
-    /// The algorithm is none of ours.
+    /// The algorithm is not supported.
     Algorithm,
-    /// The token could never be accepted, whatever its signature is.
+    /// The token cannot be accepted with any signature.
     Token,
 }
 
 impl Keys {
-    /// Reads a JWK set.
+    /// Parses a JWK set.
     ///
     /// # Errors
-    /// What is wrong with the set as a whole.
+    /// The reason why the set as a whole is invalid.
     pub fn parse(jwks: &[u8]) -> Result<Self, &'static str> {
         KeySet::parse(jwks).map(Self)
     }
 
-    /// Judges a bare signature by every key that may have made it.
+    /// Verifies a detached signature with every key that may have made it.
     ///
     /// # Errors
     /// [`Unread::Algorithm`]
@@ -43,7 +43,7 @@ impl Keys {
         Ok(self.candidates(algorithm, None, text, signature))
     }
 
-    /// Judges the signature of a JWT.
+    /// Verifies the signature of a JWT.
     ///
     /// # Errors
     /// [`Unread::Token`]

@@ -1,4 +1,4 @@
-//! Signatures and the keys that verify them: here, or by the host, which is many times faster and gives the
+//! Public keys, and signature verification by this module or by the host. The host is many times faster and returns the
 //! same verdict.
 
 use p256::elliptic_curve::sec1::FromEncodedPoint;
@@ -8,11 +8,11 @@ use rsa::{BigUint, RsaPublicKey, pkcs1v15, pss, sha2};
 
 use super::Algorithm;
 
-/// A public key that is fit to verify.
+/// A public key for signature verification.
 #[derive(Clone, Debug)]
 pub(crate) struct PublicKey {
     kind: Kind,
-    /// SubjectPublicKeyInfo in DER (RFC 5280 §4.1.2.7); of Ed25519 the bare key.
+    /// SubjectPublicKeyInfo in DER (RFC 5280 §4.1.2.7); for Ed25519 the raw key.
     der: Vec<u8>,
 }
 
@@ -24,18 +24,18 @@ enum Kind {
     Ed25519(ed25519_compact::PublicKey),
 }
 
-/// A signature to be verified by the host.
+/// A signature for verification by the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Signed {
     pub(crate) hash: &'static str,
     /// SubjectPublicKeyInfo in DER.
     pub(crate) public_key: Vec<u8>,
-    /// As the host takes it: of ECDSA in DER.
+    /// In the encoding of the host: ECDSA signatures in DER.
     pub(crate) signature: Vec<u8>,
 }
 
 impl PublicKey {
-    /// An RSA key of 2048 to 8192 bits (RFC 7518 §3.3 has the lower bound).
+    /// Creates an RSA key of 2048 to 8192 bits. RFC 7518 §3.3 sets the lower bound.
     pub(super) fn rsa(modulus: &[u8], exponent: &[u8]) -> Option<Self> {
         let (modulus, exponent) = (BigUint::from_bytes_be(modulus), BigUint::from_bytes_be(exponent));
         if !RSA_BITS.contains(&modulus.bits()) {
@@ -46,7 +46,7 @@ impl PublicKey {
         Some(Self { kind: Kind::Rsa(Box::new(key)), der })
     }
 
-    /// A key on P-256 from its coordinates, of full length (RFC 7518 §6.2.1.2).
+    /// Creates a P-256 key from its coordinates, each of full length (RFC 7518 §6.2.1.2).
     pub(super) fn p256(x: &[u8], y: &[u8]) -> Option<Self> {
         let (x, y): ([u8; 32], [u8; 32]) = (x.try_into().ok()?, y.try_into().ok()?);
         let point = p256::EncodedPoint::from_affine_coordinates(&x.into(), &y.into(), false);
@@ -55,7 +55,7 @@ impl PublicKey {
         Some(Self { kind: Kind::P256(Box::new(key.into())), der })
     }
 
-    /// A key on P-384, likewise.
+    /// Creates a P-384 key from its coordinates, each of full length (RFC 7518 §6.2.1.2).
     pub(super) fn p384(x: &[u8], y: &[u8]) -> Option<Self> {
         let (x, y): ([u8; 48], [u8; 48]) = (x.try_into().ok()?, y.try_into().ok()?);
         let point = p384::EncodedPoint::from_affine_coordinates(&x.into(), &y.into(), false);
@@ -64,7 +64,7 @@ impl PublicKey {
         Some(Self { kind: Kind::P384(Box::new(key.into())), der })
     }
 
-    /// An Ed25519 key (RFC 8037 §2).
+    /// Creates an Ed25519 key (RFC 8037 §2).
     pub(super) fn ed25519(x: &[u8]) -> Option<Self> {
         let key = ed25519_compact::PublicKey::from_slice(x).ok()?;
         key.validate().ok()?;
@@ -75,8 +75,8 @@ impl PublicKey {
         &self.der
     }
 
-    /// Whether signatures of this algorithm are made with keys of this kind. A token cannot choose another use
-    /// of a key than the one it has.
+    /// Returns whether keys of this type are used with this algorithm. A token cannot choose an algorithm for another
+    /// type of key.
     pub(crate) const fn fits(&self, algorithm: Algorithm) -> bool {
         match (&self.kind, algorithm) {
             (
@@ -95,7 +95,8 @@ impl PublicKey {
         }
     }
 
-    /// What the host needs to verify a signature; `None` if it cannot, or if the signature is none at all.
+    /// Returns the input of the host's verification; `None` if the host does not support the algorithm, or if the
+    /// encoding of the signature is invalid.
     pub(crate) fn for_host(&self, algorithm: Algorithm, signature: &[u8]) -> Option<Signed> {
         let hash = algorithm.host_hash()?;
         let signature = match &self.kind {
@@ -108,8 +109,8 @@ impl PublicKey {
     }
 }
 
-/// Whether the signature is one of `text` by this key. An ECDSA signature is `r || s` of full length, each
-/// within 1 to n - 1 (RFC 7518 §3.4).
+/// Verifies a signature of `text`. An ECDSA signature is `r || s`, each of full length and within 1 to n - 1 (RFC 7518
+/// §3.4).
 pub(crate) fn verify(key: &PublicKey, algorithm: Algorithm, text: &[u8], signature: &[u8]) -> bool {
     match (&key.kind, algorithm) {
         (Kind::Rsa(key), Algorithm::Rs256) => pkcs1::<sha2::Sha256>(key, text, signature),
@@ -138,7 +139,7 @@ where
     signature.is_ok_and(|signature| pkcs1v15::VerifyingKey::<D>::new(key.clone()).verify(text, &signature).is_ok())
 }
 
-/// The salt is as long as the hash (RFC 7518 §3.5).
+/// The salt has the length of the hash (RFC 7518 §3.5).
 fn pss<D>(key: &RsaPublicKey, text: &[u8], signature: &[u8]) -> bool
 where
     D: sha2::Digest + sha2::digest::FixedOutputReset,
@@ -157,7 +158,7 @@ mod tests {
     use super::*;
     use crate::jose::{Header, Jws, KeySet};
 
-    fn checks(jwks: &str, algorithm: Algorithm, text: &str, signature: &[u8]) -> bool {
+    fn verifies(jwks: &str, algorithm: Algorithm, text: &str, signature: &[u8]) -> bool {
         let keys = KeySet::parse(jwks.as_bytes()).unwrap();
         let (key, _) = keys.candidates(algorithm, None).next().unwrap();
         verify(key, algorithm, text.as_bytes(), signature)
@@ -165,20 +166,20 @@ mod tests {
 
     /// RFC 7515 Appendix A.3.
     #[test]
-    fn the_es256_example_of_rfc_7515_verifies_and_nothing_near_it() {
+    fn es256_example_of_rfc_7515_verifies() {
         let jwks = r#"{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
             "y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;
         let token = "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
         let jws = Jws::parse(token, &Header::of(token).unwrap()).unwrap();
         let good = jws.signature.clone();
-        assert!(checks(jwks, Algorithm::Es256, jws.signing_input, &good));
+        assert!(verifies(jwks, Algorithm::Es256, jws.signing_input, &good));
         for index in 0..good.len() {
             let mut bad = good.clone();
             bad[index] ^= 1;
-            assert!(!checks(jwks, Algorithm::Es256, jws.signing_input, &bad), "{index}");
+            assert!(!verifies(jwks, Algorithm::Es256, jws.signing_input, &bad), "{index}");
         }
-        assert!(!checks(jwks, Algorithm::Es256, &jws.signing_input.replace('J', "K"), &good));
-        // In DER where raw is due, too short, too long, nothing; r or s of zero or of the order of the group.
+        assert!(!verifies(jwks, Algorithm::Es256, &jws.signing_input.replace('J', "K"), &good));
+        // DER instead of raw encoding; too short, too long, empty; r or s equal to zero or to the order of the group.
         let der = p256::ecdsa::Signature::from_slice(&good).unwrap().to_der();
         let order = [
             0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa, 0xad,
@@ -196,7 +197,7 @@ mod tests {
             &[&order, s].concat(),
             &[r, &order].concat(),
         ] {
-            assert!(!checks(jwks, Algorithm::Es256, jws.signing_input, bad), "{bad:?}");
+            assert!(!verifies(jwks, Algorithm::Es256, jws.signing_input, bad), "{bad:?}");
         }
         let keys = KeySet::parse(jwks.as_bytes()).unwrap();
         let (key, _) = keys.candidates(Algorithm::Es256, None).next().unwrap();
@@ -206,19 +207,19 @@ mod tests {
 
     /// RFC 8037 Appendix A.4.
     #[test]
-    fn the_eddsa_example_of_rfc_8037_verifies() {
+    fn eddsa_example_of_rfc_8037_verifies() {
         let jwks = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
         let text = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";
         let signature = "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
         use base64::Engine;
         let signature = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(signature).unwrap();
-        assert!(checks(jwks, Algorithm::EdDsa, text, &signature));
-        assert!(!checks(jwks, Algorithm::EdDsa, "x", &signature));
-        assert!(!checks(jwks, Algorithm::EdDsa, text, &signature[1..]));
+        assert!(verifies(jwks, Algorithm::EdDsa, text, &signature));
+        assert!(!verifies(jwks, Algorithm::EdDsa, "x", &signature));
+        assert!(!verifies(jwks, Algorithm::EdDsa, text, &signature[1..]));
     }
 
     #[test]
-    fn every_rsa_algorithm_verifies_its_own_signatures_and_no_others() {
+    fn rsa_algorithms_verify_only_their_own_signatures() {
         use base64::Engine;
         use rsa::traits::PublicKeyParts;
         let key = rsa::RsaPrivateKey::new(&mut rand_core::OsRng, 2048).unwrap();
@@ -237,7 +238,7 @@ mod tests {
         for (made_with, signature) in &signatures {
             for (read_as, _) in &signatures {
                 assert_eq!(
-                    checks(&jwks, *read_as, "a.b", signature),
+                    verifies(&jwks, *read_as, "a.b", signature),
                     made_with == read_as,
                     "{made_with:?} {read_as:?}"
                 );
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_set_offers_only_keys_that_are_fit_and_of_the_name() {
+    fn key_set_selects_usable_keys_by_kid() {
         let x =
             r#""x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0""#;
         let short = "A".repeat(170);
@@ -272,7 +273,7 @@ mod tests {
         for bad in ["", "[]", "{}", r#"{"keys":{}}"#, r#"{"keys":[],"keys":[]}"#] {
             assert!(KeySet::parse(bad.as_bytes()).is_err(), "{bad}");
         }
-        // A server that has withdrawn every key has none.
+        // A server may withdraw all keys.
         assert_eq!(KeySet::parse(br#"{"keys":[]}"#).unwrap().candidates(Algorithm::Es256, None).count(), 0);
     }
 }

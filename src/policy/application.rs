@@ -1,16 +1,16 @@
-//! Applications: clients that are known by name, and what they are registered for.
+//! Applications: named groups of clients, and the APIs and rules that they are registered for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Every application, by the clients it has.
+/// All applications, indexed by their clients.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Applications {
-    /// For each authorization server, by its index, the client ids there.
+    /// The client ids of each authorization server, by the index of the server.
     pub(crate) by_server: Vec<BTreeMap<String, Arc<Application>>>,
 }
 
-/// A consumer of APIs.
+/// A named consumer of APIs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Application {
     pub(crate) name: Arc<str>,
@@ -18,14 +18,14 @@ pub(crate) struct Application {
     pub(crate) rules: BTreeSet<String>,
 }
 
-/// Whose tokens a rule takes.
+/// Which applications may use a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ApplicationPolicy {
-    /// Those of applications that are registered for it or for its API.
+    /// Applications that are registered for the rule or its API.
     Registered,
-    /// Those of any application that there is.
+    /// Any configured application.
     Any,
-    /// Everybody's; who is no application is marked as [`UNKNOWN`].
+    /// Any client; the name of a client without an application is [`UNKNOWN`].
     Anonymous,
 }
 
@@ -35,7 +35,7 @@ impl ApplicationPolicy {
 }
 
 impl Applications {
-    /// The application that a client of an authorization server belongs to.
+    /// Returns the application of a client of an authorization server.
     pub(crate) fn find(&self, server: usize, client_id: Option<&str>) -> Option<&Arc<Application>> {
         self.by_server.get(server)?.get(client_id?)
     }
@@ -47,5 +47,5 @@ impl Application {
     }
 }
 
-/// What stands for the name of an application where anonymous calls pass.
+/// The application name of clients without an application, where they are permitted.
 pub(crate) const UNKNOWN: &str = "unknown";

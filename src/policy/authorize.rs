@@ -1,6 +1,6 @@
-//! The decision: do these facts about a token satisfy what the rule demands, now?
+//! The decision: do the claims of a token meet the requirement of the rule now?
 //!
-//! It judges claims, however they were won, and runs on every request: caches keep facts, never decisions.
+//! It runs on every request, because caches store states of tokens and never decisions.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::base::UnixTime;
 use crate::claims::{Claims, TokenKind};
 use crate::decision::{Denial, UnmetRequirement};
 
-/// That a request may pass, and by which rule. Only this module can make one.
+/// The permission for a request to pass. Only this module can create one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permit {
     rule: Arc<str>,
@@ -21,24 +21,24 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// The name of the rule that let the request pass.
+    /// Returns the name of the rule that permitted the request.
     pub fn rule(&self) -> &Arc<str> {
         &self.rule
     }
 
-    /// Whether it passed without a token.
+    /// Returns whether the request passed without a token.
     pub fn is_public(&self) -> bool {
         self.public
     }
 
-    /// The application that called, if it is known; a mark in its place where anonymous calls pass.
+    /// Returns the application of the client, or [`UNKNOWN`] where clients without an application are permitted.
     pub(crate) fn application(&self) -> Option<&str> {
         self.application.as_deref()
     }
 }
 
-/// What a rule says before any token is looked at: a permit if it is public, or if this is a CORS preflight and
-/// such may pass.
+/// Decides without a token: a permit if the rule is public, or if the request is a CORS preflight that the rule
+/// permits.
 pub(crate) fn authorize_anonymous(rule: &Rule, is_preflight: bool) -> Option<Permit> {
     let public = match rule.access {
         Access::Public => true,
@@ -47,21 +47,21 @@ pub(crate) fn authorize_anonymous(rule: &Rule, is_preflight: bool) -> Option<Per
     public.then(|| Permit { rule: Arc::clone(&rule.name), public: true, application: None })
 }
 
-/// What is demanded of one request: by its rule, and by what the rule's requirement means for this request.
+/// The rule of a request, and its requirement resolved for this request.
 #[derive(Clone, Debug)]
 pub(crate) struct EffectiveRule {
     pub(crate) rule: Arc<Rule>,
     pub(crate) requirement: Arc<Requirement>,
 }
 
-/// What a rule says of a token with these claims; `server` is the index of the authorization server that issued it,
-/// `policy` what that server's tokens must meet.
+/// Decides about a token with these claims. `server` is the index of the authorization server that issued the token,
+/// `policy` the requirements on every token of that server.
 ///
 /// # Errors
-/// The first thing that is wrong. What is wrong with the token itself comes first, then who it was issued to,
-/// then what it lacks.
+/// The first reason for a refusal: a defect of the token itself, then its client, then a missing scope or another unmet
+/// requirement.
 pub(crate) fn authorize(
-    demand: &EffectiveRule,
+    effective: &EffectiveRule,
     applications: &Applications,
     (server, policy): (usize, &TokenPolicy),
     claims: &Claims,
@@ -72,7 +72,7 @@ pub(crate) fn authorize(
         TokenKind::SenderConstrained => return Err(Denial::SenderConstrained),
         TokenKind::NotAccess => return Err(Denial::NotAnAccessToken),
     }
-    // Times (RFC 7662 §2.2, RFC 7519 §4.1.4 and §4.1.5): valid before `exp`, from `nbf` on.
+    // Times (RFC 7662 §2.2, RFC 7519 §4.1.4 and §4.1.5): valid before `exp`, and from `nbf` on.
     if claims.expires_at.is_some_and(|expires_at| now >= expires_at) {
         return Err(Denial::Expired);
     }
@@ -92,29 +92,29 @@ pub(crate) fn authorize(
             }
         }
     }
-    let Access::Protected { identification, .. } = demand.rule.access else {
+    let Access::Protected { identification, .. } = effective.rule.access else {
         return Err(Denial::Misconfigured);
     };
     let application = applications.find(server, claims.client_id.as_deref());
-    let registered = application
-        .is_some_and(|application| application.is_registered_for(&demand.rule.name, demand.rule.api.as_deref()));
-    let mark = match identification {
+    let is_registered = application
+        .is_some_and(|application| application.is_registered_for(&effective.rule.name, effective.rule.api.as_deref()));
+    let fallback = match identification {
         None => None,
-        Some(ApplicationPolicy::Registered) if registered => None,
+        Some(ApplicationPolicy::Registered) if is_registered => None,
         Some(ApplicationPolicy::Any) if application.is_some() => None,
         Some(ApplicationPolicy::Anonymous) => application.is_none().then(|| Arc::from(UNKNOWN)),
         Some(ApplicationPolicy::Registered | ApplicationPolicy::Any) => return Err(Denial::UnregisteredClient),
     };
     let token = Presented { claims, server, strategy: policy.scope_strategy };
-    demand.requirement.check(token).map_err(|lack| match lack {
+    effective.requirement.check(token).map_err(|unmet| match unmet {
         UnmetRequirement::Scope => Denial::InsufficientScope,
         UnmetRequirement::Audience => Denial::WrongAudience,
         UnmetRequirement::Role | UnmetRequirement::Client | UnmetRequirement::Claim | UnmetRequirement::Server => {
-            Denial::Lacks(lack)
+            Denial::Unmet(unmet)
         }
     })?;
-    let application = application.map(|application| Arc::clone(&application.name)).or(mark);
-    Ok(Permit { rule: Arc::clone(&demand.rule.name), public: false, application })
+    let application = application.map(|application| Arc::clone(&application.name)).or(fallback);
+    Ok(Permit { rule: Arc::clone(&effective.rule.name), public: false, application })
 }
 
 #[cfg(test)]
@@ -136,8 +136,8 @@ mod tests {
         )
         .unwrap();
         let rule = Arc::clone(&config.policy.rules[0]);
-        let demand = EffectiveRule { requirement: rule_requirement(&rule), rule };
-        authorize(&demand, &config.applications, (0, &config.servers[0].tokens), claims, NOW)
+        let effective = EffectiveRule { requirement: rule_requirement(&rule), rule };
+        authorize(&effective, &config.applications, (0, &config.servers[0].tokens), claims, NOW)
     }
 
     fn good() -> Claims {
@@ -152,14 +152,14 @@ mod tests {
     }
 
     #[test]
-    fn good_claims_are_permitted_and_the_permit_names_the_rule() {
+    fn permit_names_the_rule() {
         let permit = decide(&good()).unwrap();
         assert_eq!((&**permit.rule(), permit.is_public()), ("r", false));
         assert!(decide(&Claims { issuer: None, expires_at: None, not_before: None, ..good() }).is_ok());
     }
 
     #[test]
-    fn each_wrong_claim_is_denied_for_its_own_reason() {
+    fn each_invalid_claim_has_its_own_reason() {
         let late = NOW.saturating_add(INTROSPECTED_NOT_BEFORE_LEEWAY);
         for (claims, denial) in [
             (Claims { expires_at: Some(NOW), ..good() }, Denial::Expired),
@@ -177,13 +177,13 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_token_is_invalid_before_its_scope_is_insufficient() {
+    fn invalid_tokens_are_reported_before_missing_scopes() {
         let claims = Claims { expires_at: Some(NOW), scope: Scope::default(), ..good() };
         assert_eq!(decide(&claims), Err(Denial::Expired));
     }
 
     #[test]
-    fn only_applications_that_a_rule_is_open_to_may_pass_and_they_are_named() {
+    fn only_permitted_applications_pass() {
         let decide = |mode: &str, client: &str| {
             let text = format!(
                 r#"{{"authorization_servers":[{{"name":"a","cluster":"c","audience":"any",
@@ -195,20 +195,20 @@ mod tests {
             );
             let config = Config::parse(text.as_bytes(), &|_| None).unwrap();
             let rule = Arc::clone(&config.policy.rules[0]);
-            let demand = EffectiveRule { requirement: rule_requirement(&rule), rule };
+            let effective = EffectiveRule { requirement: rule_requirement(&rule), rule };
             let claims = Claims { client_id: Some(client.to_owned()), ..Claims::default() };
-            let permit = authorize(&demand, &config.applications, (0, &config.servers[0].tokens), &claims, NOW);
+            let permit = authorize(&effective, &config.applications, (0, &config.servers[0].tokens), &claims, NOW);
             permit.map(|permit| permit.application().map(str::to_owned))
         };
         let named = |name: &str| Ok(Some(name.to_owned()));
         for (mode, client, expected) in [
             ("registered", "web", named("Agency")),
             ("registered", "other", Err(Denial::UnregisteredClient)),
-            ("registered", "nobody", Err(Denial::UnregisteredClient)),
+            ("registered", "other-client", Err(Denial::UnregisteredClient)),
             ("any", "other", named("Other")),
-            ("any", "nobody", Err(Denial::UnregisteredClient)),
+            ("any", "other-client", Err(Denial::UnregisteredClient)),
             ("anonymous", "web", named("Agency")),
-            ("anonymous", "nobody", named(UNKNOWN)),
+            ("anonymous", "other-client", named(UNKNOWN)),
         ] {
             assert_eq!(decide(mode, client), expected, "{mode} {client}");
         }

@@ -1,5 +1,5 @@
-//! What the application behind the proxy gets: the request, cleaned of what a client could have forged, and
-//! who called.
+//! The request that the upstream gets: without headers that a client could have forged, and with the identity of the
+//! caller.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use super::authorize::Permit;
 use crate::claims::{ForwardedValue, encode};
 use crate::request::{HeaderEdit, HeaderName, RequestHead, TokenLocations};
 
-/// Let the request pass.
+/// The decision to let a request pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forward {
-    /// Why it may pass.
+    /// The permit.
     pub permit: Permit,
-    /// Headers to set. Names and values are fit to be sent.
+    /// Headers to set, as name and value. Both are valid in HTTP.
     pub set: Vec<(String, String)>,
-    /// Filter state to set, for access logs and later filters: name and value.
+    /// Filter state to set, for access logs and later filters, as name and value.
     pub filter_state: Vec<(String, String)>,
 }
 
-/// What takes out of a request whatever must not reach the application: identity headers that the client
-/// sent, in any spelling, and, unless they are to be kept, the credentials.
+/// Returns the edits that clean a request for the upstream: they remove identity headers that the client sent,
+/// including aliases, and the credentials unless `upstream.authorization` keeps them.
 pub(crate) fn cleaning<'a>(
     head: RequestHead<'a>,
     upstream: &UpstreamSettings,
@@ -35,17 +35,17 @@ pub(crate) fn cleaning<'a>(
     edits
 }
 
-/// Whether the client sent any identity header itself.
+/// Returns whether the client sent an identity header.
 pub(crate) fn has_identity_headers(head: RequestHead<'_>, upstream: &UpstreamSettings) -> bool {
     head.headers.iter().any(|(name, _)| is_identity_header(name, upstream))
 }
 
 fn is_identity_header(name: &str, upstream: &UpstreamSettings) -> bool {
-    upstream.headers.iter().any(|(ours, _)| ours.is_alias_of(name))
+    upstream.headers.iter().any(|(header, _)| header.is_alias_of(name))
 }
 
-/// What is forwarded for a permit: the request, who called as headers, and as filter state.
-/// `stale`: how long the facts have been past their end, if they are.
+/// Returns the request to forward, with the values as headers and filter state. `stale`: how long the cached entry has
+/// been stale, if it is.
 pub(crate) fn forward(
     upstream: &UpstreamSettings,
     permit: Permit,
@@ -55,7 +55,7 @@ pub(crate) fn forward(
 ) -> Forward {
     let properties = upstream.properties();
     let mut values = properties.zip(values).map(|(property, value)| match property {
-        // These are not of the token, so they are not among what is kept of it.
+        // These values are not from the token, so the entry does not contain them.
         ForwardedValue::Application => permit.application().map(|name| encode(name, "")),
         ForwardedValue::AuthorizationServer => Some(encode(server, "")),
         ForwardedValue::Stale => stale.map(|stale| stale.as_secs().to_string()),
@@ -83,18 +83,18 @@ pub(crate) fn forward(
     Forward { permit, set, filter_state }
 }
 
-/// What the application behind the proxy is told.
+/// The settings of `upstream`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct UpstreamSettings {
     pub(crate) keep_authorization: bool,
-    /// Header and what it carries.
+    /// Headers and their values.
     pub(crate) headers: Vec<(HeaderName, ForwardedValue)>,
-    /// Name of the filter state and what it holds.
+    /// Names of filter state and their values.
     pub(crate) filter_state: Vec<(String, ForwardedValue)>,
 }
 
 impl UpstreamSettings {
-    /// Everything that is forwarded: headers, then filter state.
+    /// Returns all forwarded values: those of headers, then those of filter state.
     pub(crate) fn properties(&self) -> impl Iterator<Item = &ForwardedValue> {
         let headers = self.headers.iter().map(|(_, property)| property);
         headers.chain(self.filter_state.iter().map(|(_, property)| property))

@@ -1,8 +1,8 @@
-//! Host patterns: an exact name, or `*.suffix` for every name below the suffix; with a port if it counts.
+//! Host patterns: an exact name, or `*.suffix` for every name below the suffix; each with an optional port.
 
 use crate::request::Authority;
 
-/// What a rule's `hosts` entry matches.
+/// An entry of a rule's `hosts`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HostPattern {
     host: Authority,
@@ -11,7 +11,7 @@ pub(crate) struct HostPattern {
 }
 
 impl HostPattern {
-    /// Parses a pattern; `None` if it is neither a host nor `*.` before one.
+    /// Parses a pattern; `None` if it is neither a host nor `*.` and a host.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (host, below) = match text.strip_prefix("*.") {
             Some(suffix) => (suffix, true),
@@ -28,7 +28,7 @@ impl HostPattern {
         self.host.port() == host.port() && self.matches_name(host)
     }
 
-    /// Whether the host matches if no port counts.
+    /// Returns whether the host matches, ignoring ports.
     pub(super) fn matches_name(&self, host: &Authority) -> bool {
         if self.below { is_below(host.name(), self.host.name()) } else { self.host.name() == host.name() }
     }
@@ -37,18 +37,18 @@ impl HostPattern {
         self.host.name()
     }
 
-    /// Empty if no port is written.
+    /// Returns the port; empty if there is none.
     pub(super) fn port(&self) -> &str {
         self.host.port()
     }
 
-    /// Whether it matches the names below its own, and not that.
+    /// Returns whether it matches the names below the host, and not the host itself.
     pub(super) fn is_below(&self) -> bool {
         self.below
     }
 }
 
-/// Whether `name` has at least one label more than `suffix`.
+/// Returns whether `name` has at least one label more than `suffix`.
 fn is_below(name: &str, suffix: &str) -> bool {
     name.strip_suffix(suffix).and_then(|labels| labels.strip_suffix('.')).is_some_and(|labels| !labels.is_empty())
 }
@@ -62,10 +62,11 @@ mod tests {
     }
 
     #[test]
-    fn an_exact_host_matches_itself_and_a_suffix_what_is_below_it() {
+    fn exact_hosts_and_suffixes_match() {
         assert!(matches("api.example.com", "API.example.com"));
         assert!(!matches("api.example.com", "x.api.example.com"));
-        assert!(matches("*.example.com", "a.example.com") && matches("*.Example.com", "a.b.example.com"));
+        assert!(matches("*.example.com", "a.example.com"));
+        assert!(matches("*.Example.com", "a.b.example.com"));
         assert!(!matches("*.example.com", "example.com"));
         assert!(!matches("*.example.com", ".example.com"));
         assert!(!matches("*.example.com", "badexample.com"));
@@ -73,14 +74,19 @@ mod tests {
     }
 
     #[test]
-    fn a_port_counts_as_it_does_for_envoy() {
-        assert!(matches("a.b:8443", "A.b:8443") && matches("*.b:8443", "a.b:8443") && matches("[::1]:80", "[::1]:80"));
-        assert!(!matches("a.b", "a.b:8443") && !matches("a.b:8443", "a.b") && !matches("a.b:80", "a.b:8443"));
-        assert!(!matches("*.b", "a.b:8443") && !matches("*.b:8443", "a.b"));
+    fn ports_are_compared_as_in_envoy() {
+        assert!(matches("a.b:8443", "A.b:8443"));
+        assert!(matches("*.b:8443", "a.b:8443"));
+        assert!(matches("[::1]:80", "[::1]:80"));
+        assert!(!matches("a.b", "a.b:8443"));
+        assert!(!matches("a.b:8443", "a.b"));
+        assert!(!matches("a.b:80", "a.b:8443"));
+        assert!(!matches("*.b", "a.b:8443"));
+        assert!(!matches("*.b:8443", "a.b"));
     }
 
     #[test]
-    fn what_is_no_host_is_no_pattern() {
+    fn invalid_patterns_are_rejected() {
         for bad in ["", "*", "*.", "a.*", "*a.b", "a:", "*.[::1]", "a b", "a/b", ".", "a."] {
             assert_eq!(HostPattern::parse(bad), None, "{bad:?}");
         }

@@ -1,11 +1,10 @@
-//! The entries of all rules, so arranged that those a request could fall under are found without looking at the
-//! others.
+//! An index of the `match` entries of all rules. A lookup visits only entries that could match.
 //!
-//! An entry stands in a tree of path segments. There is one such tree for each route and host that entries name, and
-//! one for those that name none; the hosts form a tree themselves, by their labels from the last to the first.
-//! A request is led through all trees that it could be in, down every branch that it could take, and the first entry
-//! in the order of the configuration wins. Nothing is looked at twice: a node has one way to it, so that the longest
-//! search is as long as the trees are large, whatever the path. Methods are few; they are left to the caller.
+//! Each entry is stored in a tree of path segments. There is one such tree per route and host that entries name, and
+//! one for entries without route and host. The hosts form a tree of their own, by their labels from last to first. A
+//! lookup follows every branch of every tree that could match, and returns the first entry in the order of the
+//! configuration. Each node has one parent, so a lookup visits no node twice, and its cost is bounded by the size of
+//! the trees, whatever the path. Methods are few; the caller compares them.
 
 use std::iter;
 
@@ -15,14 +14,14 @@ use super::request_match::{RequestMatch, options};
 use super::trie::Trie;
 use crate::request::{PathSegment, Target};
 
-/// Entries by where they apply. They are known by their place among all entries.
+/// The index. Entries are identified by their position among all entries.
 #[derive(Debug)]
 pub(super) struct Index {
     hosts: Trie<HostNode>,
     paths: Trie<PathNode>,
 }
 
-/// What of the entries is not looked at.
+/// The part of the entries that is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ignored {
     Nothing,
@@ -30,7 +29,7 @@ pub(super) enum Ignored {
     Routes,
 }
 
-/// What entries are looked for: those that hold for a request, or for every request that an entry takes.
+/// A lookup: for entries that match a request, or for entries that match every request of another entry.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Query<'q> {
     pub(super) route: Option<&'q [u8]>,
@@ -38,7 +37,7 @@ pub(super) struct Query<'q> {
     pub(super) path: Steps<'q>,
 }
 
-/// Hosts that an entry must hold for.
+/// The hosts that an entry must match.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Where<'q> {
     Everywhere,
@@ -46,11 +45,11 @@ pub(super) enum Where<'q> {
     Below { name: &'q str, port: &'q str },
 }
 
-/// Paths that an entry must hold for.
+/// The paths that an entry must match.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Steps<'q> {
     Request(&'q [PathSegment]),
-    /// Every path that the pattern matches; without one, every path.
+    /// Every path that the pattern matches; every path for `None`.
     Pattern(Option<&'q PathPattern>),
 }
 
@@ -60,29 +59,29 @@ enum Step<'q> {
     Parameter,
 }
 
-/// A label of a host, or what comes before those: a route, or a port.
+/// A label of a host, or the route or port before it.
 #[derive(Debug, Default)]
 struct HostNode {
-    /// The tree of what holds for just this host.
+    /// The tree of entries for exactly this host.
     here: Option<usize>,
-    /// The tree of what holds for every host below it.
+    /// The tree of entries for every host below it.
     below: Option<usize>,
 }
 
 #[derive(Debug)]
 struct PathNode {
-    /// The first entry that came this way: no other in or below this node comes before it.
+    /// The first entry in or below this node.
     first: usize,
-    /// Where any segment leads that is not empty.
+    /// The child for any non-empty segment.
     parameter: Option<usize>,
     /// Entries whose path ends here, in order.
     exact: Vec<usize>,
-    /// Entries for which any path may follow, in order.
+    /// Entries with a path prefix that ends here, in order.
     prefix: Vec<usize>,
 }
 
 impl Index {
-    /// An index of entries, in their order.
+    /// Creates an index of entries, in their order.
     pub(super) fn new(entries: &[&RequestMatch], ignored: Ignored) -> Self {
         let mut hosts = Trie::new();
         let (any, named) = (hosts.add(HostNode::default()), hosts.add(HostNode::default()));
@@ -130,7 +129,7 @@ impl Index {
         let Some(node) = self.paths.node_mut(node) else { return };
         let is_prefix = entry.path.as_ref().is_none_or(PathPattern::is_prefix);
         let list = if is_prefix { &mut node.prefix } else { &mut node.exact };
-        // Thousands of entries may differ in nothing but what is not looked at: of such the first is enough.
+        // Thousands of entries may differ only in the ignored part. Only the first of them is stored.
         let earlier = list.iter().filter_map(|place| entries.get(*place)).filter(|other| other.path == entry.path);
         if options(&entry.methods).any(|method| !earlier.clone().any(|other| other.takes_all_of(method))) {
             list.push(place);
@@ -148,7 +147,7 @@ impl Index {
         added
     }
 
-    /// The first entry before the place `end` that holds for what is asked and is accepted.
+    /// Returns the first entry before position `end` that matches the query and that `accept` accepts.
     pub(super) fn first(&self, query: &Query<'_>, end: usize, accept: impl Fn(usize) -> bool) -> Option<usize> {
         let first_of = |list: &[usize], end: usize| {
             let mut list = list.iter().copied().take_while(|place| *place < end);
@@ -173,13 +172,13 @@ impl Index {
         (best < end).then_some(best)
     }
 
-    /// How many nodes of paths there are.
+    /// Returns the number of path nodes.
     #[cfg(test)]
     pub(super) fn path_nodes(&self) -> usize {
         self.paths.len()
     }
 
-    /// How many of them a search visits that finds nothing.
+    /// Returns the number of path nodes that an unsuccessful lookup visits.
     #[cfg(test)]
     pub(super) fn visits(&self, query: &Query<'_>) -> usize {
         let mut visits = 0_usize;
@@ -192,7 +191,7 @@ impl Index {
         visits
     }
 
-    /// Every tree of paths that holds for the hosts.
+    /// Visits every tree of paths for the hosts.
     fn for_each_tree(&self, start: usize, host: Where<'_>, mut see: impl FnMut(usize)) {
         let node_at = |id: usize| self.hosts.node(id);
         if let Some(everywhere) = node_at(start).and_then(|node| node.below) {
@@ -211,7 +210,7 @@ impl Index {
             next = self.hosts.child(id, label.as_bytes());
             let Some(node) = next.and_then(node_at) else { return };
             let tree = match rest {
-                // A name that begins with a dot is not below anything: its first label is empty.
+                // A name that begins with a dot is not below anything, because its first label is empty.
                 Some(before) => node.below.filter(|_| !before.is_empty()),
                 None if is_below => node.below,
                 None => node.here,
@@ -220,7 +219,8 @@ impl Index {
         }
     }
 
-    /// Every node that a path could come by, and whether it ends there; below a node only if `see` says so.
+    /// Visits every node that a path could match, and whether the path ends there. Visits the children of a node only
+    /// if `see` returns `true`.
     fn walk(&self, tree: usize, path: Steps<'_>, mut see: impl FnMut(&PathNode, bool) -> bool) {
         let mut aside = Vec::new();
         let mut next = Some((tree, 0_usize));
@@ -258,14 +258,14 @@ impl<'q> Query<'q> {
         }
     }
 
-    /// The same request, had it no port.
+    /// Returns the query for the request without its port.
     pub(super) fn without_port(target: &'q Target<'_>) -> Self {
         Self { host: Where::At { name: target.host.name(), port: "" }, ..Self::of(target) }
     }
 }
 
 impl<'q> Where<'q> {
-    /// Every host that the pattern matches; without one, every host.
+    /// Every host that the pattern matches; every host for `None`.
     pub(super) fn of(pattern: Option<&'q HostPattern>) -> Self {
         match pattern {
             None => Self::Everywhere,
@@ -286,7 +286,7 @@ impl<'q> Steps<'q> {
         }
     }
 
-    /// Whether nothing may follow the last step.
+    /// Returns whether the path ends after the last step.
     fn ends(self) -> bool {
         match self {
             Self::Request(_) => true,
@@ -301,7 +301,7 @@ impl PathNode {
     }
 }
 
-/// Under this node stand entries that name no route, and the hosts of such.
+/// The node of entries without a route, and of their hosts.
 const ANY_ROUTE: usize = 0;
-/// From this node an edge leads to each route.
+/// The parent of the nodes of all routes.
 const ROUTES: usize = 1;

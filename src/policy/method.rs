@@ -1,11 +1,11 @@
-//! HTTP methods, compared exactly: methods are case-sensitive (RFC 9110 §9.1).
+//! HTTP methods. They are case-sensitive (RFC 9110 §9.1).
 
-/// A method that a rule names.
+/// A method in a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Method(String);
 
 impl Method {
-    /// Parses a method in capitals. All registered methods are; `get` would never match anything.
+    /// Parses a method in upper case. All registered methods are in upper case; `get` would never match a request.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let valid = !text.is_empty() && text.bytes().all(|b| b.is_ascii_uppercase() || matches!(b, b'-' | b'_'));
         valid.then(|| Self(text.to_owned()))
@@ -21,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_method_matches_exactly() {
+    fn methods_match_exactly() {
         let get = Method::parse("GET").unwrap();
         assert!(get.matches(b"GET"));
         for other in [&b"get"[..], b"GE", b"GETS", b"", b"HEAD"] {

@@ -1,4 +1,4 @@
-//! Rules: which one applies to a request, what it requires, and whether a token satisfies it.
+//! Rules: which rule applies to a request, what it requires, and whether a token meets the requirement.
 
 mod application;
 mod authorize;

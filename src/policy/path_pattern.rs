@@ -1,8 +1,9 @@
-//! Path patterns: whole segments, literal or `{parameter}`, matched exactly or as a prefix on a segment boundary.
+//! Path patterns: whole segments, literal or `{parameter}`, matched exactly or as a prefix that ends on a segment
+//! boundary.
 
 use crate::request::{Path, PathError, PathOptions, PathSegment};
 
-/// What a rule's `path` or `path_prefix` matches.
+/// A rule's `path` or `path_prefix`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PathPattern {
     segments: Vec<Segment>,
@@ -10,18 +11,18 @@ pub(crate) struct PathPattern {
     prefix: bool,
 }
 
-/// What one segment of a path must be.
+/// One segment of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Segment {
     Literal(PathSegment),
-    /// Exactly one segment, not empty, and its name.
+    /// Exactly one non-empty segment, and the name of the parameter.
     Parameter(String),
 }
 
-/// Why a text is no path pattern.
+/// Why a path pattern is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PatternError {
-    /// No request could have this path.
+    /// Requests with this path are rejected.
     Path(PathError),
     /// `*` as a wildcard.
     Wildcard,
@@ -31,7 +32,7 @@ pub(crate) enum PatternError {
     Query,
     /// A prefix that ends with `/`.
     TrailingSlash,
-    /// Two segments of one name.
+    /// Two parameters with the same name.
     SameName,
 }
 
@@ -60,8 +61,8 @@ impl PathPattern {
             })
     }
 
-    /// Whether a path that matches spells the segments that are named here as they are spelled here. Envoy's
-    /// routes compare spellings: where they differ, another route may serve than the one the rule is about.
+    /// Returns whether a matching path encodes its literal segments as the pattern does. Envoy's routes compare the
+    /// encoded form: with another encoding, another route than that of the rule may serve the request.
     pub(crate) fn spells(&self, path: &Path) -> bool {
         self.segments.iter().zip(path.segments()).all(|(pattern, segment)| match pattern {
             Segment::Literal(literal) => literal.raw() == segment.raw(),
@@ -69,14 +70,14 @@ impl PathPattern {
         })
     }
 
-    /// The segment, decoded, that stands where the pattern has `{name}`.
+    /// Returns the decoded segment for the parameter `{name}`.
     pub(crate) fn parameter<'p>(&self, name: &str, path: &'p Path) -> Option<&'p str> {
         let named = |segment: &Segment| matches!(segment, Segment::Parameter(held) if held == name);
         let found = self.segments.iter().zip(path.segments()).find(|(pattern, _)| named(pattern));
         found.map(|(_, segment)| segment.decoded())
     }
 
-    /// Whether the pattern has `{name}`.
+    /// Returns whether the pattern has the parameter `{name}`.
     pub(crate) fn has_parameter(&self, name: &str) -> bool {
         self.segments.iter().any(|segment| matches!(segment, Segment::Parameter(held) if held == name))
     }
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exact_path_matches_whole_segments() {
+    fn exact_paths_match_whole_segments() {
         let exact = |text| PathPattern::exact(text, OPTIONS);
         for (pattern, path, expected) in [
             ("/bookings", "/bookings", true),
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_segment_is_spelled_as_in_the_pattern_or_it_is_not() {
+    fn literal_segments_must_have_the_same_encoding() {
         for (pattern, path, expected) in [
             ("/bookings/{id}", "/bookings/%37", true),
             ("/bookings/{id}", "/%62ookings/7", false),
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_ends_on_a_segment_boundary() {
+    fn prefixes_end_on_a_segment_boundary() {
         let prefix = |text| PathPattern::prefix(text, OPTIONS);
         for (pattern, path, expected) in [
             ("/api", "/api", true),
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_that_cannot_mean_what_it_says_is_refused() {
+    fn misleading_patterns_are_rejected() {
         for (text, error) in [
             ("bookings", PatternError::Path(PathError::NotAbsolute)),
             ("/a/../b", PatternError::Path(PathError::DotSegment)),

@@ -1,11 +1,11 @@
-//! Conditions on a request: the entries of a rule's `match`.
+//! The entries of a rule's `match`: conditions on a request.
 
 use super::host_pattern::HostPattern;
 use super::method::Method;
 use super::path_pattern::PathPattern;
 use crate::request::Target;
 
-/// Conditions that must all hold; an empty list and `None` mean "any".
+/// Conditions that must all hold. An empty list and `None` match everything.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct RequestMatch {
     pub(crate) methods: Vec<Method>,
@@ -15,7 +15,7 @@ pub(crate) struct RequestMatch {
 }
 
 impl RequestMatch {
-    /// Whether it matches, and the path is spelled as in the pattern.
+    /// Returns whether it matches and the path has the same encoding as the pattern.
     pub(crate) fn matches_as_spelled(&self, target: &Target<'_>) -> bool {
         (self.hosts.is_empty() || self.hosts.iter().any(|host| host.matches(&target.host)))
             && self.takes_method(target.method)
@@ -28,32 +28,32 @@ impl RequestMatch {
         self.methods.is_empty() || self.methods.iter().any(|held| held.matches(method))
     }
 
-    /// Whether it takes the method, or, for `None`, every method.
+    /// Returns whether it matches the method; for `None`, whether it matches every method.
     pub(super) fn takes_all_of(&self, method: Option<&Method>) -> bool {
         self.methods.is_empty() || method.is_some_and(|method| self.methods.contains(method))
     }
 
-    /// Whether a path that matches is spelled as in the pattern.
+    /// Returns whether a matching path has the same encoding as the pattern.
     pub(super) fn spells(&self, target: &Target<'_>) -> bool {
         self.path.as_ref().is_none_or(|path| path.spells(&target.path))
     }
 
-    /// The same requests as entries of one method and one host each, so that several earlier entries
-    /// can be seen to cover them together.
+    /// Splits the entry into entries with one method and one host each, so that several earlier entries can be shown to
+    /// cover it together.
     pub(super) fn singles(&self) -> impl Iterator<Item = Single<'_>> {
         options(&self.methods)
             .flat_map(move |method| options(&self.hosts).map(move |host| Single { entry: self, method, host }))
     }
 }
 
-/// An entry as if it had but one method and one host; `None` where it takes all of them.
+/// An entry with one method and one host; `None` matches all.
 pub(super) struct Single<'e> {
     pub(super) entry: &'e RequestMatch,
     pub(super) method: Option<&'e Method>,
     pub(super) host: Option<&'e HostPattern>,
 }
 
-/// Each item as an option, or the one option "any" for an empty list.
+/// Returns each item, or `None` once if the list is empty.
 pub(super) fn options<T>(items: &[T]) -> impl Iterator<Item = Option<&T>> {
     items.iter().map(Some).chain(items.is_empty().then_some(None))
 }

@@ -1,4 +1,4 @@
-//! One rule: which requests it is for, and what it requires of them.
+//! A rule: the requests it matches, and its requirement.
 
 use std::sync::Arc;
 
@@ -7,29 +7,28 @@ use super::request_match::RequestMatch;
 use super::requirement::Requirement;
 use crate::response::ErrorProfile;
 
-/// One rule.
+/// A rule.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Rule {
     pub(crate) name: Arc<str>,
-    /// The API it belongs to.
+    /// The API that the rule belongs to.
     pub(crate) api: Option<Arc<str>>,
     pub(crate) matches: Vec<RequestMatch>,
     pub(crate) access: Access,
     /// Whether CORS preflights for its requests pass without a token.
     pub(crate) cors_preflight: bool,
-    /// How its refusals look.
+    /// The format of its refusals.
     pub(crate) errors: Arc<ErrorProfile>,
     pub(crate) mode: Mode,
 }
 
-/// What a refusal means.
+/// Whether refusals are enforced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// The request does not pass.
+    /// A refused request does not pass.
     #[default]
     Enforce,
-    /// It is counted and logged, and the request passes: to see what a configuration would do. Said in the
-    /// configuration, never implied.
+    /// A refused request passes, and is counted and logged. Set explicitly in the configuration, never by default.
     ReportOnly,
 }
 
@@ -37,19 +36,19 @@ impl Mode {
     pub(crate) const WORDS: [(&str, Self); 2] = [("enforce", Self::Enforce), ("report_only", Self::ReportOnly)];
 }
 
-/// What a rule opens its requests to.
+/// Who may send the requests of a rule.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Access {
-    /// Everybody, without a token. Said in the configuration, never implied.
+    /// Anyone, without a token. Set explicitly in the configuration, never by default.
     Public,
-    /// Holders of an active token that has what is demanded.
+    /// Clients with an active token that meets the requirement.
     Protected {
-        /// Indices of the authorization servers that may answer for the token, in the order they are tried.
+        /// The indexes of the authorization servers whose tokens are accepted, in the order in which they are tried.
         servers: Vec<usize>,
         requirement: Arc<Requirement>,
         /// Whether the requirement depends on the request.
         is_dynamic: bool,
-        /// Which applications it is for, if that matters.
+        /// Which applications may use the rule; `None` for any client.
         identification: Option<ApplicationPolicy>,
     },
 }

@@ -1,6 +1,6 @@
-//! The rules of a configuration: which one a request falls under, and what it demands.
+//! The rules of a configuration: they select the rule and the requirement of a request.
 //!
-//! First match wins, in order. A request that no rule matches has no rule; the gate refuses it.
+//! The first matching rule applies, in the order of the configuration. The gate refuses requests that no rule matches.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,27 +11,27 @@ use super::requirement::Requirement;
 use super::rule::{Access, Rule};
 use crate::request::Target;
 
-/// All rules, in the order of the configuration, and how to find the one for a request.
+/// All rules, in the order of the configuration, and the index of their entries.
 #[derive(Debug)]
 pub(crate) struct RuleSet {
     pub(crate) rules: Vec<Arc<Rule>>,
     /// Every entry of every rule, in order.
     places: Vec<Place>,
     index: Index,
-    /// As if nobody named a port; where nobody does, it would be the same.
+    /// The index that ignores ports; `None` if no entry has a port.
     without_ports: Option<Index>,
-    /// As if nobody named a route; likewise.
+    /// The index that ignores routes; `None` if no entry has a route.
     without_routes: Option<Index>,
 }
 
-/// Where an entry stands.
+/// The position of an entry.
 #[derive(Clone, Copy, Debug)]
 struct Place {
     rule: usize,
     entry: usize,
 }
 
-/// A rule that a request falls under, and an entry by which it does.
+/// The rule of a request, and a matching entry of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RuleMatch<'p> {
     pub(crate) rule: &'p Arc<Rule>,
@@ -56,18 +56,18 @@ impl RuleSet {
         }
     }
 
-    /// The first rule that matches, by its first entry that does.
+    /// Returns the first matching rule, with its first matching entry.
     pub(crate) fn find(&self, target: &Target<'_>) -> Option<RuleMatch<'_>> {
         self.first(&self.index, &Query::of(target), target.method, |_| true)
     }
 
-    /// The first rule that would match if no port counted, neither the request's nor those in `hosts`.
+    /// Returns the first rule that would match if ports were ignored, in the request and in `hosts`.
     pub(crate) fn find_without_ports(&self, target: &Target<'_>) -> Option<RuleMatch<'_>> {
         let index = self.without_ports.as_ref().unwrap_or(&self.index);
         self.first(index, &Query::without_port(target), target.method, |_| true)
     }
 
-    /// Whether another route could bring the request under another rule.
+    /// Returns whether another Envoy route could change the rule of the request.
     pub(crate) fn follows_route(&self, target: &Target<'_>) -> bool {
         let Some(without_routes) = &self.without_routes else {
             return false;
@@ -78,17 +78,17 @@ impl RuleSet {
         by_any_entry.is_some_and(|found| !on_any_route.is_some_and(|other| other.is_of(found)))
     }
 
-    /// Whether the rule that was found for this target matches by an entry that names the host, and with it the
-    /// port if there is one.
+    /// Returns whether the rule that was found for this target has a matching entry that names the host, including the
+    /// port if the request has one.
     pub(crate) fn names_host(&self, found: RuleMatch<'_>, target: &Target<'_>) -> bool {
         let names_host = |entry: &RequestMatch| !entry.hosts.is_empty();
-        names_host(found.entry) || self.again(found, target, names_host).is_some()
+        names_host(found.entry) || self.other_entry(found, target, names_host).is_some()
     }
 
-    /// The rule that was found for this target, by its first entry that spells the path as the request does.
+    /// Returns the rule that was found for this target, with its first entry that encodes the path as the request does.
     pub(crate) fn as_spelled<'p>(&'p self, found: RuleMatch<'p>, target: &Target<'_>) -> Option<RuleMatch<'p>> {
         let spells = |entry: &RequestMatch| entry.spells(target);
-        if spells(found.entry) { Some(found) } else { self.again(found, target, spells) }
+        if spells(found.entry) { Some(found) } else { self.other_entry(found, target, spells) }
     }
 
     pub(crate) fn uses_hosts(&self) -> bool {
@@ -99,8 +99,8 @@ impl RuleSet {
         self.without_routes.is_some()
     }
 
-    /// The rules before `index` that take every request of rule `index`, so that it can never apply.
-    /// Empty if some request reaches it.
+    /// Returns the rules before `index` that together match every request of rule `index`, so that it never applies.
+    /// Empty if some request reaches the rule.
     pub(crate) fn shadowing(&self, index: usize) -> Vec<&Arc<Rule>> {
         let Some(rule) = self.rules.get(index) else {
             return Vec::new();
@@ -117,7 +117,7 @@ impl RuleSet {
         shadowing
     }
 
-    /// The first entry of the rules before `index` that takes every request of `single`.
+    /// Returns the first entry of the rules before `index` that matches every request of `single`.
     fn first_to_cover(&self, single: &Single<'_>, index: usize) -> Option<Place> {
         let query = Query {
             route: single.entry.route.as_deref().map(str::as_bytes),
@@ -134,8 +134,8 @@ impl RuleSet {
         self.places.get(place?).copied()
     }
 
-    /// The first entry of the same rule that matches and has something more. No rule before it matches at all.
-    fn again<'p>(
+    /// Returns the first entry of the same rule that matches and that `accept` accepts. No earlier rule matches.
+    fn other_entry<'p>(
         &'p self,
         found: RuleMatch<'p>,
         target: &Target<'_>,
@@ -163,12 +163,12 @@ impl RuleSet {
 }
 
 impl RuleMatch<'_> {
-    /// Whether both are the same rule.
+    /// Returns whether both are the same rule.
     pub(crate) fn is_of(self, other: RuleMatch<'_>) -> bool {
         Arc::ptr_eq(self.rule, other.rule)
     }
 
-    /// What the rule demands for a request that falls under it by this entry.
+    /// Returns the requirement of the rule for a request that matches by this entry.
     pub(crate) fn requirement(self, target: &Target<'_>) -> Option<Arc<Requirement>> {
         match &self.rule.access {
             Access::Public => None,

@@ -1,21 +1,21 @@
-//! Scope tokens with parts that the request fills in.
+//! Scope templates: scope tokens with placeholders that the request fills.
 
 use super::path_pattern::PathPattern;
 use crate::request::{Path, Target};
 use crate::token::ScopeToken;
 
-/// A scope token with places that the request fills: `{method}`, `{host}`, or a segment of the path by its name.
+/// A scope token with placeholders: `{method}`, `{host}`, or the name of a path parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ScopeTemplate(Vec<Part>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Part {
     Text(String),
-    Place(String),
+    Placeholder(String),
 }
 
 impl ScopeTemplate {
-    /// Parses a template; `None` if its braces do not pair up around names.
+    /// Parses a template; `None` if its braces do not enclose names.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parts = Vec::new();
         let mut rest = text;
@@ -25,7 +25,7 @@ impl ScopeTemplate {
             if !is_name || before.contains('}') {
                 return None;
             }
-            parts.extend([Part::Text(before.to_owned()), Part::Place(name.to_owned())]);
+            parts.extend([Part::Text(before.to_owned()), Part::Placeholder(name.to_owned())]);
             rest = behind;
         }
         if rest.contains('}') {
@@ -35,34 +35,35 @@ impl ScopeTemplate {
         Some(Self(parts))
     }
 
-    /// The names of the path segments it asks for.
+    /// Returns the names of the path parameters that it uses.
     pub(crate) fn segments(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|part| match part {
-            Part::Place(name) if !BUILT_IN.contains(&name.as_str()) => Some(name.as_str()),
-            Part::Place(_) | Part::Text(_) => None,
+            Part::Placeholder(name) if !BUILT_IN.contains(&name.as_str()) => Some(name.as_str()),
+            Part::Placeholder(_) | Part::Text(_) => None,
         })
     }
 
-    /// Whether it has any place at all, and everything else could stand in a scope token.
+    /// Returns whether it has a placeholder, its text is valid in a scope token, and its placeholders are separated
+    /// unambiguously.
     pub(crate) fn is_sound(&self) -> bool {
         let texts_are_sound = self.0.iter().all(|part| match part {
             Part::Text(text) => text.is_empty() || ScopeToken::parse(text).is_ok(),
-            Part::Place(_) => true,
+            Part::Placeholder(_) => true,
         });
         let apart = |text: &str| text.contains(|c: char| !c.is_alphanumeric());
-        // Between two places something must stand that neither can hold.
+        // Between two placeholders, the text must contain a character that the value of neither can contain.
         let inner = self.0.iter().skip(1).take(self.0.len().saturating_sub(2));
-        let places_are_apart = inner.filter_map(|part| match part {
+        let placeholders_are_apart = inner.filter_map(|part| match part {
             Part::Text(text) => Some(text),
-            Part::Place(_) => None,
+            Part::Placeholder(_) => None,
         });
         texts_are_sound
-            && places_are_apart.clone().all(|text| apart(text))
-            && self.0.iter().any(|part| matches!(part, Part::Place(_)))
+            && placeholders_are_apart.clone().all(|text| apart(text))
+            && self.0.iter().any(|part| matches!(part, Part::Placeholder(_)))
     }
 
-    /// Whether a segment of the path stays within its place: with a `.` or `*` it would reach other places in the
-    /// hierarchy, and of two segments with what separates them one could pretend to be the other.
+    /// Returns whether a path segment is a safe value. `.` and `*` would select other scopes in a hierarchy. With
+    /// several parameters, a value with a separator of the template could imitate another combination of values.
     pub(super) fn keeps_apart(&self, value: &str) -> bool {
         let several = self.segments().count() > 1;
         let separates = |c: char| {
@@ -72,20 +73,20 @@ impl ScopeTemplate {
         !value.contains(|c: char| c == '.' || c == '*' || separates(c))
     }
 
-    /// The scope token for a request; `None` if what fills a place cannot stand in one.
+    /// Returns the scope token for a request; `None` if a value is not valid in a scope token.
     pub(super) fn fill(&self, target: &Target<'_>, pattern: Option<&PathPattern>) -> Option<ScopeToken> {
         let mut filled = String::new();
         for part in &self.0 {
             let value = match part {
                 Part::Text(text) => text,
-                Part::Place(name) => match name.as_str() {
+                Part::Placeholder(name) => match name.as_str() {
                     "method" => std::str::from_utf8(target.method).ok()?,
                     "host" => target.host.name(),
                     name => segment(name, &target.path, pattern).filter(|value| self.keeps_apart(value))?,
                 },
             };
-            // An empty value would make another scope than the one that was meant.
-            if value.is_empty() && matches!(part, Part::Place(_)) {
+            // An empty value would result in another scope than intended.
+            if value.is_empty() && matches!(part, Part::Placeholder(_)) {
                 return None;
             }
             filled.push_str(value);
@@ -98,5 +99,5 @@ fn segment<'t>(name: &str, path: &'t Path, pattern: Option<&PathPattern>) -> Opt
     pattern?.parameter(name, path)
 }
 
-/// Places that every request fills.
+/// Placeholders with a value for every request.
 const BUILT_IN: [&str; 2] = ["method", "host"];

@@ -1,29 +1,29 @@
-//! Which tokens of an authorization server are accepted at all, whatever a rule requires.
+//! The requirements on every token of an authorization server, independent of rules.
 
 use std::time::Duration;
 
 use crate::token::ScopeStrategy;
 
-/// What every token of an authorization server must meet, and how its scope is compared.
+/// The requirements on every token of an authorization server, and how its scopes are compared.
 #[derive(Clone, Debug)]
 pub(crate) struct TokenPolicy {
     /// The required `iss`; `None` accepts any.
     pub(crate) issuer: Option<String>,
     pub(crate) audience: Audience,
     pub(crate) scope_strategy: ScopeStrategy,
-    /// How far `nbf` may lie in the future.
+    /// The tolerance for `nbf` in the future.
     pub(crate) not_before_leeway: Duration,
 }
 
 /// Which audiences (RFC 7662 §2.2 `aud`) are accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Audience {
-    /// Every one, and none. Said in the configuration, never implied.
+    /// Any audience, and none. Set explicitly in the configuration, never by default.
     Any,
-    /// A token must be meant for one of these.
+    /// The token must be for one of these audiences.
     OneOf(Vec<String>),
 }
 
-/// For tokens that were introspected: the authorization server has just called the token active, so it can only
-/// disagree because the clock of this machine is late. `exp` has no such tolerance.
+/// The tolerance for tokens that were introspected: the server has just called the token active, so only the clock of
+/// this machine can be late. `exp` has no tolerance.
 pub(crate) const INTROSPECTED_NOT_BEFORE_LEEWAY: Duration = Duration::from_secs(5);

@@ -1,13 +1,13 @@
-//! Nodes, and edges between them that have labels: what the index is made of.
+//! A tree of nodes and labelled edges, the basis of the index.
 //!
-//! The nodes lie in one list and the edges in one table, so that neither a deep configuration nor a deep path takes
-//! stack, and an edge is found as soon among ten thousand as among ten.
+//! The nodes are in one list and the edges in one hash table. A deep configuration or path therefore uses no stack, and
+//! the lookup of an edge does not depend on the number of edges.
 
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 use std::hash::BuildHasher;
 
-/// Trees of nodes that hold an `N` each.
+/// Trees of nodes, each with a value of type `N`.
 #[derive(Debug)]
 pub(super) struct Trie<N> {
     nodes: Vec<N>,
@@ -26,7 +26,7 @@ impl<N> Trie<N> {
         Self { nodes: Vec::new(), edges: HashTable::new() }
     }
 
-    /// A new node without edges.
+    /// Adds a node without edges; returns its id.
     pub(super) fn add(&mut self, node: N) -> usize {
         let id = self.nodes.len();
         self.nodes.push(node);
@@ -46,16 +46,16 @@ impl<N> Trie<N> {
         self.nodes.get_mut(id)
     }
 
-    /// The node that the edge with this label leads to.
+    /// Returns the child of a node under this label.
     pub(super) fn child(&self, from: usize, label: &[u8]) -> Option<usize> {
-        // Where no rule names a host there is nothing to hash for.
+        // Without edges, for example because no rule names a host, hashing is useless.
         if self.edges.is_empty() {
             return None;
         }
         self.edges.find(hash(from, label), |edge| edge.is(from, label)).map(|edge| edge.to)
     }
 
-    /// The same; what is not there is made.
+    /// Returns the child of a node under this label; adds it if it does not exist.
     pub(super) fn child_or_new(&mut self, from: usize, label: &[u8], node: impl FnOnce() -> N) -> usize {
         if let Some(found) = self.child(from, label) {
             return found;
@@ -73,7 +73,7 @@ impl Edge {
     }
 }
 
-/// Only the configuration puts edges into the table: a request can make it no slower, so the hash needs no key.
+/// Only the configuration adds edges, so the hash needs no secret key.
 fn hash(from: usize, label: &[u8]) -> u64 {
     FxBuildHasher.hash_one((from, label))
 }

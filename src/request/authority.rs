@@ -1,19 +1,19 @@
-//! The authority of a request (RFC 9110 §7.2): a host in lower case, and a port where one is written.
+//! The authority of a request (RFC 9110 §7.2): a host in lower case, and an optional port.
 //!
-//! Envoy compares both with the domains of its virtual hosts, unless it is told to strip the port; so the port
-//! counts here as well.
+//! Envoy compares host and port with the domains of its virtual hosts, unless it is configured to strip the port. Rules
+//! therefore compare the port as well.
 
-/// A host and its port as rules compare them. Empty if the request names none.
+/// A host and its port, in the form that rules compare. Both are empty if the request has no authority.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Authority {
     name: String,
-    /// Digits; empty if no port is written.
+    /// Digits; empty if there is no port.
     port: String,
 }
 
 impl Authority {
-    /// Reads `host [":" port]`; `None` for anything else, such as user information, a space, a trailing dot or
-    /// an empty port: what one reader drops, another compares.
+    /// Parses `host [":" port]`; `None` for anything else, such as user information, a space, a trailing dot or an
+    /// empty port. Parsers differ in whether they drop such parts.
     pub(crate) fn parse(authority: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(authority).ok()?;
         let (name, rest) = if text.starts_with('[') {
@@ -42,7 +42,7 @@ impl Authority {
     }
 }
 
-/// Digits without a leading zero, which another reader might drop.
+/// Accepts digits without a leading zero, which some parsers drop.
 fn is_port(text: &str) -> bool {
     (1..=5).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0')
 }
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_is_read_without_regard_to_case_and_its_port_is_kept() {
+    fn host_is_lowercased_and_port_is_kept() {
         for (authority, name, port) in [
             ("API.Example.com", "api.example.com", ""),
             ("api.example.com:8443", "api.example.com", "8443"),
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_authority_or_could_be_read_two_ways_is_refused() {
+    fn invalid_or_ambiguous_authorities_are_rejected() {
         for authority in [
             "user@host",
             "a b",

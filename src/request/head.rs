@@ -1,13 +1,13 @@
-//! The head of a request as the proxy has it.
+//! The head of a request.
 
-/// The head of a request as the proxy has it: every header in order, pseudo-headers included.
+/// The head of a request: every header in order, including pseudo-headers.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestHead<'a> {
-    /// Names in lower case, as HTTP/2 and Envoy spell them, with the bytes of their values.
+    /// Names in lower case, as in HTTP/2 and Envoy, and the bytes of their values.
     pub headers: &'a [(&'a str, &'a [u8])],
-    /// The name of the Envoy route, if [`Gate::needs_route`](crate::Gate::needs_route) asked for it.
+    /// The name of the Envoy route; needed only if [`Worker::needs_route`](crate::Worker::needs_route) returns `true`.
     pub route: Option<&'a [u8]>,
-    /// Whether a body follows, or may.
+    /// Whether a body may follow.
     pub has_body: bool,
 }
 

@@ -3,8 +3,8 @@
 /// A change to the headers of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeaderEdit<'a> {
-    /// Take every value of this header out.
+    /// Remove every value of this header.
     Remove(&'a str),
-    /// Put this in the place of every value of this header.
+    /// Replace every value of this header by this one.
     Set(&'static str, Vec<u8>),
 }

@@ -8,7 +8,7 @@ impl HeaderName {
     /// Parses a header name (RFC 9110 §5.1).
     ///
     /// # Errors
-    /// What to write instead, if it is none or one that is not ours to set.
+    /// A hint for the operator, if the name is invalid or reserved.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         let name = text.to_ascii_lowercase();
         let is_token = !name.is_empty()
@@ -18,7 +18,8 @@ impl HeaderName {
             return Err("use letters, digits and -, such as x-auth-subject");
         }
         let name = Self(name);
-        // In any spelling: headers like this one are removed from requests, and these must not be.
+        // Aliases of reserved headers are rejected as well: the filter removes every alias of this header from
+        // requests.
         if RESERVED.iter().any(|reserved| name.is_alias_of(reserved)) {
             return Err("choose a header of its own, such as x-auth-subject: this one has a meaning for the transport");
         }
@@ -29,8 +30,8 @@ impl HeaderName {
         &self.0
     }
 
-    /// Whether an application might take `name` for this header. CGI and its heirs turn `-`, and some every
-    /// byte that is no letter or digit, into `_`, so that `x_auth_subject` and `x-auth-subject` become one
+    /// Returns whether an upstream may treat `name` as this header. CGI replaces `-` by `_`, and some frameworks
+    /// replace every byte other than letters and digits, so that `x_auth_subject` and `x-auth-subject` become one
     /// variable.
     pub(crate) fn is_alias_of(&self, name: &str) -> bool {
         let fold = |b: u8| if b.is_ascii_alphanumeric() { b.to_ascii_lowercase() } else { b'-' };
@@ -38,7 +39,7 @@ impl HeaderName {
     }
 }
 
-/// Headers that HTTP, Envoy's routing or `upstream.authorization` decide about.
+/// Headers that HTTP, Envoy's routing or `upstream.authorization` controls.
 const RESERVED: &[&str] = &[
     "access-control-request-headers",
     "access-control-request-method",
@@ -68,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spellings_that_an_application_could_confuse_are_one_header() {
+    fn aliases_of_a_header_name_are_detected() {
         let name = HeaderName::parse("X-Auth-Subject").unwrap();
         assert_eq!(name.as_str(), "x-auth-subject");
         for alias in ["x-auth-subject", "x_auth_subject", "x-auth_subject", "X_AUTH.SUBJECT", "x!auth~subject"] {

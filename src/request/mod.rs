@@ -1,6 +1,6 @@
-//! The head of a request, read once at the border: header bytes in, method, authority, path and credentials out.
+//! The head of a request, parsed once: method, authority, path and credentials.
 //!
-//! What could be read in two ways is refused here, so that no later reader has to choose.
+//! Ambiguous values are rejected here, so that the policy and the upstream cannot interpret them differently.
 
 mod authority;
 mod credentials;
@@ -12,13 +12,10 @@ mod preflight;
 mod target;
 
 pub(crate) use authority::Authority;
-pub(crate) use credentials::CredentialsError;
-pub(crate) use credentials::{DEFAULT_MAX_TOKEN_BYTES, TokenLocations};
+pub(crate) use credentials::{CredentialsError, DEFAULT_MAX_TOKEN_BYTES, TokenLocations};
 pub use head::RequestHead;
 pub use header_edit::HeaderEdit;
 pub(crate) use header_name::HeaderName;
-pub(crate) use path::PathError;
-pub(crate) use path::{Path, PathOptions, PathSegment};
+pub(crate) use path::{Path, PathError, PathOptions, PathSegment};
 pub(crate) use preflight::requested_method;
-pub(crate) use target::Target;
-pub(crate) use target::TargetError;
+pub(crate) use target::{Target, TargetError};

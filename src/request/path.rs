@@ -1,17 +1,17 @@
 //! The path of a request target (RFC 3986 §3.3): decoded once, compared by whole segments.
 //!
-//! Envoy and the application behind it may each decode and clean a path in their own way. A path on which
-//! they could differ is refused, so that the path that was authorized is the path that is served. The query
-//! is not read.
+//! Envoy and the upstream may decode and normalize a path differently. A path that they could interpret differently is
+//! rejected, so that the authorized path is the served path. The query is ignored.
 
-/// How paths are read.
+/// Options for parsing paths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PathOptions {
-    /// `%2F` is data inside one segment; it never separates.
+    /// Accept `%2F` as data inside a segment. It never separates segments.
     pub(crate) allow_encoded_slash: bool,
 }
 
-/// The segments of an absolute path, percent-decoded. `/` has one, empty; `/a/` has two, the last empty.
+/// The segments of an absolute path, percent-decoded. `/` has one empty segment; `/a/` has two segments, the last one
+/// empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Path {
     segments: Vec<PathSegment>,
@@ -21,7 +21,7 @@ pub(crate) struct Path {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PathSegment {
     decoded: String,
-    /// As it was written, if that differs.
+    /// The encoded form, if it differs.
     raw: Option<String>,
 }
 
@@ -30,18 +30,18 @@ impl PathSegment {
         &self.decoded
     }
 
-    /// As it was written.
+    /// Returns the encoded form.
     pub(crate) fn raw(&self) -> &str {
         self.raw.as_deref().unwrap_or(&self.decoded)
     }
 }
 
-/// Why a path is refused.
+/// Why a path is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PathError {
     /// There is no `:path`, as in CONNECT.
     Missing,
-    /// It does not start with `/`, as `*` or an absolute URI.
+    /// It does not start with `/`; examples are `*` and an absolute URI.
     NotAbsolute,
     /// A `.` or `..` segment, plain or encoded.
     DotSegment,
@@ -51,24 +51,24 @@ pub enum PathError {
     EncodedSlash,
     /// `\`, plain or encoded.
     Backslash,
-    /// `;`, plain or encoded: some applications cut path parameters off.
+    /// `;`, plain or encoded: some applications cut off path parameters.
     Semicolon,
     /// `%` without two hexadecimal digits.
     BadEscape,
-    /// A segment that a rule names is spelled with other escapes than there: Envoy's routes compare the
-    /// spelling, applications the meaning.
+    /// A literal segment of the rule is percent-encoded in another way than in the rule. Envoy's routes compare the
+    /// encoded form, applications the decoded one.
     OtherSpelling,
     /// An escape that decodes to another escape.
     DoubleEscape,
-    /// A control byte, a space, or a byte outside ASCII; or an encoded control byte. `#`, plain or encoded, and an
-    /// encoded `?`: some applications cut off what follows.
+    /// A control byte, a space, or a byte outside ASCII; or an encoded control byte. Also `#`, plain or encoded, and an
+    /// encoded `?`: some applications cut off the rest.
     ForbiddenByte,
     /// Escapes that do not decode to UTF-8.
     NotUtf8,
 }
 
 impl PathError {
-    /// The word for it in logs.
+    /// Returns the word for logs.
     pub const fn reason(self) -> &'static str {
         match self {
             Self::Missing => "path_missing",
@@ -88,7 +88,7 @@ impl PathError {
 }
 
 impl Path {
-    /// Reads the path of a `:path` value, up to a `?`.
+    /// Parses the path of a `:path` value, up to a `?`.
     pub(crate) fn parse(target: &[u8], options: PathOptions) -> Result<Self, PathError> {
         let path = target.split(|b| *b == b'?').next().unwrap_or_default();
         let Some((b'/', relative)) = path.split_first() else {
@@ -123,14 +123,14 @@ fn decode(raw: &[u8], options: PathOptions) -> Result<PathSegment, PathError> {
             b'\\' => return Err(PathError::Backslash),
             b';' => return Err(PathError::Semicolon),
             0..=0x1f | 0x7f => return Err(PathError::ForbiddenByte),
-            // Some servers decode a path before they cut the query and the fragment off.
+            // Some servers decode a path before they cut off query and fragment.
             b'?' | b'#' => return Err(PathError::ForbiddenByte),
             b' ' | 0x80.. if !escaped => return Err(PathError::ForbiddenByte),
             _ => decoded.push(byte),
         }
     }
     let decoded = String::from_utf8(decoded).map_err(|_| PathError::NotUtf8)?;
-    // With encoded slashes allowed a segment may hold several names; none of them may be a dot segment.
+    // If encoded slashes are allowed, a segment may contain several names. None of them may be a dot segment.
     if decoded.split('/').any(|name| name == "." || name == "..") {
         return Err(PathError::DotSegment);
     }
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_decoded_once_into_segments() {
+    fn path_is_decoded_once_into_segments() {
         for (path, segments) in [
             ("/", &[""][..]),
             ("/bookings", &["bookings"]),
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_could_be_read_two_ways_is_refused() {
+    fn ambiguous_paths_are_rejected() {
         use PathError::*;
         for (path, error) in [
             ("", NotAbsolute),
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn an_allowed_encoded_slash_is_data_and_never_a_separator() {
+    fn allowed_encoded_slash_does_not_separate_segments() {
         let options = PathOptions { allow_encoded_slash: true };
         let parse = |path: &str| Path::parse(path.as_bytes(), options).map(decoded);
         assert_eq!(parse("/files/a%2Fb/c").unwrap(), ["files", "a/b", "c"]);

@@ -1,15 +1,16 @@
-//! CORS preflights (Fetch standard, "CORS-preflight request"): a browser asks, without credentials and without a
-//! body, whether it may send a request.
+//! CORS preflights (Fetch standard, "CORS-preflight request"): a browser sends one, without credentials and without a
+//! body, to learn whether it may send a request.
 
 use super::head::RequestHead;
 
-/// The method that a preflight asks for; `None` if this is none. An OPTIONS by itself is not.
+/// Returns the requested method of a CORS preflight; `None` if the request is not a preflight. OPTIONS alone does not
+/// make one.
 pub(crate) fn requested_method<'a>(head: RequestHead<'a>) -> Option<&'a [u8]> {
     let one = |name: &str| {
         let mut values = head.values(name);
         values.next().filter(|value| !value.is_empty() && values.next().is_none())
     };
-    // What an application could take for another request than a question is none.
+    // An application could interpret such an OPTIONS request as another request.
     if head.has_body || OVERRIDES.iter().any(|name| head.values(name).next().is_some()) {
         return None;
     }
@@ -19,7 +20,7 @@ pub(crate) fn requested_method<'a>(head: RequestHead<'a>) -> Option<&'a [u8]> {
     one("access-control-request-method").filter(is_method)
 }
 
-/// Headers by which some applications let a request choose another method than its own.
+/// Headers by which some applications override the method of a request.
 const OVERRIDES: [&str; 3] = ["x-http-method", "x-http-method-override", "x-method-override"];
 
 #[cfg(test)]
@@ -35,7 +36,7 @@ mod tests {
     }
 
     #[test]
-    fn a_preflight_has_an_origin_and_the_method_it_asks_for() {
+    fn preflights_have_origin_and_requested_method() {
         const OPTIONS: (&str, &str) = (":method", "OPTIONS");
         const ORIGIN: (&str, &str) = ("origin", "https://a.test");
         const POST: (&str, &str) = ("access-control-request-method", "POST");

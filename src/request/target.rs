@@ -1,10 +1,10 @@
-//! The target of a request: method, authority, path and route, each with exactly one reading.
+//! The target of a request: method, authority, path and route, each parsed unambiguously.
 
 use super::authority::Authority;
 use super::head::RequestHead;
 use super::path::{Path, PathError, PathOptions};
 
-/// What rules are matched against.
+/// The values that rules match.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Target<'a> {
     pub(crate) method: &'a [u8],
@@ -13,17 +13,16 @@ pub(crate) struct Target<'a> {
     pub(crate) route: Option<&'a [u8]>,
 }
 
-/// Why a request has no readable target.
+/// Why a request target is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetError {
-    /// The path could be read two ways, or is none.
+    /// The path is ambiguous or invalid.
     Path(PathError),
-    /// The authority is not `host [":" port]`, or could be read two failover.
+    /// The authority is not `host [":" port]`, or is ambiguous.
     Authority,
-    /// With ports the request falls under another rule than without: Envoy and the application behind it may
-    /// differ in whether a port belongs to the host.
+    /// The matching rule depends on whether ports are compared. Envoy and the upstream may differ in that.
     HostPort,
-    /// Rules follow Envoy's routes, and the request carries an identity header that Envoy may have routed by.
+    /// Rules depend on Envoy's routes, and the filter removes a header by which Envoy may have selected the route.
     Route,
 }
 

@@ -1,6 +1,6 @@
 //! Content types of response bodies.
 
-/// What a body is, and so how values are escaped in it.
+/// The content type of a body. It determines how values are escaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ContentType {
     Json,

@@ -1,4 +1,4 @@
-//! What a refused client sees.
+//! Refusals: the responses to requests that do not pass.
 
 mod content_type;
 mod profile;

@@ -1,4 +1,4 @@
-//! Error profiles: how a refusal looks to the caller. What is refused, and why, is the same in all of them.
+//! Error profiles: the format of refusals. Which requests are refused, and why, is the same in all profiles.
 
 use std::collections::BTreeMap;
 
@@ -7,37 +7,37 @@ use super::template::{self, Template, Values};
 use super::vendors::Vendor;
 use crate::decision::{Challenge, Denial, DenialClass, ErrorResponse};
 
-/// How refusals look: a vendor's way, and what the operator wants otherwise.
+/// The format of refusals: that of a vendor, and the operator's changes to it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ErrorProfile {
     pub(crate) base: Vendor,
     pub(crate) realm: String,
-    /// For each outcome of a denial ([`Denial::class`]), what is said instead.
+    /// The changes for single classes of denials ([`Denial::class`]).
     pub(crate) responses: BTreeMap<DenialClass, Response>,
-    /// The same for every outcome that has no entry, but for those that are our own trouble.
+    /// The changes for all other classes, except those that report a failure of the gateway or authorization server.
     pub(crate) default_response: Option<Response>,
 }
 
-/// What an operator wants said instead; what is `None` stays.
+/// The operator's changes to a response; `None` keeps the value of the vendor.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Response {
     pub(crate) status: Option<u16>,
     pub(crate) content_type: Option<ContentType>,
     pub(crate) body: Option<Template>,
-    /// Whether there is a WWW-Authenticate, where the profile has one.
+    /// Whether the response has a WWW-Authenticate header, if the vendor's format has one.
     pub(crate) challenge: Option<bool>,
 }
 
-/// The scope that a refusal is about, as profiles speak of it.
+/// The required scope that a refusal reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DemandedScope {
-    /// Scope tokens, one space between each.
+    /// Scope tokens, separated by single spaces.
     pub(crate) tokens: String,
-    /// Whether one of them would do.
+    /// Whether one of them suffices.
     pub(crate) any: bool,
 }
 
-/// A refusal as it goes out.
+/// A rendered refusal.
 #[derive(Debug)]
 pub(crate) struct Rendered {
     pub(crate) status: u16,
@@ -48,14 +48,15 @@ pub(crate) struct Rendered {
 }
 
 impl ErrorProfile {
-    /// The refusal for a denial. `scope` is what the rule demands.
+    /// Renders the refusal for a denial. `scope` is the scope that the rule requires.
     pub(crate) fn render(&self, denial: Denial, scope: &DemandedScope) -> Rendered {
         let wire = self.base.wire(denial);
-        let is_ours = matches!(
+        let is_gateway_failure = matches!(
             denial.class(),
             DenialClass::TooManyUnknownTokens | DenialClass::Unavailable | DenialClass::Misconfigured
         );
-        let response = self.responses.get(&denial.class()).or(self.default_response.as_ref().filter(|_| !is_ours));
+        let response =
+            self.responses.get(&denial.class()).or(self.default_response.as_ref().filter(|_| !is_gateway_failure));
         let status = response.and_then(|response| response.status).unwrap_or(wire.status);
         let content_type =
             response.and_then(|response| response.content_type).unwrap_or_else(|| self.base.content_type());
@@ -89,7 +90,7 @@ impl ErrorProfile {
             Challenge::None => None,
             Challenge::Realm => Some(format!("Bearer realm=\"{realm}\"")),
             Challenge::Error => Some(full()),
-            // No scope would help, and an empty list of them has no spelling (RFC 6750 §3).
+            // No scope would help, and the syntax has no empty list of scopes (RFC 6750 §3).
             Challenge::Scope if scope.tokens.is_empty() => Some(full()),
             Challenge::Scope if self.base == Vendor::Axway => {
                 let quantifier = if scope.any { "Any" } else { "All" };

@@ -1,11 +1,11 @@
-//! Local replies: what a caller sees whose request does not pass.
+//! Local replies: the responses to refused requests.
 
 use std::sync::Arc;
 
 use super::profile::{DemandedScope, ErrorProfile};
 use crate::decision::Denial;
 
-/// A complete response, and why it is given.
+/// A complete response, and the reason for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// The status code.
@@ -14,9 +14,9 @@ pub struct Reply {
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: String,
-    /// The reason; only its class is in the response.
+    /// The reason. The response reveals only its class.
     pub denial: Denial,
-    /// The name of the rule that the request fell under, if one did.
+    /// The name of the rule of the request, if any.
     pub rule: Option<Arc<str>>,
 }
 
@@ -30,12 +30,12 @@ impl Reply {
         Self { status: rendered.status, headers, body: rendered.body, denial, rule: rule.map(Arc::clone) }
     }
 
-    /// What the log says of a request that gets this response.
+    /// Returns the log message for a refused request.
     pub(crate) fn explain(&self) -> String {
         format!("rule `{}`: refused with {}: {}", self.rule_name(), self.status, self.denial.reason())
     }
 
-    /// What the log says of a request that passes because the mode is `report_only`.
+    /// Returns the log message for a request that passes because the mode is `report_only`.
     pub(crate) fn explain_report(&self) -> String {
         let (rule, status, reason) = (self.rule_name(), self.status, self.denial.reason());
         format!("rule `{rule}`: passes, and would be refused with {status} if the mode were enforce: {reason}")
@@ -46,5 +46,5 @@ impl Reply {
     }
 }
 
-/// Long enough to spare a server that is coming back, short enough for a caller to wait.
+/// Long enough for a server to recover, short enough for a client to wait.
 const RETRY_AFTER_SECONDS: u32 = 2;

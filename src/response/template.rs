@@ -1,9 +1,9 @@
-//! Bodies of refusals: text with named placeholders whose values cannot break out of it.
+//! Templates for bodies of refusals: text with named placeholders, whose values are escaped for the content type.
 
 use super::content_type::ContentType;
 
-/// A body with placeholders: `{status}`, `{error}`, `{error_description}`, `{realm}`, `{scope}`. Braces around
-/// anything but a lower-case word are text.
+/// A body with placeholders: `{status}`, `{error}`, `{error_description}`, `{realm}`, `{scope}`. Braces around anything
+/// other than lower-case words are text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Template(Vec<Part>);
 
@@ -30,7 +30,7 @@ const PLACEHOLDERS: [(&str, Placeholder); 5] = [
     ("scope", Placeholder::Scope),
 ];
 
-/// What fills the placeholders.
+/// The values of the placeholders.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Values<'a> {
     pub(crate) status: u16,
@@ -40,17 +40,17 @@ pub(crate) struct Values<'a> {
     pub(crate) scope: &'a str,
 }
 
-/// Why a text is no template.
+/// Why a template is rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TemplateError {
-    /// There is no such placeholder.
+    /// The placeholder is unknown.
     Unknown(String),
-    /// Filled in, it is not the JSON that its content type promises.
+    /// The filled template is not valid JSON, as its content type requires.
     NotJson,
 }
 
 impl Template {
-    /// Parses a template for a body of a type.
+    /// Parses a template for a body with this content type.
     pub(crate) fn parse(text: &str, content_type: ContentType) -> Result<Self, TemplateError> {
         let mut parts = Vec::new();
         let mut plain = String::new();
@@ -59,8 +59,8 @@ impl Template {
             plain.push_str(before);
             let word = after.split_once('}').filter(|(word, _)| is_word(word));
             rest = if let Some((word, behind)) = word {
-                let known = PLACEHOLDERS.iter().find(|(name, _)| *name == word);
-                let (_, placeholder) = known.ok_or_else(|| TemplateError::Unknown(word.to_owned()))?;
+                let placeholder = PLACEHOLDERS.iter().find(|(name, _)| *name == word);
+                let (_, placeholder) = placeholder.ok_or_else(|| TemplateError::Unknown(word.to_owned()))?;
                 parts.extend([Part::Text(std::mem::take(&mut plain)), Part::Placeholder(*placeholder)]);
                 behind
             } else {
@@ -81,7 +81,7 @@ impl Template {
         }
     }
 
-    /// The body.
+    /// Returns the body with the values filled in.
     pub(crate) fn fill(&self, values: &Values<'_>, content_type: ContentType) -> String {
         let part = |part: &Part| match part {
             Part::Text(text) => text.clone(),
@@ -107,7 +107,7 @@ fn is_word(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
 }
 
-/// A value as it may stand inside a JSON string, HTML text or attribute, or plain text.
+/// Escapes a value for use in a JSON string, in HTML text or attributes, or in plain text.
 fn escape(value: &str, content_type: ContentType) -> String {
     match content_type {
         ContentType::Json | ContentType::ProblemJson => {
@@ -129,7 +129,7 @@ fn escape(value: &str, content_type: ContentType) -> String {
     }
 }
 
-/// The body where no template says otherwise.
+/// Returns the body for a profile without a template.
 pub(super) fn standard(values: &Values<'_>, content_type: ContentType) -> String {
     let escape = |text| escape(text, content_type);
     let (error, description) = (escape(values.error), escape(values.error_description));
@@ -145,7 +145,7 @@ pub(super) fn standard(values: &Values<'_>, content_type: ContentType) -> String
     }
 }
 
-/// The phrase of a status (RFC 9110 §15), which RFC 9457 §4.2.1 wants as title.
+/// Returns the reason phrase of a status (RFC 9110 §15), which RFC 9457 §4.2.1 recommends as title.
 const fn title(status: u16) -> &'static str {
     match status {
         400 => "Bad Request",

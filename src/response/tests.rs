@@ -26,11 +26,11 @@ const TOKEN_DENIALS: [Denial; 12] = [
     Denial::SenderConstrained,
     Denial::InsufficientScope,
     Denial::UnregisteredClient,
-    Denial::Lacks(UnmetRequirement::Role),
+    Denial::Unmet(UnmetRequirement::Role),
 ];
 
 #[test]
-fn axway_answers_as_its_manual_prints_it() {
+fn axway_responses_match_the_manual() {
     let rows = [
         (
             Denial::NoCredentials,
@@ -67,7 +67,7 @@ fn axway_answers_as_its_manual_prints_it() {
 }
 
 #[test]
-fn where_no_scope_would_help_a_challenge_names_none() {
+fn challenge_has_no_empty_scope() {
     for (_, base) in Vendor::WORDS {
         let rendered = profile(base).render(Denial::InsufficientScope, &DemandedScope::default());
         assert!(!rendered.challenge.is_some_and(|challenge| challenge.contains("scope=")), "{base:?}");
@@ -75,25 +75,25 @@ fn where_no_scope_would_help_a_challenge_names_none() {
 }
 
 #[test]
-fn netiq_tells_nothing_apart_and_hides_even_what_is_not_there() {
+fn netiq_responses_do_not_reveal_the_reason() {
     for base in [Vendor::Netiq, Vendor::NetiqHide] {
-        let answers: Vec<_> = TOKEN_DENIALS
+        let responses: Vec<_> = TOKEN_DENIALS
             .map(|denial| profile(base).render(denial, &scope("s", false)))
             .map(|rendered| (rendered.status, rendered.challenge, rendered.body))
             .to_vec();
-        assert_eq!((answers[0].0, &answers[0].1), (403, &None));
-        assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+        assert_eq!((responses[0].0, &responses[0].1), (403, &None));
+        assert!(responses.iter().all(|response| *response == responses[0]), "{responses:?}");
         let unknown = profile(base).render(Denial::NoRule, &DemandedScope::default());
-        assert_eq!(unknown.body == answers[0].2, base == Vendor::NetiqHide);
+        assert_eq!(unknown.body == responses[0].2, base == Vendor::NetiqHide);
     }
 }
 
 #[test]
-fn our_own_trouble_is_503_in_every_profile_also_where_everything_else_is_overridden() {
+fn unavailability_is_503_in_every_profile() {
     for (_, base) in Vendor::WORDS {
         let default_response = Some(Response { status: Some(404), ..Response::default() });
         let profile = ErrorProfile { default_response, ..profile(base) };
-        for denial in [Denial::Unavailable(CalloutError::NoAnswer), Denial::Misconfigured] {
+        for denial in [Denial::Unavailable(CalloutError::TimedOut), Denial::Misconfigured] {
             let rendered = profile.render(denial, &DemandedScope::default());
             assert_eq!((rendered.status, rendered.retry), (503, true), "{base:?}");
         }
@@ -102,7 +102,7 @@ fn our_own_trouble_is_503_in_every_profile_also_where_everything_else_is_overrid
 }
 
 #[test]
-fn every_body_is_what_its_content_type_says_and_gives_no_reason_away() {
+fn bodies_are_valid_and_do_not_reveal_the_reason() {
     for (_, base) in Vendor::WORDS {
         for denial in TOKEN_DENIALS.into_iter().chain([Denial::NoRule, Denial::Misconfigured]) {
             let rendered = profile(base).render(denial, &scope("s", false));
@@ -123,7 +123,7 @@ fn every_body_is_what_its_content_type_says_and_gives_no_reason_away() {
 }
 
 #[test]
-fn an_override_changes_what_it_names_and_nothing_else() {
+fn overrides_change_only_the_given_fields() {
     let response = Response { status: Some(403), ..Response::default() };
     let responses = [(DenialClass::InsufficientScope, response)].into();
     let profile = ErrorProfile { responses, ..profile(Vendor::Webmethods) };
@@ -134,7 +134,7 @@ fn an_override_changes_what_it_names_and_nothing_else() {
 }
 
 #[test]
-fn a_template_is_filled_with_values_that_cannot_break_out() {
+fn template_values_are_escaped() {
     let values = Values { status: 403, error: "e\"\\\r\n", error_description: "<script>&'", realm: "r", scope: "a\"b" };
     for (text, content_type, filled) in [
         (

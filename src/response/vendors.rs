@@ -1,9 +1,9 @@
-//! How the gateways of other vendors word their refusals.
+//! Refusals in the format of other vendors' gateways.
 
 use super::content_type::ContentType;
 use crate::decision::{Challenge, Denial, DenialClass, ErrorResponse};
 
-/// Whose way of refusing it is.
+/// The vendor whose format refusals have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Vendor {
     /// RFC 6750 §3
@@ -11,11 +11,11 @@ pub(crate) enum Vendor {
     Rfc6750,
     /// The Validate Access Token filter of Axway API Gateway.
     Axway,
-    /// NetIQ Secure API Manager: 403, whatever is wrong with a token.
+    /// NetIQ Secure API Manager: 403 for every defect of a token.
     Netiq,
-    /// The same, and no difference between a call that is refused and an API that does not exist.
+    /// Like `Netiq`, and refused requests look like requests for an unknown API.
     NetiqHide,
-    /// webMethods API Gateway: 401, whatever is wrong with a token.
+    /// webMethods API Gateway: 401 for every defect of a token.
     Webmethods,
     /// RFC 9457 bodies, RFC 6750 challenges.
     ProblemJson,
@@ -31,7 +31,7 @@ impl Vendor {
         ("problem+json", Self::ProblemJson),
     ];
 
-    /// The realm where the configuration names none.
+    /// The realm if the configuration sets none.
     pub(crate) const fn default_realm(self) -> &'static str {
         match self {
             Self::Axway => "DefaultRealm",
@@ -57,7 +57,7 @@ impl Vendor {
     }
 }
 
-/// Statuses, codes and texts of the product's manual.
+/// The statuses, codes and texts of the product's manual.
 fn axway(denial: Denial) -> ErrorResponse {
     let invalid = |description| ErrorResponse::plain(401, "invalid_token", description).challenging(Challenge::Error);
     match denial.class() {

@@ -1,17 +1,17 @@
-//! A circuit breaker for each authorization server and worker: after some failures in a row nobody is asked for a
-//! while, so that callers do not wait for a server that does not answer, and it is not asked by all of them while it
-//! comes back. Then one question tries whether it is back.
+//! A circuit breaker for each cluster of an authorization server, per worker. After some failures in a row it opens:
+//! the worker sends no callouts for a while, so that requests do not wait for a server that is unavailable, and a
+//! recovering server is not overloaded. Then one callout tests whether the server is available again.
 
 use std::time::Duration;
 
 use crate::base::UnixTime;
 
-/// When it opens, and for how long.
+/// The settings of circuit breakers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CircuitBreakerSettings {
-    /// Failures in a row that open it; 0: it never does.
+    /// The number of failures in a row that open the circuit breaker; 0 disables it.
     pub(crate) failures: u32,
-    /// How long nobody is asked then.
+    /// How long it stays open.
     pub(crate) open_for: Duration,
 }
 
@@ -21,16 +21,16 @@ impl Default for CircuitBreakerSettings {
     }
 }
 
-/// What became of a circuit breaker.
+/// A change of a circuit breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CircuitChange {
-    /// Too many questions in a row have failed.
+    /// Too many callouts in a row have failed.
     Opened,
-    /// The server answers again.
+    /// The server has responded again.
     Closed,
 }
 
-/// Whether a server may be asked.
+/// The state of one circuit breaker.
 #[derive(Debug)]
 pub(crate) struct CircuitBreaker {
     config: CircuitBreakerSettings,
@@ -39,11 +39,11 @@ pub(crate) struct CircuitBreaker {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// As far as is known it answers; so many questions in a row have failed.
+    /// Callouts are sent; this many in a row have failed.
     Closed { failures: u32 },
-    /// Nobody is asked before that.
+    /// No callouts are sent before this time.
     Open { until: UnixTime },
-    /// One question is under way. If nothing is heard of it until then, another one may be asked.
+    /// One callout tests the server. If its end is not recorded by this time, another one may be sent.
     Trying { until: UnixTime },
 }
 
@@ -52,28 +52,31 @@ impl CircuitBreaker {
         Self { config, state: State::Closed { failures: 0 } }
     }
 
-    /// Whether the server may be asked now. Whoever is told so while it is open asks for all.
+    /// Returns whether a callout may be sent now. While the circuit breaker is open, the caller that gets `true` sends
+    /// the test for all others, and must record the result.
     pub(crate) fn try_acquire(&mut self, now: UnixTime) -> bool {
         let until = match self.state {
             State::Closed { .. } => return true,
             State::Open { until } | State::Trying { until } => until,
         };
-        let is_over = self.is_over(until, now);
-        if is_over {
+        let has_passed = self.has_passed(until, now);
+        if has_passed {
             self.state = State::Trying { until: now.saturating_add(self.config.open_for) };
         }
-        is_over
+        has_passed
     }
 
-    /// A clock that stepped back does not keep it open for longer than it may be.
-    fn is_over(&self, until: UnixTime, now: UnixTime) -> bool {
+    /// Returns whether an open period has passed. If the clock was set back, the circuit breaker does not stay open
+    /// longer than `open_for`.
+    fn has_passed(&self, until: UnixTime, now: UnixTime) -> bool {
         now >= until || until > now.saturating_add(self.config.open_for)
     }
 
-    /// Notes whether a question was answered, whatever the answer said; and says whether that has opened or closed it.
-    pub(crate) fn record(&mut self, is_answered: bool, now: UnixTime) -> Option<CircuitChange> {
+    /// Records whether the server was available for a callout, whatever its response. Returns whether that has opened
+    /// or closed the circuit breaker.
+    pub(crate) fn record(&mut self, is_available: bool, now: UnixTime) -> Option<CircuitChange> {
         let was_open = self.has_opened();
-        if is_answered {
+        if is_available {
             self.state = State::Closed { failures: 0 };
         } else {
             self.fail(now);
@@ -101,11 +104,11 @@ impl CircuitBreaker {
         };
     }
 
-    /// Whether it would admit nobody.
+    /// Returns whether callouts are blocked at the moment.
     pub(crate) fn is_open(&self, now: UnixTime) -> bool {
         match self.state {
             State::Closed { .. } => false,
-            State::Open { until } | State::Trying { until } => !self.is_over(until, now),
+            State::Open { until } | State::Trying { until } => !self.has_passed(until, now),
         }
     }
 
@@ -133,19 +136,20 @@ mod tests {
     }
 
     #[test]
-    fn it_opens_after_failures_in_a_row_and_not_before() {
+    fn opens_after_the_configured_failures_in_a_row() {
         let mut breaker = after_failures(2);
-        for (is_answered, change) in
+        for (is_available, change) in
             [(true, None), (false, None), (false, None), (false, Some(CircuitChange::Opened)), (false, None)]
         {
             assert!(breaker.try_acquire(at(0)) && !breaker.has_opened() || change.is_none());
-            assert_eq!(breaker.record(is_answered, at(0)), change);
+            assert_eq!(breaker.record(is_available, at(0)), change);
         }
-        assert!(!breaker.try_acquire(at(0)) && breaker.has_opened());
+        assert!(!breaker.try_acquire(at(0)));
+        assert!(breaker.has_opened());
     }
 
     #[test]
-    fn one_question_tries_whether_the_server_is_back() {
+    fn one_callout_tests_whether_the_server_is_available() {
         for is_back in [true, false] {
             let mut breaker = after_failures(3);
             assert!(!breaker.try_acquire(at(4)));
@@ -160,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_question_that_is_never_heard_of_does_not_keep_it_open() {
+    fn unrecorded_test_does_not_keep_it_open() {
         let mut breaker = after_failures(3);
         assert_eq!(
             [breaker.try_acquire(at(5)), breaker.try_acquire(at(9)), breaker.try_acquire(at(10))],
@@ -169,21 +173,23 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_steps_back_does_not_keep_it_open() {
+    fn clock_set_back_does_not_keep_it_open() {
         let mut breaker = after_failures(3);
         let before = UnixTime::from_secs(10);
-        assert!(breaker.is_open(at(0)) && !breaker.is_open(before) && breaker.try_acquire(before));
+        assert!(breaker.is_open(at(0)));
+        assert!(!breaker.is_open(before));
+        assert!(breaker.try_acquire(before));
     }
 
     #[test]
-    fn late_failures_do_not_prolong_it() {
+    fn late_failures_do_not_extend_the_open_period() {
         let mut breaker = after_failures(3);
         assert_eq!(breaker.record(false, at(4)), None);
         assert!(breaker.try_acquire(at(5)));
     }
 
     #[test]
-    fn without_a_number_of_failures_it_never_opens() {
+    fn zero_failures_disable_it() {
         let mut breaker = CircuitBreaker::new(CircuitBreakerSettings { failures: 0, ..CONFIG });
         (0..100).for_each(|_| assert_eq!(breaker.record(false, at(0)), None));
         assert!(breaker.try_acquire(at(0)));

@@ -1,4 +1,4 @@
-//! How we say who we are to an authorization server (RFC 6749 §2.3, RFC 7523 §2.2).
+//! Client authentication of the gateway at an authorization server (RFC 6749 §2.3, RFC 7523 §2.2).
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -9,18 +9,18 @@ use base64::engine::general_purpose::STANDARD;
 use crate::base::{Secret, SeededRandom, UnixTime};
 use crate::jose::{Assertion, SigningKey};
 
-/// The credentials of our client.
+/// The credentials of the gateway's client.
 #[derive(Debug)]
 pub(crate) enum ClientAuthentication {
-    /// `client_secret_basic`: the whole Authorization header.
+    /// `client_secret_basic`: the value of the Authorization header.
     Basic(Secret),
     /// `client_secret_post`
     Post { client_id: String, client_secret: Secret },
-    /// `private_key_jwt`: an assertion of its own for each request.
+    /// `private_key_jwt`: a new assertion for each request.
     PrivateKeyJwt(Box<ClientAssertion>),
 }
 
-/// What client assertions say, and the key that signs them.
+/// The constant claims of client assertions, and the key that signs them.
 #[derive(Debug)]
 pub(crate) struct ClientAssertion {
     pub(crate) client_id: String,
@@ -29,7 +29,7 @@ pub(crate) struct ClientAssertion {
 }
 
 impl ClientAuthentication {
-    /// Adds what belongs among the parameters; returns what belongs in the Authorization header.
+    /// Adds credentials to the form parameters, or returns the value of the Authorization header.
     pub(super) fn apply<'a>(
         &'a self,
         parameters: &mut Vec<(&'a str, Cow<'a, str>)>,
@@ -51,7 +51,8 @@ impl ClientAuthentication {
         }
     }
 
-    /// What the facts that come back depend on: part of the fingerprint of a configuration.
+    /// Returns the identity of the client, as part of the fingerprint of the configuration: responses may depend on the
+    /// client.
     pub(crate) fn identity(&self) -> Cow<'_, str> {
         match self {
             Self::Basic(header) => Cow::Borrowed(header.reveal()),
@@ -73,14 +74,14 @@ impl ClientAssertion {
             expires_at: now.saturating_add(ASSERTION_LIFETIME),
             id: &random.next_id(),
         };
-        // A key that cannot sign is refused with the configuration. Should one fail later, the server refuses
-        // the empty assertion, and with it our client.
+        // A configuration with a key that cannot sign is refused. If signing fails later, the server refuses the empty
+        // assertion.
         self.key.sign(&assertion).unwrap_or_default()
     }
 }
 
-/// `client_secret_basic`. Both parts are form-encoded before they are joined (RFC 6749 §2.3.1, RFC 7617 §2),
-/// or left as they are for servers that do not decode them.
+/// Returns the Authorization header for `client_secret_basic`. Both parts are form-encoded before they are joined (RFC
+/// 6749 §2.3.1, RFC 7617 §2), or unencoded for servers that do not decode them.
 pub(crate) fn basic_authorization(client_id: &str, client_secret: &str, form_encoded: bool) -> Secret {
     let encode = |part: &str| match form_encoded {
         true => form_urlencoded::byte_serialize(part.as_bytes()).collect::<String>(),
@@ -98,5 +99,5 @@ pub(super) fn form(parameters: &[(&str, Cow<'_, str>)]) -> String {
 /// RFC 7523 §2.2
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// An assertion is for one request; this is for clocks that differ.
+/// An assertion is used for one request; its lifetime allows for clock skew.
 const ASSERTION_LIFETIME: Duration = Duration::from_secs(60);

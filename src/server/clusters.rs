@@ -1,6 +1,6 @@
 //! The Envoy clusters of an authorization server.
 
-/// The Envoy clusters that lead to an authorization server, in the order in which they are preferred.
+/// The Envoy clusters of an authorization server, in the order of preference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Clusters {
     first: String,
@@ -12,7 +12,7 @@ impl Clusters {
         Self { first: first.to_owned(), others: others.to_vec() }
     }
 
-    /// The cluster of this place; the first one if there is none.
+    /// Returns the cluster with this index; the first one if there is none.
     pub(crate) fn get(&self, index: usize) -> &str {
         let other = index.checked_sub(1).and_then(|index| self.others.get(index));
         other.unwrap_or(&self.first)

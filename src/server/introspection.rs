@@ -1,9 +1,8 @@
-//! Token introspection (RFC 7662) and its relatives: the request that is sent and the answer as it is
-//! understood.
+//! Token introspection (RFC 7662) and similar protocols: the introspection request and the parser of the response.
 //!
-//! One engine; what differs from server to server is data, a dialect. An answer is either understood
-//! completely or it is [`CalloutError`]; nothing is guessed. Only what the dialect names says that a token is bad.
-//! Whatever else goes wrong is the authorization server's trouble, or ours with it.
+//! Differences between servers are data: [`RequestFormat`], [`ResponseFormat`]. A response is either parsed completely
+//! or is a [`CalloutError`]; the parser guesses nothing. Only a response that the format defines as such marks a token
+//! as invalid. All other failures are errors of the authorization server or of the gateway's configuration.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -20,11 +19,11 @@ use crate::claims::{Claims, RequestedClaims, TokenState};
 use crate::host::{CalloutError, CalloutRequest, CalloutResult, USER_AGENT};
 use crate::token::AccessToken;
 
-/// The presets: what each kind of server differs in from `rfc7662`, in the form of a configuration; a JSON object.
-/// `path_example` stands where the path depends on the server.
+/// The presets as a JSON object: for each kind of server, the differences from `rfc7662`, in the form of a
+/// configuration. `path_example` is an example for servers whose path varies.
 pub const PRESETS: &str = include_str!("presets.json");
 
-/// The introspection endpoint of an authorization server, and how it is asked.
+/// The introspection endpoint of an authorization server.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     pub(crate) clusters: Clusters,
@@ -39,7 +38,7 @@ pub(crate) struct Endpoint {
 /// How the gateway authenticates at an introspection endpoint.
 #[derive(Debug)]
 pub(crate) enum EndpointAuthentication {
-    /// Not at all: the endpoint is protected otherwise, or the token is its own credential.
+    /// Without credentials: the endpoint is protected in another way, or the token is its own credential.
     None,
     /// With the credentials of its client.
     Client(ClientAuthentication),
@@ -48,8 +47,8 @@ pub(crate) enum EndpointAuthentication {
 }
 
 impl EndpointAuthentication {
-    /// Adds the parameters of the client's credentials; returns the value of the Authorization header if they belong
-    /// there. An access token of the gateway is not among them.
+    /// Adds the client's credentials to the form parameters, or returns the value of the Authorization header. It does
+    /// not handle the gateway's own access token.
     fn apply<'a>(
         &'a self,
         parameters: &mut Vec<(&'a str, Cow<'a, str>)>,
@@ -62,7 +61,7 @@ impl EndpointAuthentication {
         }
     }
 
-    /// The identity that the server's responses depend on: part of the fingerprint of a configuration.
+    /// Returns the identity that responses depend on, as part of the fingerprint of the configuration.
     pub(crate) fn identity(&self) -> Cow<'_, str> {
         match self {
             Self::None => Cow::Borrowed(""),
@@ -73,37 +72,38 @@ impl EndpointAuthentication {
 }
 
 impl Endpoint {
-    /// The request for `token`. `own` is our own access token, for an endpoint that takes one.
+    /// Creates the introspection request for `token`. `client_token` is the gateway's own access token, if the endpoint
+    /// requires one.
     pub(crate) fn request<'a>(
         &'a self,
         token: &'a AccessToken,
-        own: Option<&Secret>,
+        client_token: Option<&Secret>,
         attempt: Attempt,
         now: UnixTime,
         random: &mut SeededRandom,
     ) -> CalloutRequest<'a> {
-        let dialect = &self.request;
+        let format = &self.request;
         let mut parameters: Vec<(&str, Cow<'_, str>)> = Vec::new();
-        if dialect.token_in != TokenIn::Authorization {
-            parameters.push((&dialect.token_parameter, Cow::Borrowed(token.reveal())));
+        if format.token_in != TokenIn::Authorization {
+            parameters.push((&format.token_parameter, Cow::Borrowed(token.reveal())));
         }
-        parameters.extend(dialect.parameters.iter().map(|(name, value)| (name.as_str(), Cow::from(value.as_str()))));
+        parameters.extend(format.parameters.iter().map(|(name, value)| (name.as_str(), Cow::from(value.as_str()))));
         let mut authorization = self.authentication.apply(&mut parameters, now, random);
-        if let Some(own) = own {
-            authorization = Some(Cow::Owned(format!("Bearer {}", own.reveal())));
+        if let Some(client_token) = client_token {
+            authorization = Some(Cow::Owned(format!("Bearer {}", client_token.reveal())));
         }
-        if dialect.token_in == TokenIn::Authorization {
+        if format.token_in == TokenIn::Authorization {
             authorization = Some(Cow::Owned(format!("Bearer {}", token.reveal())));
         }
 
-        let in_query = dialect.token_in == TokenIn::Query || dialect.method == "GET";
+        let in_query = format.token_in == TokenIn::Query || format.method == "GET";
         let path = if in_query && !parameters.is_empty() {
             let separator = if self.path.contains('?') { '&' } else { '?' };
             Cow::Owned(format!("{}{separator}{}", self.path, form(&parameters)))
         } else {
             Cow::Borrowed(self.path.as_str())
         };
-        let (content_type, body) = match dialect.token_in {
+        let (content_type, body) = match format.token_in {
             TokenIn::Json => (Some("application/json"), json(&parameters)),
             TokenIn::Form | TokenIn::Authorization if !in_query => {
                 (Some("application/x-www-form-urlencoded"), form(&parameters))
@@ -112,30 +112,33 @@ impl Endpoint {
         };
 
         let mut headers = vec![
-            (":method", Cow::Borrowed(dialect.method)),
+            (":method", Cow::Borrowed(format.method)),
             (":path", path),
             (":authority", Cow::Borrowed(self.authority.as_str())),
         ];
         headers.extend(content_type.map(|value| ("content-type", Cow::Borrowed(value))));
-        headers.push(("accept", Cow::Borrowed(dialect.accept.as_str())));
+        headers.push(("accept", Cow::Borrowed(format.accept.as_str())));
         headers.extend(authorization.map(|value| ("authorization", value)));
         headers.push(USER_AGENT);
         let cluster = self.clusters.get(attempt.cluster);
         CalloutRequest { cluster, headers, body, timeout: attempt.timeout }
     }
 
-    /// The answer to a request that was sent at `asked_at`. `requested` says what of it is kept.
+    /// Parses the response to a request that was sent at `sent_at`. `requested` selects the claims that are kept.
+    ///
+    /// # Errors
+    /// The callout failed, or its response is unusable.
     pub(crate) fn parse_response(
         &self,
         result: CalloutResult<'_>,
         requested: &RequestedClaims,
-        asked_at: UnixTime,
+        sent_at: UnixTime,
     ) -> Result<TokenState, CalloutError> {
         let response = result.response()?;
-        let dialect = &self.response;
+        let format = &self.response;
         match response.status {
             200 => {}
-            status if dialect.invalid_statuses.contains(&status) && !blames_client(response.body) => {
+            status if format.invalid_statuses.contains(&status) && !is_client_error(response.body) => {
                 return Ok(TokenState::Inactive);
             }
             400 if is_unsupported_token_type(response.body) => return Ok(TokenState::Inactive),
@@ -143,33 +146,32 @@ impl Endpoint {
             status => return Err(CalloutError::Status(status)),
         }
         if !response.may_be_json() {
-            return Err(CalloutError::BadAnswer("its Content-Type is not JSON"));
+            return Err(CalloutError::InvalidResponse("the Content-Type is not JSON"));
         }
-        let json = Json::parse(response.body).map_err(|_| CalloutError::BadAnswer("it is not JSON"))?;
+        let json = Json::parse(response.body).map_err(|_| CalloutError::InvalidResponse("the body is not JSON"))?;
         if json.has_duplicate_names() {
-            return Err(CalloutError::BadAnswer("a member occurs twice"));
+            return Err(CalloutError::InvalidResponse("a member name occurs twice"));
         }
         let Json::Object(members) = json else {
-            return Err(CalloutError::BadAnswer("it is not a JSON object"));
+            return Err(CalloutError::InvalidResponse("the body is not a JSON object"));
         };
-        if dialect.error_members.iter().any(|path| path.find(&members).is_some()) {
+        if format.error_members.iter().any(|path| path.find(&members).is_some()) {
             return Ok(TokenState::Inactive);
         }
-        if !is_active(&members, dialect.active)? {
+        if !is_active(&members, format.active)? {
             return Ok(TokenState::Inactive);
         }
-        Claims::from_members(&members, &dialect.claims, requested, asked_at)
+        Claims::from_members(&members, &format.claims, requested, sent_at)
             .map(|claims| TokenState::Active(Rc::new(claims)))
-            .map_err(CalloutError::BadAnswer)
+            .map_err(CalloutError::InvalidResponse)
     }
 }
 
-/// What `active` says. A server that leaves it out does not call the token active; one that answers with
-/// another type speaks another language.
+/// Evaluates `active`. A missing member means that the token is inactive. A value of an unexpected type is an error.
 fn is_active(members: &[(String, Json)], activity: Activity) -> Result<bool, CalloutError> {
     let active = members.iter().find(|(name, _)| name == "active").map(|(_, value)| value);
     match (activity, active) {
-        // A server that says it although nobody asks for it means it.
+        // Some servers send `active: false` although the preset relies on the status.
         (Activity::Status, Some(Json::Bool(false))) => Ok(false),
         (Activity::Status, _) => Ok(true),
         (_, None) => Ok(false),
@@ -177,25 +179,25 @@ fn is_active(members: &[(String, Json)], activity: Activity) -> Result<bool, Cal
         (Activity::BooleanOrString, Some(Json::String(text))) if text.eq_ignore_ascii_case("true") => Ok(true),
         (Activity::BooleanOrString, Some(Json::String(text))) if text.eq_ignore_ascii_case("false") => Ok(false),
         (Activity::Boolean | Activity::BooleanOrString, Some(_)) => {
-            Err(CalloutError::BadAnswer("`active` is not a boolean"))
+            Err(CalloutError::InvalidResponse("`active` is not a boolean"))
         }
     }
 }
 
-/// A JSON object of strings.
+/// Serializes parameters as a JSON object of strings.
 fn json(parameters: &[(&str, Cow<'_, str>)]) -> String {
     let members = parameters.iter().map(|(name, value)| ((*name).to_owned(), serde_json::Value::from(value.as_ref())));
     serde_json::Value::Object(members.collect()).to_string()
 }
 
-/// Whether an error speaks of our client and not of the token (RFC 6749 §5.2), whatever its status.
-fn blames_client(body: &[u8]) -> bool {
+/// Returns whether an error concerns the gateway's client and not the token (RFC 6749 §5.2), whatever the status.
+fn is_client_error(body: &[u8]) -> bool {
     let error = Json::parse(body).ok().and_then(|json| json.member("error")?.as_str().map(str::to_owned));
     error.is_some_and(|error| ["invalid_client", "unauthorized_client", "unsupported_grant_type"].contains(&&*error))
 }
 
-/// The one 400 that is a verdict on the token at every server: it does not introspect tokens of this kind,
-/// such as ID tokens (error code of RFC 7009 §2.2.1).
+/// Returns whether a response with status 400 states that the server does not introspect tokens of this type, such as
+/// ID tokens (error code of RFC 7009 §2.2.1). It is valid for every preset.
 fn is_unsupported_token_type(body: &[u8]) -> bool {
     Json::parse(body).is_ok_and(|json| {
         !json.has_duplicate_names() && json.member("error").and_then(Json::as_str) == Some("unsupported_token_type")

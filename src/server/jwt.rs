@@ -1,7 +1,6 @@
-//! JWT access tokens (RFC 9068, and looser ones), judged here: form, algorithm, key, claims.
+//! Validation of JWT access tokens (RFC 9068, and less strict formats): type, algorithm, claims.
 //!
-//! Everything that costs little is judged before the signature, which costs most; nothing of a token is believed
-//! before its signature is verified.
+//! The signature is verified last, because that costs most. No claim is trusted before.
 
 use std::time::Duration;
 
@@ -11,28 +10,28 @@ use crate::claims::{ClaimMapping, Claims, RequestedClaims, TokenKind};
 use crate::decision::Denial;
 use crate::jose::{Algorithm, Jws};
 
-/// How JWTs of an authorization server are verified.
+/// The settings for JWTs of an authorization server.
 #[derive(Debug)]
 pub(crate) struct JwtSettings {
     pub(crate) keys: JwksSource,
     pub(crate) algorithms: Vec<Algorithm>,
-    /// What `typ` may be, in lower case and without `application/`.
+    /// Accepted values of `typ`, in lower case and without `application/`.
     pub(crate) types: Vec<String>,
-    /// How far `nbf` and `iat` may lie ahead.
+    /// The tolerance for `nbf` and `iat` in the future.
     pub(crate) leeway: Duration,
     pub(crate) requires_exp: bool,
-    /// Whether the server is asked about tokens whose signature is good, too.
+    /// Whether tokens with a valid signature are introspected as well.
     pub(crate) introspects: bool,
-    /// Where the claims are.
+    /// The mapping of claims.
     pub(crate) claims: ClaimMapping,
 }
 
 impl JwtSettings {
-    /// What a token claims, if it is one that this server could have issued as an access token. Its signature is
-    /// still to be verified.
+    /// Returns the claims of a token that this server could have issued as an access token. The caller must still
+    /// verify the signature.
     ///
     /// # Errors
-    /// Why it is refused whatever its signature says.
+    /// The reason why the token is refused, whatever its signature.
     pub(crate) fn read(
         &self,
         jws: &Jws<'_>,
@@ -43,8 +42,8 @@ impl JwtSettings {
         if !self.algorithms.contains(&jws.algorithm) {
             return Err(Denial::MalformedJwt);
         }
-        // An access token says that it is one (RFC 9068 §2.1). An ID token or a logout token says `JWT`, its own name,
-        // or nothing, which is the same as `JWT`.
+        // Access tokens state their type (RFC 9068 §2.1). ID tokens and logout tokens have `JWT`, their own type, or
+        // none, which means `JWT`.
         let kind = jws.kind.as_deref().unwrap_or("jwt");
         if !self.types.iter().any(|accepted| accepted == kind) {
             return Err(Denial::NotAnAccessToken);
@@ -66,21 +65,22 @@ impl JwtSettings {
             Some(expires_at) if now >= expires_at => return Err(Denial::Expired),
             None | Some(_) => {}
         }
-        let ahead = |value: &Json| value.as_f64().is_none_or(|time| seconds(now.saturating_add(self.leeway)) < time);
-        if member("iat").is_some_and(ahead) {
+        let is_in_future =
+            |value: &Json| value.as_f64().is_none_or(|time| seconds(now.saturating_add(self.leeway)) < time);
+        if member("iat").is_some_and(is_in_future) {
             return Err(Denial::NotYetValid);
         }
         Ok(claims)
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "seconds of this century fit")]
+#[expect(clippy::cast_precision_loss, reason = "seconds of this century are exact in an f64")]
 fn seconds(time: UnixTime) -> f64 {
     time.as_secs() as f64
 }
 
-/// Claims of ID tokens (OpenID Connect Core §2, §3.3.2.11) and of logout tokens (Back-Channel Logout §2.4) that
-/// no access token has.
+/// Claims of ID tokens (OpenID Connect Core §2, §3.3.2.11) and of logout tokens (Back-Channel Logout §2.4) that access
+/// tokens never have.
 const FOREIGN_CLAIMS: [&str; 5] = ["nonce", "at_hash", "c_hash", "s_hash", "events"];
 
 #[cfg(test)]
@@ -91,7 +91,7 @@ mod tests {
     const START: UnixTime = UnixTime::from_secs(1_000_000);
 
     #[test]
-    fn each_thing_that_is_wrong_with_a_jwt_is_refused_before_its_signature_is_looked_at() {
+    fn invalid_jwts_are_refused_before_signature_verification() {
         use base64::Engine;
         let text = r#"{"authorization_servers":[{"name":"a","cluster":"c","issuer":"https://as.test","audience":["x"],
             "jwt":{"jwks_path":"/jwks"}}],"rules":[{"name":"r","match":[{"path":"/"}],"require":{"authenticated":true}}]}"#;

@@ -1,4 +1,4 @@
-//! Authorization servers: how they are asked, what they answer, and what a worker knows of them.
+//! Authorization servers: their settings, the requests to them and their responses, and their state in a worker.
 
 mod circuit_breaker;
 mod client_authentication;

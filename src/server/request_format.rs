@@ -1,6 +1,6 @@
-//! How the introspection request of a server looks (RFC 7662 §2.1).
+//! The format of introspection requests (RFC 7662 §2.1).
 
-/// The request of RFC 7662 §2.1, or what stands in its place.
+/// The format of the introspection request, as in RFC 7662 §2.1 or a variant of it.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestFormat {
     pub(crate) method: &'static str,
@@ -13,16 +13,16 @@ pub(crate) struct RequestFormat {
     pub(crate) accept: String,
 }
 
-/// Where a request carries the token that is asked about.
+/// Where the introspection request contains the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TokenIn {
     /// The form of the body.
     Form,
     /// A JSON object in the body.
     Json,
-    /// The query of the URI: the token may end up in the server's access log.
+    /// The query of the URI. The token may appear in the server's access log.
     Query,
-    /// The Authorization header, as a bearer token: it is its own credential.
+    /// The Authorization header, as a bearer token: the token is its own credential.
     Authorization,
 }
 

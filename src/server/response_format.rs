@@ -1,25 +1,25 @@
-//! How the introspection response of a server looks (RFC 7662 §2.2).
+//! The format of introspection responses (RFC 7662 §2.2).
 
 use crate::claims::{ClaimMapping, ClaimPath};
 
-/// The introspection response of RFC 7662 §2.2, or what stands in its place.
+/// The format of the introspection response, as in RFC 7662 §2.2 or a variant of it.
 #[derive(Clone, Debug)]
 pub(crate) struct ResponseFormat {
     pub(crate) active: Activity,
-    /// Statuses that say the token is not good.
+    /// Statuses that mean that the token is invalid.
     pub(crate) invalid_statuses: Vec<u16>,
-    /// Members that say so although the status is 200.
+    /// Members that mean that the token is invalid although the status is 200.
     pub(crate) error_members: Vec<ClaimPath>,
-    /// Where the claims are.
+    /// The mapping of claims.
     pub(crate) claims: ClaimMapping,
 }
 
-/// What says that a token is active.
+/// The part of the response that states that a token is active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Activity {
     /// The member `active`, a boolean.
     Boolean,
-    /// The member `active`, a boolean or the text of one.
+    /// The member `active`, a boolean or a string with one.
     BooleanOrString,
     /// Status 200.
     Status,

@@ -1,4 +1,4 @@
-//! An authorization server at work in one worker.
+//! An authorization server and its state in one worker.
 
 use std::cell::{Ref, RefCell, RefMut};
 
@@ -12,11 +12,11 @@ use crate::claims::TokenState;
 use crate::jose::Header;
 use crate::token::DigestKey;
 
-/// An authorization server: its settings, and what this worker knows of it. No borrow outlives the expression that
-/// takes it.
+/// An authorization server: its settings, and its state in this worker. No borrow of the state outlives the expression
+/// that creates it.
 #[derive(Debug)]
 pub(crate) struct Server {
-    /// Its place in the configuration.
+    /// The index of the server in the configuration.
     pub(crate) index: usize,
     pub(crate) config: ServerSettings,
     pub(crate) digest_key: DigestKey,
@@ -26,7 +26,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// `fingerprint` identifies the configuration, and `index` the server in it.
+    /// `fingerprint` identifies the configuration, `index` the server in it.
     pub(crate) fn new(index: usize, config: ServerSettings, fingerprint: &[u8; 32]) -> Self {
         Self {
             index,
@@ -38,7 +38,7 @@ impl Server {
         }
     }
 
-    /// The gateway's own access token at this server.
+    /// Returns the gateway's own access token at this server.
     pub(crate) fn client_token(&self) -> Ref<'_, ClientToken> {
         self.client_token.borrow()
     }
@@ -47,7 +47,7 @@ impl Server {
         self.client_token.borrow_mut()
     }
 
-    /// The keys that verify its JWTs.
+    /// Returns the keys that verify JWTs of this server.
     pub(crate) fn keys(&self) -> Ref<'_, JwksStore> {
         self.keys.borrow()
     }
@@ -56,7 +56,7 @@ impl Server {
         self.keys.borrow_mut()
     }
 
-    /// Which of its clusters are available.
+    /// Returns the state of the server's clusters.
     pub(crate) fn failover(&self) -> Ref<'_, Failover> {
         self.failover.borrow()
     }
@@ -65,19 +65,20 @@ impl Server {
         self.failover.borrow_mut()
     }
 
-    /// How long its responses are cached.
+    /// Returns the cache settings with the TTL of this server.
     pub(crate) fn cache(&self, cache: &CacheSettings) -> CacheSettings {
         let max_ttl = self.config.max_ttl.map_or(cache.max_ttl, |max_ttl| max_ttl.min(cache.max_ttl));
         CacheSettings { max_ttl, ..*cache }
     }
 
-    /// Whether the host verifies such a token, and nobody has to be asked about it.
+    /// Returns whether the host can verify a token with this header, and no introspection is configured.
     pub(crate) fn verifies_at_host(&self, header: &Header) -> bool {
         let native = header.algorithm().is_some_and(|algorithm| algorithm.host_hash().is_some());
         native && self.config.jwt.as_ref().is_some_and(|jwt| !jwt.introspects)
     }
 
-    /// Whether the key that facts rest on is still one of the server's.
+    /// Returns whether the key that verified the token is still trusted. It is `true` for tokens that were introspected
+    /// only.
     pub(crate) fn is_still_trusted(&self, state: &TokenState, now: UnixTime) -> bool {
         match (state, &self.config.jwt) {
             (TokenState::Active(claims), Some(jwt)) => {

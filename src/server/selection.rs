@@ -1,4 +1,4 @@
-//! Which of several authorization servers may answer for a token, and in what order they are asked.
+//! Selects the authorization servers for a token, and the order in which they are tried.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,11 +7,11 @@ use super::settings::ServerSettings;
 use crate::base::Json;
 use crate::token::AccessToken;
 
-/// The servers to ask about a token, in order, out of those that a rule takes.
+/// Returns the authorization servers for a token, in order, out of those that a rule accepts.
 ///
-/// The longest prefix that belongs to servers decides, then the issuer that a JWT names. Neither is proof of anything: a
-/// token that lies about them is asked about at a server that does not know it. A single server is asked
-/// whatever the token looks like.
+/// The longest matching token prefix decides first, then the issuer of a JWT. Neither is verified here: a token with a
+/// false issuer is introspected at a server that does not know it. A single server is used for all tokens, unless its
+/// tokens have a prefix.
 pub(crate) fn select<'a, T: Copy>(
     candidates: &[T],
     config: impl Fn(T) -> Option<&'a ServerSettings>,
@@ -19,23 +19,24 @@ pub(crate) fn select<'a, T: Copy>(
 ) -> Vec<T> {
     let prefix = |candidate: T| config(candidate).and_then(|server| server.token_prefix.as_deref());
     let issuer = |candidate: T| config(candidate).and_then(|server| server.tokens.issuer.as_deref());
-    let keep = |list: &[T], test: &dyn Fn(T) -> bool| list.iter().copied().filter(|one| test(*one)).collect::<Vec<_>>();
+    let filter =
+        |list: &[T], test: &dyn Fn(T) -> bool| list.iter().copied().filter(|one| test(*one)).collect::<Vec<_>>();
 
     let matching = |one: T| prefix(one).filter(|prefix| token.as_bytes().starts_with(prefix.as_bytes())).map(str::len);
     let longest = candidates.iter().filter_map(|one| matching(*one)).max();
-    let named = keep(candidates, &|one| longest.is_some() && matching(one) == longest);
-    let left = if named.is_empty() { keep(candidates, &|one| prefix(one).is_none()) } else { named };
+    let matched = filter(candidates, &|one| longest.is_some() && matching(one) == longest);
+    let remaining = if matched.is_empty() { filter(candidates, &|one| prefix(one).is_none()) } else { matched };
     if candidates.len() < 2 {
-        return left;
+        return remaining;
     }
     let Some(claimed) = issuer_of(token) else {
-        return left;
+        return remaining;
     };
-    let named = keep(&left, &|one| issuer(one) == Some(&claimed));
-    if named.is_empty() { keep(&left, &|one| issuer(one).is_none()) } else { named }
+    let issuers = filter(&remaining, &|one| issuer(one) == Some(&claimed));
+    if issuers.is_empty() { filter(&remaining, &|one| issuer(one).is_none()) } else { issuers }
 }
 
-/// What a JWT in compact serialization (RFC 7515 §3.1) names as its issuer. Nothing about it is verified.
+/// Returns the issuer of a JWT in compact serialization (RFC 7515 §3.1). Nothing is verified.
 fn issuer_of(token: &AccessToken) -> Option<String> {
     let mut parts = token.reveal().split('.');
     let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
@@ -82,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_decides_then_the_issuer_of_a_jwt_then_the_order() {
+    fn selection_uses_prefix_then_issuer_then_order() {
         let all = [0, 1, 2, 3];
         for (token, expected) in [
             ("opaque", &[0, 1, 2][..]),
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_server_is_asked_unless_its_tokens_have_a_prefix() {
+    fn a_single_server_is_used_unless_it_has_a_prefix() {
         assert_eq!(selected(&[0], &jwt(r#"{"iss":"https://c.test"}"#)), [0]);
         assert_eq!(selected(&[3], "d_1"), [3]);
         assert!(selected(&[3], "opaque").is_empty());

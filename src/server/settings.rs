@@ -12,9 +12,9 @@ use crate::policy::TokenPolicy;
 #[derive(Debug)]
 pub(crate) struct ServerSettings {
     pub(crate) name: String,
-    /// What all of its tokens must meet.
+    /// The requirements on every token of the server.
     pub(crate) tokens: TokenPolicy,
-    /// Only tokens with this prefix are its own, and all of them are.
+    /// The prefix of the server's tokens: the server issues all tokens with this prefix, and no others.
     pub(crate) token_prefix: Option<String>,
     /// The longest TTL of its responses in the cache.
     pub(crate) max_ttl: Option<Duration>,

@@ -10,7 +10,7 @@ use crate::host::CalloutResponse;
 use crate::host::CalloutResult;
 use crate::token::AccessToken;
 
-/// The endpoint of a configuration whose `introspection` has these members.
+/// Returns the endpoint of a configuration whose `introspection` has these members.
 fn endpoint(introspection: &str) -> std::rc::Rc<Endpoint> {
     let text = format!(
         r#"{{"authorization_servers":[{{"name":"a","cluster":"as","issuer":"https://as.example.test","audience":"any",
@@ -23,16 +23,16 @@ fn endpoint(introspection: &str) -> std::rc::Rc<Endpoint> {
 const PLAIN: &str = r#""path":"/introspect","client_id":"gate way","client_secret":"s+cret %/=é""#;
 const NOW: UnixTime = UnixTime::from_secs(1_000_000);
 
-fn understood(introspection: &str, status: u16, body: &str) -> Result<TokenState, CalloutError> {
-    let answer = CalloutResult::Response { status, content_type: None, body: body.as_bytes() };
-    endpoint(introspection).parse_response(answer, &RequestedClaims::default(), NOW)
+fn parse_with(introspection: &str, status: u16, body: &str) -> Result<TokenState, CalloutError> {
+    let response = CalloutResult::Response { status, content_type: None, body: body.as_bytes() };
+    endpoint(introspection).parse_response(response, &RequestedClaims::default(), NOW)
 }
 
 fn parse_response(status: u16, body: &str) -> Result<TokenState, CalloutError> {
-    understood(PLAIN, status, body)
+    parse_with(PLAIN, status, body)
 }
 
-/// Every header but the Host, and the body.
+/// Returns every header except the Host and User-Agent, and the body.
 fn sent(introspection: &str, token: &str) -> (Vec<String>, String) {
     let endpoint = endpoint(introspection);
     let token = AccessToken::new(token.to_owned());
@@ -43,7 +43,7 @@ fn sent(introspection: &str, token: &str) -> (Vec<String>, String) {
 }
 
 #[test]
-fn the_request_is_the_one_of_rfc_7662() {
+fn request_follows_rfc_7662() {
     let (headers, body) = sent(PLAIN, "a+b/c=");
     assert_eq!(body, "token=a%2Bb%2Fc%3D&token_type_hint=access_token");
     assert_eq!(
@@ -59,7 +59,7 @@ fn the_request_is_the_one_of_rfc_7662() {
 }
 
 #[test]
-fn a_dialect_puts_the_token_where_its_server_looks_for_it() {
+fn presets_place_the_token_for_their_server() {
     let (headers, body) = sent(r#""preset":"axway-tokeninfo""#, "t+");
     assert_eq!((headers[1].as_str(), body.as_str()), (":path: /api/oauth/tokeninfo", "access_token=t%2B"));
     let (headers, body) = sent(r#""preset":"axway-tokeninfo-get""#, "t+");
@@ -82,7 +82,7 @@ fn a_dialect_puts_the_token_where_its_server_looks_for_it() {
 }
 
 #[test]
-fn client_id_and_secret_are_form_encoded_before_they_are_joined_or_left_as_they_are() {
+fn basic_credentials_are_form_encoded_unless_raw() {
     use base64::Engine;
     let pair = |form_encoded| {
         let header = basic_authorization("gate way", "s+cret %/=é:", form_encoded);
@@ -94,15 +94,15 @@ fn client_id_and_secret_are_form_encoded_before_they_are_joined_or_left_as_they_
 }
 
 #[test]
-fn what_carries_a_secret_does_not_print_it() {
+fn debug_output_contains_no_secrets() {
     let post = r#""path":"/i","client_id":"g","client_secret":"s3cret","client_authentication":"client_secret_post""#;
     for text in [PLAIN, post] {
         let endpoint = endpoint(text);
         let token = AccessToken::new("t0ken".to_owned());
-        let answer = CalloutResult::Response { status: 200, content_type: None, body: b"t0ken" };
+        let response = CalloutResult::Response { status: 200, content_type: None, body: b"t0ken" };
         let request =
             endpoint.request(&token, None, Attempt::only(endpoint.timeout), NOW, &mut SeededRandom::new([7; 32]));
-        let printed = format!("{endpoint:?} {request:?} {answer:?}");
+        let printed = format!("{endpoint:?} {request:?} {response:?}");
         for secret in ["t0ken", "Basic ", "s3cret", "s+cret"] {
             assert!(!printed.contains(secret), "{printed}");
         }
@@ -110,14 +110,14 @@ fn what_carries_a_secret_does_not_print_it() {
 }
 
 #[test]
-fn only_what_the_dialect_names_says_that_a_token_is_bad() {
+fn only_defined_responses_mark_a_token_inactive() {
     assert_eq!(parse_response(200, r#"{"active":false}"#), Ok(TokenState::Inactive));
     assert_eq!(parse_response(200, r#"{"scope":"view"}"#), Ok(TokenState::Inactive));
     assert!(matches!(parse_response(200, r#"{"active":true}"#), Ok(TokenState::Active(_))));
     assert_eq!(parse_response(400, r#"{"error":"unsupported_token_type"}"#), Ok(TokenState::Inactive));
     let twice = r#"{"error":"unsupported_token_type","error":"invalid_client"}"#;
     assert_eq!(parse_response(400, twice), Err(CalloutError::Status(400)));
-    for (status, trouble) in [
+    for (status, error) in [
         (0, CalloutError::Status(0)),
         (204, CalloutError::Status(204)),
         (400, CalloutError::Status(400)),
@@ -126,7 +126,7 @@ fn only_what_the_dialect_names_says_that_a_token_is_bad() {
         (404, CalloutError::Status(404)),
         (500, CalloutError::Status(500)),
     ] {
-        assert_eq!(parse_response(status, r#"{"active":false}"#), Err(trouble));
+        assert_eq!(parse_response(status, r#"{"active":false}"#), Err(error));
     }
     let github = r#""preset":"github","client_id":"c","client_secret":"s""#;
     for (preset, status) in [
@@ -135,37 +135,37 @@ fn only_what_the_dialect_names_says_that_a_token_is_bad() {
         (r#""preset":"curity","client_id":"c","client_secret":"s""#, 204),
         (github, 404),
     ] {
-        assert_eq!(understood(preset, status, ""), Ok(TokenState::Inactive), "{preset}");
-        assert_eq!(understood(preset, 500, ""), Err(CalloutError::Status(500)), "{preset}");
+        assert_eq!(parse_with(preset, status, ""), Ok(TokenState::Inactive), "{preset}");
+        assert_eq!(parse_with(preset, 500, ""), Err(CalloutError::Status(500)), "{preset}");
     }
-    assert_eq!(understood(github, 401, ""), Err(CalloutError::ClientRefused(401)));
+    assert_eq!(parse_with(github, 401, ""), Err(CalloutError::ClientRefused(401)));
     let axway = r#""preset":"axway-tokeninfo""#;
-    assert_eq!(understood(axway, 200, r#"{"error":"x","expires_in":5}"#), Ok(TokenState::Inactive));
+    assert_eq!(parse_with(axway, 200, r#"{"error":"x","expires_in":5}"#), Ok(TokenState::Inactive));
 }
 
 #[test]
-fn active_is_a_boolean_or_where_a_preset_says_so_the_text_of_one() {
+fn active_may_be_a_string_if_the_preset_permits() {
     let webmethods = r#""preset":"webmethods","client_id":"c","client_secret":"s""#;
-    let bad = Err(CalloutError::BadAnswer("`active` is not a boolean"));
+    let bad = Err(CalloutError::InvalidResponse("`active` is not a boolean"));
     for text in [r#""true""#, r#""True""#, "true"] {
         let body = format!(r#"{{"active":{text},"token_type":"Bearer"}}"#);
-        assert!(matches!(understood(webmethods, 200, &body), Ok(TokenState::Active(_))), "{text}");
+        assert!(matches!(parse_with(webmethods, 200, &body), Ok(TokenState::Active(_))), "{text}");
         if text != "true" {
             assert_eq!(parse_response(200, &body), bad, "{text}");
         }
     }
     for text in [r#""false""#, "false"] {
-        assert_eq!(understood(webmethods, 200, &format!(r#"{{"active":{text}}}"#)), Ok(TokenState::Inactive));
+        assert_eq!(parse_with(webmethods, 200, &format!(r#"{{"active":{text}}}"#)), Ok(TokenState::Inactive));
     }
     for text in ["1", r#""yes""#, r#""""#, "null", "[]", "{}"] {
         let body = format!(r#"{{"active":{text}}}"#);
-        assert_eq!(understood(webmethods, 200, &body), bad, "{text}");
+        assert_eq!(parse_with(webmethods, 200, &body), bad, "{text}");
         assert_eq!(parse_response(200, &body), bad, "{text}");
     }
 }
 
 #[test]
-fn every_preset_reads_and_none_takes_the_refresh_token_of_its_server_or_an_expired_token() {
+fn no_preset_accepts_refresh_tokens() {
     let Json::Object(presets) = Json::parse(PRESETS.as_bytes()).unwrap() else { panic!("an object") };
     assert!(presets.len() >= 23);
     for (name, preset) in &presets {
@@ -177,26 +177,26 @@ fn every_preset_reads_and_none_takes_the_refresh_token_of_its_server_or_an_expir
             text.push_str(r#","client_id":"c","client_secret":"s""#);
         }
         if name == "google-tokeninfo" {
-            // It insists on a list of audiences.
+            // This preset requires a list of audiences.
             continue;
         }
         let endpoint = endpoint(&text);
         let refresh = r#"{"active":true,"token_type":"refresh_token","token_use":"refresh_token","expires_in":60,
             "user_id":"u","scope":"x","client_id":"c","iss":"i","app":{"client_id":"c"}}"#;
-        let answer = CalloutResult::Response { status: 200, content_type: None, body: refresh.as_bytes() };
+        let response = CalloutResult::Response { status: 200, content_type: None, body: refresh.as_bytes() };
         match endpoint
-            .parse_response(answer, &RequestedClaims::default(), NOW)
+            .parse_response(response, &RequestedClaims::default(), NOW)
             .unwrap_or_else(|e| panic!("{name}: {e:?}"))
         {
             TokenState::Active(claims) => assert_eq!(claims.kind, crate::claims::TokenKind::NotAccess, "{name}"),
-            TokenState::Inactive => panic!("{name} should have read it"),
+            TokenState::Inactive => panic!("{name}: expected an active token"),
         }
     }
 }
 
 #[test]
-fn relative_lifetimes_count_from_the_request_and_the_earlier_end_counts() {
-    let ends = |text: &str, body: &str| match understood(text, 200, body).unwrap() {
+fn relative_lifetimes_start_at_the_request() {
+    let ends = |text: &str, body: &str| match parse_with(text, 200, body).unwrap() {
         TokenState::Active(claims) => claims.expires_at.map(|time| time.as_millis()),
         TokenState::Inactive => panic!("active"),
     };
@@ -212,13 +212,13 @@ fn relative_lifetimes_count_from_the_request_and_the_earlier_end_counts() {
     assert_eq!(ends(github, &body(r#""1970-01-12T13:46:40Z""#)), Some(1_000_000_000));
     assert_eq!(ends(github, &body("null")), None);
     for wrong in ["1000000", r#""tomorrow""#] {
-        assert!(matches!(understood(github, 200, &body(wrong)), Err(CalloutError::BadAnswer(_))), "{wrong}");
+        assert!(matches!(parse_with(github, 200, &body(wrong)), Err(CalloutError::InvalidResponse(_))), "{wrong}");
     }
 }
 
 #[test]
-fn the_same_facts_are_found_under_the_names_of_each_dialect() {
-    let claims = |text: &str, body: &str| match understood(text, 200, body).unwrap() {
+fn presets_map_their_members_to_claims() {
+    let claims = |text: &str, body: &str| match parse_with(text, 200, body).unwrap() {
         TokenState::Active(claims) => claims,
         TokenState::Inactive => panic!("active"),
     };
@@ -234,15 +234,16 @@ fn the_same_facts_are_found_under_the_names_of_each_dialect() {
     let found = claims(keycloak, body);
     assert_eq!((found.client_id.as_deref(), found.owner.as_deref()), (Some("app"), Some("fred")));
     assert_eq!(found.roles, ["manager"]);
-    let own = keycloak.to_owned() + r#","answer":{"roles":["realm_access.roles","resource_access.account.roles"]}"#;
-    assert_eq!(claims(&own, body).roles, ["manager", "admin"]);
+    let with_roles =
+        keycloak.to_owned() + r#","answer":{"roles":["realm_access.roles","resource_access.account.roles"]}"#;
+    assert_eq!(claims(&with_roles, body).roles, ["manager", "admin"]);
     let zitadel = r#""preset":"zitadel","client_id":"c","client_secret":"s""#;
     let body = r#"{"active":true,"urn:zitadel:iam:org:project:roles":{"manager":{"1":"d"},"x":{}}}"#;
     assert_eq!(claims(zitadel, body).roles, ["manager", "x"]);
 }
 
 #[test]
-fn an_answer_may_be_as_long_as_the_limit_and_no_longer() {
+fn responses_beyond_the_size_limit_are_rejected() {
     let padded = |length: usize| {
         let mut body = r#"{"active":false}"#.to_owned();
         body.push_str(&" ".repeat(length - body.len()));
@@ -253,26 +254,26 @@ fn an_answer_may_be_as_long_as_the_limit_and_no_longer() {
 }
 
 #[test]
-fn every_trouble_is_explained_without_a_value_from_the_answer() {
-    for trouble in [
+fn every_callout_error_has_an_explanation() {
+    for error in [
         CalloutError::NotSent,
-        CalloutError::NoAnswer,
+        CalloutError::TimedOut,
         CalloutError::ClientRefused(401),
         CalloutError::Status(503),
         CalloutError::Status(404),
         CalloutError::TooLarge,
-        CalloutError::BadAnswer("it is not JSON"),
+        CalloutError::InvalidResponse("the body is not JSON"),
         CalloutError::TokenStatus(400),
-        CalloutError::BadTokenAnswer("it is not JSON"),
+        CalloutError::InvalidTokenResponse("the body is not JSON"),
     ] {
-        assert!(!trouble.explain().is_empty());
+        assert!(!error.explain().is_empty());
     }
 }
 
 const P256: &str = "-----BEGIN PRIVATE KEY-----\\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgevZzL1gdAFr88hb2\\nOF/2NxApJCzGCEDdfSp6VQO30hyhRANCAAQRWz+jn65BtOMvdyHKcvjBeBSDZH2r\\n1RTwjmYSi9R/zpBnuQ4EiMnCqfMPWiZqB4QdbAd0E7oH50VpuZ1P087G\\n-----END PRIVATE KEY-----\\n";
 
 #[test]
-fn a_client_assertion_is_signed_anew_for_each_request() {
+fn each_request_has_a_new_client_assertion() {
     use base64::Engine;
     let text = format!(
         r#""path":"/i","client_id":"gate","client_authentication":"private_key_jwt","private_key":"{P256}","key_id":"k1""#

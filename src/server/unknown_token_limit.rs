@@ -1,9 +1,10 @@
-//! How many unknown tokens a client may have looked up: a token bucket for each client address and worker, so that
-//! somebody who makes tokens up cannot have the authorization server asked about all of them.
+//! A rate limit for unknown tokens: a token bucket for each client address, per worker. A client that invents tokens
+//! cannot cause an introspection request for each of them.
 //!
-//! The generic cell rate algorithm: of each bucket only the time is kept at which it will be full again. There is a
-//! fixed number of buckets; a keyed hash of the address says which one it is, so clients may share one, and nobody can
-//! choose with whom. Of an IPv6 address the first 64 bits count: whoever has one has all of them.
+//! It is the generic cell rate algorithm: a bucket stores only the time at which it will be full again. The number of
+//! buckets is fixed. A keyed hash of the address selects the bucket, so clients may share one, but cannot choose with
+//! whom. Only the first 64 bits of an IPv6 address are used, because one client usually controls all addresses with
+//! that prefix.
 
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
@@ -12,12 +13,12 @@ use std::net::SocketAddr;
 
 use crate::base::UnixTime;
 
-/// How many, for each client address.
+/// The settings of the rate limit, per client address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct UnknownTokenLimitSettings {
-    /// In the long run; at least 1.
+    /// The sustained rate per second; at least 1.
     pub(crate) per_second: u32,
-    /// At once, after a while without any; at least 1.
+    /// The size of a bucket; at least 1.
     pub(crate) burst: u32,
 }
 
@@ -27,7 +28,7 @@ impl Default for UnknownTokenLimitSettings {
     }
 }
 
-/// What a client was charged: the bucket that it came out of, if it came out of one.
+/// A charge for an unknown token: the index of the bucket, if the rate limit applies.
 #[derive(Debug)]
 pub(crate) struct Charge(Option<usize>);
 
@@ -39,29 +40,29 @@ impl Charge {
 #[derive(Debug)]
 pub(crate) struct UnknownTokenLimit {
     key: (u64, u64),
-    /// When each will be full again, in microseconds since the epoch.
+    /// When each bucket will be full again, in microseconds since the epoch.
     full_at: Vec<u64>,
-    /// After which time there is one more in it, in microseconds.
+    /// The time after which a bucket gains one token, in microseconds.
     interval: u64,
-    /// How long an empty one takes to fill, in microseconds.
+    /// The time after which an empty bucket is full, in microseconds.
     capacity: u64,
 }
 
 impl UnknownTokenLimit {
-    /// Full buckets. Nobody else may know `key`.
+    /// Creates full buckets. `key` must be secret.
     pub(crate) fn new(key: (u64, u64), config: UnknownTokenLimitSettings) -> Self {
         let interval = MICROS.checked_div(u64::from(config.per_second)).unwrap_or(MICROS).max(1);
         let capacity = interval.saturating_mul(u64::from(config.burst));
         Self { key, full_at: vec![0; usize::try_from(BUCKETS).unwrap_or_default()], interval, capacity }
     }
 
-    /// Takes one out of the client's bucket; `None` if there is none in it. `address` is as the host writes it, with a
-    /// port perhaps.
+    /// Charges the client's bucket; `None` if the bucket is empty. `address` is in the format of the host, which may
+    /// include a port.
     pub(crate) fn charge(&mut self, address: &[u8], now: UnixTime) -> Option<Charge> {
         let now = now.as_millis().saturating_mul(1000);
         let hash = usize::try_from(self.hash(address) % BUCKETS).unwrap_or_default();
         let full_at = self.full_at.get_mut(hash)?;
-        // One that would take longer to fill than it can was emptied before the clock stepped back.
+        // A later time was stored before the clock was set back.
         let empty_at = now.saturating_add(self.capacity);
         *full_at = (*full_at).clamp(now, empty_at.max(now));
         let next = full_at.saturating_add(self.interval);
@@ -72,7 +73,7 @@ impl UnknownTokenLimit {
         is_admitted.then_some(Charge(Some(hash)))
     }
 
-    /// Puts one back.
+    /// Refunds a charge.
     pub(crate) fn refund(&mut self, charge: &Charge) {
         if let Some(full_at) = charge.0.and_then(|bucket| self.full_at.get_mut(bucket)) {
             *full_at = full_at.saturating_sub(self.interval);
@@ -84,7 +85,7 @@ impl UnknownTokenLimit {
         match ip(address).map(|ip| ip.to_canonical()) {
             Some(IpAddr::V4(ip)) => hasher.write(&ip.octets()),
             Some(IpAddr::V6(ip)) => hasher.write(ip.octets().get(..8).unwrap_or_default()),
-            // A socket in the file system, for example.
+            // For example, the path of a Unix domain socket.
             None => hasher.write(address),
         }
         hasher.finish()
@@ -96,7 +97,7 @@ fn ip(address: &[u8]) -> Option<IpAddr> {
     text.parse::<SocketAddr>().map(|address| address.ip()).or_else(|_| text.parse()).ok()
 }
 
-/// 32 KiB in each worker.
+/// The buckets of a worker take 32 KiB.
 const BUCKETS: u64 = 4096;
 
 const MICROS: u64 = 1_000_000;
@@ -118,17 +119,17 @@ mod tests {
     }
 
     #[test]
-    fn a_client_has_its_burst_and_then_its_rate_and_no_other_pays_for_it() {
+    fn clients_have_separate_bursts_and_rates() {
         let mut limit = UnknownTokenLimit::new((7, 7), CONFIG);
-        let mut of = |address, count, millis| admitted(&mut limit, address, count, millis);
-        assert_eq!((of("192.0.2.1:1234", 20, 0), of("192.0.2.1:99", 20, 99)), (5, 0));
-        assert_eq!(of("192.0.2.2:1234", 3, 99), 3);
-        assert_eq!((of("192.0.2.1:1", 20, 100), of("192.0.2.1:1", 20, 350)), (1, 2));
-        assert_eq!(of("192.0.2.1:1", 20, 60_000), 5);
+        let mut admit = |address, count, millis| admitted(&mut limit, address, count, millis);
+        assert_eq!((admit("192.0.2.1:1234", 20, 0), admit("192.0.2.1:99", 20, 99)), (5, 0));
+        assert_eq!(admit("192.0.2.2:1234", 3, 99), 3);
+        assert_eq!((admit("192.0.2.1:1", 20, 100), admit("192.0.2.1:1", 20, 350)), (1, 2));
+        assert_eq!(admit("192.0.2.1:1", 20, 60_000), 5);
     }
 
     #[test]
-    fn what_turns_out_to_be_good_costs_nothing() {
+    fn valid_tokens_are_refunded() {
         let mut limit = UnknownTokenLimit::new((7, 7), CONFIG);
         for _ in 0..100 {
             let charge = limit.charge(b"192.0.2.1:1234", at(0)).unwrap();
@@ -140,19 +141,19 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_client_is_known_by_its_network_and_an_ipv4_client_by_any_spelling() {
+    fn ipv6_clients_share_a_bucket_per_prefix() {
         let mut limit = UnknownTokenLimit::new((7, 7), CONFIG);
-        let mut of = |address, count| admitted(&mut limit, address, count, 0);
+        let mut admit = |address, count| admitted(&mut limit, address, count, 0);
         assert_eq!(
-            (of("[2001:db8::1]:80", 3), of("[2001:db8::ffff:2]:81", 9), of("[2001:db8:0:1::1]:80", 9)),
+            (admit("[2001:db8::1]:80", 3), admit("[2001:db8::ffff:2]:81", 9), admit("[2001:db8:0:1::1]:80", 9)),
             (3, 2, 5)
         );
-        assert_eq!((of("192.0.2.1:80", 3), of("[::ffff:192.0.2.1]:80", 9), of("192.0.2.1", 1)), (3, 2, 0));
-        assert_eq!((of("/run/socket", 9), of("", 9)), (5, 5));
+        assert_eq!((admit("192.0.2.1:80", 3), admit("[::ffff:192.0.2.1]:80", 9), admit("192.0.2.1", 1)), (3, 2, 0));
+        assert_eq!((admit("/run/socket", 9), admit("", 9)), (5, 5));
     }
 
     #[test]
-    fn a_clock_that_steps_back_empties_no_bucket_for_longer_than_it_takes_to_fill() {
+    fn buckets_refill_if_the_clock_is_set_back() {
         let mut limit = UnknownTokenLimit::new((7, 7), CONFIG);
         assert_eq!(admitted(&mut limit, "a", 9, 3_600_000), 5);
         assert_eq!((admitted(&mut limit, "a", 9, 0), admitted(&mut limit, "a", 9, 500)), (0, 5));

@@ -1,32 +1,33 @@
-//! The access token: a secret from the request to the callout.
+//! The access token of a request.
 
 use std::fmt;
 
-/// A bearer access token (RFC 6750 §2.1), already known to be a `b64token` within the size limit.
+/// A bearer access token (RFC 6750 §2.1). It has been validated as a `b64token` within the size limit. `Debug` redacts
+/// it.
 #[derive(Clone)]
 pub(crate) struct AccessToken(Vec<u8>);
 
-/// In a time that depends on the lengths only, and sixteen bytes at a time.
+/// The time of a comparison depends on the lengths only. The loop has no branch, so that the compiler can vectorize it.
 impl PartialEq for AccessToken {
     fn eq(&self, other: &Self) -> bool {
-        let (ours, theirs) = (self.as_bytes(), other.as_bytes());
-        ours.len() == theirs.len() && ours.iter().zip(theirs).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+        let (a, b) = (self.as_bytes(), other.as_bytes());
+        a.len() == b.len() && a.iter().zip(b).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
     }
 }
 
 impl AccessToken {
-    /// `b64token` must be one, so it is ASCII.
+    /// `b64token` must match the syntax of RFC 6750 §2.1, so it is ASCII.
     pub(crate) fn new(b64token: impl Into<Vec<u8>>) -> Self {
         Self(b64token.into())
     }
 
-    /// The token itself. Only who asks about it or reads it may ask. Each time its bytes are looked through, which is
-    /// why whoever knows it already has no use for this.
+    /// Returns the token as text. Only the callout that introspects the token and the JWT parser may use it. Each call
+    /// validates the bytes as UTF-8, so the path of a cache hit avoids it.
     pub(crate) fn reveal(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// Likewise, for caches and digests.
+    /// Returns the token as bytes, for comparison and digests.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }

@@ -1,13 +1,13 @@
-//! The digest of an access token: the only form in which a token is stored in shared data.
+//! The digest of an access token: the only form in which shared data contain a token.
 
 use hmac_sha256::Hash;
 use std::fmt;
 
 use super::access_token::AccessToken;
 
-/// SHA-256 over the digest key and the token: the full name under which facts about a token are kept.
+/// SHA-256 over the digest key and the token: the key of an entry in the shared cache.
 ///
-/// Without the digest key nobody can compute it, so nobody can aim tokens at one place of the cache.
+/// The digest key is secret, so clients cannot choose tokens that fall into the same bucket.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TokenDigest([u8; TokenDigest::BYTES]);
 
@@ -18,7 +18,7 @@ impl TokenDigest {
         &self.0
     }
 
-    /// Eight bytes of the digest, uniform over all values: chooses the place in the cache.
+    /// Returns eight bytes of the digest, which are uniformly distributed. They select the bucket.
     pub(crate) fn as_u64(&self) -> u64 {
         self.0.first_chunk().map_or(0, |first| u64::from_le_bytes(*first))
     }
@@ -30,16 +30,16 @@ impl fmt::Debug for TokenDigest {
     }
 }
 
-/// Binds digests to one configuration, with its secrets, and to one authorization server in it.
+/// The key of digests: it depends on one configuration, including its secrets, and on one authorization server of it.
 ///
-/// Shared data outlives a configuration; a digest made under another key never meets an entry of this one.
+/// Shared data outlive a configuration. Digests under another key never match an entry of this configuration.
 #[derive(Clone)]
 pub(crate) struct DigestKey(Hash);
 
 impl DigestKey {
-    /// `configuration` must identify every setting that facts depend on, secrets included.
+    /// `configuration` must be a fingerprint of every setting that affects the state of a token, including secrets.
     pub(crate) fn new(configuration: &[u8; 32], server: usize) -> Self {
-        // One whole SHA-256 block, so that it is absorbed here and not on every request.
+        // One whole SHA-256 block: it is hashed here once instead of on every request.
         let mut block = [0_u8; 64];
         let server = u64::try_from(server).unwrap_or(u64::MAX).to_le_bytes();
         for (to, from) in block.iter_mut().zip(configuration.iter().chain(&server)) {
@@ -69,7 +69,7 @@ mod tests {
     use crate::base::Secret;
 
     #[test]
-    fn secrets_do_not_print() {
+    fn debug_output_redacts_secrets() {
         let token = AccessToken::new("s3cret".to_owned());
         let key = DigestKey::new(&[7; 32], 0);
         let printed = format!("{token:?} {:?} {:?} {key:?}", Secret::new("s3cret".to_owned()), key.digest(&token));
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_depends_on_token_configuration_and_server() {
+    fn digest_depends_on_token_configuration_and_server() {
         let digest = |configuration: u8, server, token: &str| {
             DigestKey::new(&[configuration; 32], server).digest(&AccessToken::new(token.to_owned()))
         };

@@ -1,4 +1,4 @@
-//! Scope tokens and the scope of a token (RFC 6749 §3.3). Comparison is exact and case-sensitive.
+//! Scope tokens, and the scope of an access token (RFC 6749 §3.3). Comparison is exact and case-sensitive.
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -25,13 +25,13 @@ impl ScopeToken {
     }
 }
 
-/// The scope of an access token as the authorization server stated it: scope tokens, one space between each.
+/// The scope of an access token as stated by the authorization server: scope tokens, separated by single spaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Scope(String);
 
 impl Scope {
-    /// Collects the tokens of one or several lists, separated by spaces and, if `commas`, by commas; an empty
-    /// list is an empty scope.
+    /// Joins the scope tokens of several lists. Whitespace separates scope tokens; if `commas` is set, commas do as
+    /// well. An empty list results in an empty scope.
     pub(crate) fn from_lists<'a>(lists: impl IntoIterator<Item = &'a str>, commas: bool) -> Self {
         let mut scope = String::new();
         let separates = |c: char| c.is_ascii_whitespace() || commas && c == ',';
@@ -44,27 +44,27 @@ impl Scope {
         Self(scope)
     }
 
-    /// Whether it holds what is demanded.
-    pub(crate) fn grants(&self, demanded: &ScopeToken, strategy: ScopeStrategy) -> bool {
-        self.0.split(' ').any(|held| strategy.grants(held, demanded.as_str()))
+    /// Returns whether the scope grants the required scope token.
+    pub(crate) fn grants(&self, required: &ScopeToken, strategy: ScopeStrategy) -> bool {
+        self.0.split(' ').any(|held| strategy.grants(held, required.as_str()))
     }
 
-    /// The scope tokens with a space between each.
+    /// Returns the scope tokens, separated by single spaces.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// How a scope token that a token holds is compared with one that is demanded.
+/// How a granted scope token is compared with a required one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum ScopeStrategy {
-    /// They are equal.
+    /// Both are equal.
     #[default]
     Exact,
-    /// `orders` grants `orders.read`, and whatever else is below it.
+    /// `orders` grants `orders` and everything below it, such as `orders.read` and `orders.read.all`.
     Hierarchic,
-    /// `orders.*` grants `orders.read` and `orders.read.all`: a `*` stands for one part that is not empty, as the
-    /// last part for one or more.
+    /// `orders.*` grants `orders.read` and `orders.read.all`. A `*` matches one non-empty part; as the last part it
+    /// matches one or more.
     Wildcard,
 }
 
@@ -72,21 +72,21 @@ impl ScopeStrategy {
     pub(crate) const WORDS: [(&str, Self); 3] =
         [("exact", Self::Exact), ("hierarchic", Self::Hierarchic), ("wildcard", Self::Wildcard)];
 
-    /// Whether `held` is enough where `demanded` is asked for. Never with regard to case.
-    pub(crate) fn grants(self, held: &str, demanded: &str) -> bool {
+    /// Returns whether the granted scope token `held` satisfies `required`. Always case-sensitive.
+    pub(crate) fn grants(self, held: &str, required: &str) -> bool {
         match self {
-            Self::Exact => held == demanded,
+            Self::Exact => held == required,
             Self::Hierarchic => {
                 let below = |rest: &str| rest.is_empty() || rest.starts_with('.');
-                !held.is_empty() && demanded.strip_prefix(held).is_some_and(below)
+                !held.is_empty() && required.strip_prefix(held).is_some_and(below)
             }
-            Self::Wildcard => is_matched_by_wildcards(held, demanded),
+            Self::Wildcard => is_matched_by_wildcards(held, required),
         }
     }
 }
 
-fn is_matched_by_wildcards(held: &str, demanded: &str) -> bool {
-    let mut parts = demanded.split('.');
+fn is_matched_by_wildcards(held: &str, required: &str) -> bool {
+    let mut parts = required.split('.');
     let mut patterns = held.split('.').peekable();
     while let Some(pattern) = patterns.next() {
         let Some(part) = parts.next() else {
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scope_token_has_the_characters_of_rfc_6749() {
+    fn scope_tokens_have_the_syntax_of_rfc_6749() {
         for good in ["view", "https://x/y.read", "a:b", "!", "~", "[]"] {
             assert!(ScopeToken::parse(good).is_ok(), "{good}");
         }
@@ -122,29 +122,29 @@ mod tests {
         assert_eq!(ScopeToken::parse(""), Err(None));
     }
 
-    fn grants(scope: &Scope, demanded: &str, strategy: ScopeStrategy) -> bool {
-        scope.grants(&ScopeToken::parse(demanded).unwrap(), strategy)
+    fn grants(scope: &Scope, required: &str, strategy: ScopeStrategy) -> bool {
+        scope.grants(&ScopeToken::parse(required).unwrap(), strategy)
     }
 
     #[test]
-    fn comparison_is_exact_whole_and_case_sensitive() {
+    fn comparison_is_exact_and_case_sensitive() {
         let scope = Scope::from_lists(["view  book", "", "admin:all"], false);
         assert_eq!(scope.as_str(), "view book admin:all");
-        for (demanded, expected) in
+        for (required, expected) in
             [("view", true), ("admin:all", true), ("View", false), ("vie", false), ("admin", false)]
         {
-            assert_eq!(grants(&scope, demanded, ScopeStrategy::Exact), expected, "{demanded}");
+            assert_eq!(grants(&scope, required, ScopeStrategy::Exact), expected, "{required}");
         }
         assert!(!grants(&Scope::default(), "view", ScopeStrategy::Exact));
     }
 
     #[test]
-    fn commas_separate_where_a_server_writes_them() {
+    fn commas_separate_scope_tokens_if_configured() {
         assert_eq!(Scope::from_lists(["view, book,,cancel "], true).as_str(), "view book cancel");
         assert_eq!(Scope::from_lists(["view,book"], false).as_str(), "view,book");
     }
 
-    /// Held, demanded, and whether it is granted: exactly, by hierarchy, by wildcards.
+    /// Granted scope token, required scope token, and the result of each strategy: exact, hierarchic, wildcard.
     #[rustfmt::skip]
     const STRATEGIES: [(&str, &str, [bool; 3]); 24] = [
         ("orders", "orders", [true, true, true]),
@@ -174,11 +174,11 @@ mod tests {
     ];
 
     #[test]
-    fn each_strategy_grants_what_its_table_says() {
-        for (held, demanded, expected) in STRATEGIES {
+    fn each_strategy_matches_the_table() {
+        for (held, required, expected) in STRATEGIES {
             let scope = Scope::from_lists([held], false);
-            let found = ScopeStrategy::WORDS.map(|(_, strategy)| grants(&scope, demanded, strategy));
-            assert_eq!(found, expected, "{held} {demanded}");
+            let found = ScopeStrategy::WORDS.map(|(_, strategy)| grants(&scope, required, strategy));
+            assert_eq!(found, expected, "{held} {required}");
         }
     }
 }

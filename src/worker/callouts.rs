@@ -1,5 +1,5 @@
-//! Sends callouts, retries them, and completes them: what there is to keep of a response is kept once, before any request
-//! or worker goes on with it.
+//! Sends, retries and completes callouts. The state from a response is stored once, before any request or worker
+//! continues with it.
 
 use std::rc::Rc;
 
@@ -7,12 +7,12 @@ use super::coalescer::{CalloutEnd, Coalescer, Progress, ResumeWith, Resumption, 
 use super::{Worker, epoch, leases};
 use crate::base::UnixTime;
 use crate::cache::{Lease, LeaseOutcome};
-use crate::flow::{Call, CalloutKey, Context, Counter, Effects, Step, driver};
+use crate::flow::{Call, CalloutKey, CompletedCallout, Context, Counter, Step, driver};
 use crate::host::{CalloutError, CalloutOutcome, Host, Publish};
 use crate::server::{Attempt, CircuitChange};
 
 impl Worker {
-    /// Sends a callout, unless its server has enough of them or another worker sends it.
+    /// Sends a callout, unless `max_callouts` of its server is reached or another worker sends it.
     pub(super) fn launch(&mut self, key: &CalloutKey, is_alone: bool, host: &mut impl Host) {
         let now = host.now();
         if !self.coalescer.has_room(key) {
@@ -36,7 +36,7 @@ impl Worker {
         self.send(key, None, is_leased, host);
     }
 
-    /// Sends a callout; after an attempt that has failed, if there was one.
+    /// Sends a callout. `after` is the failed attempt, if it is a retry.
     fn send(&mut self, key: &CalloutKey, after: Option<Attempt>, is_leased: bool, host: &mut impl Host) {
         let now = host.now();
         let Some((call, deadline)) = self.coalescer.call(key) else {
@@ -55,14 +55,14 @@ impl Worker {
         }
     }
 
-    /// Ends a callout that is not sent.
+    /// Completes a callout that is not sent.
     fn fail(&mut self, key: &CalloutKey, error: CalloutError, host: &mut impl Host) {
         let progress = Progress::Sent { at: host.now(), is_leased: false, attempt: None };
         self.coalescer.set_progress(key, progress);
         self.complete(key, CalloutEnd::NotSent(error), host);
     }
 
-    /// Completes a callout, unless it is sent once more: the first request that waits parses the response, for all.
+    /// Completes a callout, unless it is retried. The first waiting request parses the response for all.
     pub(super) fn complete(&mut self, key: &CalloutKey, end: CalloutEnd, host: &mut impl Host) {
         let Some(Progress::Sent { at, is_leased, attempt }) = self.coalescer.progress(key) else { return };
         if let Some(attempt) = attempt
@@ -98,7 +98,7 @@ impl Worker {
         }
     }
 
-    /// Sends a further callout although no request waits for it, if it serves all of them.
+    /// Starts a follow-up callout that no request waits for, if it serves all requests.
     pub(super) fn continue_alone(&mut self, call: Call, host: &impl Host) {
         let key = call.key(&self.gate);
         if key.outlives_requests() {
@@ -106,7 +106,7 @@ impl Worker {
         }
     }
 
-    /// Records the result of an attempt; returns whether another one is to be made.
+    /// Records the result of an attempt; returns whether the callout is to be retried.
     fn should_retry(
         &mut self,
         key: &CalloutKey,
@@ -120,11 +120,14 @@ impl Worker {
         let server = call.server_index();
         match call.record(attempt, end.result(), now) {
             Some(CircuitChange::Opened) => log::warn!(
-                "authorization server `{}`: the circuit breaker of a cluster is open: too many callouts in a row have failed",
+                "authorization server `{}`: the circuit breaker of a cluster has opened, because too many callouts in a row have failed: check that the server is up and reachable",
                 call.server_name()
             ),
             Some(CircuitChange::Closed) => {
-                log::warn!("authorization server `{}`: the circuit breaker is closed again", call.server_name());
+                log::warn!(
+                    "authorization server `{}`: the circuit breaker of a cluster has closed: the server responds again",
+                    call.server_name()
+                );
             }
             None => {}
         }
@@ -135,8 +138,8 @@ impl Worker {
         true
     }
 
-    /// The next step of the first request that takes a response; and whether other workers find in shared data what they
-    /// wait for.
+    /// Processes a response for the first waiting request. Returns its next step, and whether other workers can find
+    /// the response in shared data.
     fn take_response(
         &mut self,
         call: Call,
@@ -148,25 +151,25 @@ impl Worker {
         let (server, now) = (call.server_index(), host.now());
         let current = epoch::current(host);
         self.state.enter_epoch(current, now);
-        let (effects, step) = driver::resume_call(call, end.result(), sent_at, &mut self.context(now));
-        // Before the entry is removed, so that a worker that puts it in at the same time notices; and after, so that
-        // a worker that has read it meanwhile reads again.
-        if effects.begins_epoch {
+        let (completed, step) = driver::resume_call(call, end.result(), sent_at, &mut self.context(now));
+        // The epoch begins before the entry is removed, so that a worker that stores the entry at the same time detects
+        // it; and again after the removal, so that a worker that has read the entry meanwhile reads it again.
+        if completed.begins_epoch {
             epoch::begin(host);
         }
         let mut is_shared = false;
-        for update in effects.updates() {
+        for update in completed.updates() {
             is_shared = self.write(update, host) && !update.is_removal();
         }
-        if effects.begins_epoch {
+        if completed.begins_epoch {
             epoch::begin(host);
         } else if epoch::current(host) != current
-            && let Some(undo) = effects.undo()
+            && let Some(undo) = completed.undo()
         {
             self.write(&undo, host);
             epoch::begin(host);
         }
-        let Effects { outcome, error, publish, .. } = effects;
+        let CompletedCallout { outcome, error, publish, .. } = completed;
         if was_sent {
             self.count_callout(outcome, sent_at, now, host);
         }
@@ -185,7 +188,7 @@ impl Worker {
         host.record_callout_time(now.saturating_since(sent_at));
     }
 
-    /// Publishes for other workers, and logs an error.
+    /// Publishes a value for other workers, and logs an error.
     pub(super) fn report(
         &mut self,
         server: usize,
@@ -202,7 +205,7 @@ impl Worker {
         }
     }
 
-    /// Logs an error of an authorization server, once a second for each.
+    /// Logs an error of an authorization server, at most once per second and server.
     fn warn(&mut self, server: usize, error: CalloutError, now: UnixTime) {
         let name = self.gate.servers().get(server).map_or("", |server| server.config.name.as_str());
         let limit = self.server_log_limits.get_mut(server);
@@ -211,7 +214,7 @@ impl Worker {
         }
     }
 
-    /// Lets every request that waits look at what another worker has learned.
+    /// Lets every waiting request look its token up again, because another worker may have stored the state.
     fn look_again(&mut self, key: &CalloutKey) {
         let Some(Waiters { waiting, .. }) = self.coalescer.remove(key) else { return };
         for Waiter { stream, call, .. } in waiting {
@@ -219,20 +222,20 @@ impl Worker {
         }
     }
 
-    /// Another worker's lease has ended.
-    pub(super) fn on_lease_end(&mut self, lease: Lease, is_answered: bool, host: &mut impl Host) {
+    /// Handles the end of another worker's lease.
+    pub(super) fn on_lease_end(&mut self, lease: Lease, has_response: bool, host: &mut impl Host) {
         for key in self.coalescer.keys(|key, progress| Coalescer::waits_for(key, progress, lease)) {
-            if is_answered {
+            if has_response {
                 self.look_again(&key);
                 continue;
             }
-            // The other worker got no response, or one that is too long to be shared. This one must not wait for one
-            // worker after another, nor send a callout that has no time left.
+            // The other worker got no response, or one that is too long for shared data. This worker sends a callout
+            // without a lease, so that it does not wait for one worker after another, and only if enough time is left.
             let now = host.now();
             if self.coalescer.call(&key).is_some_and(|(call, deadline)| call.is_timely(deadline, now)) {
                 self.coalescer.set_progress(&key, Progress::Ready { is_alone: true });
             } else {
-                self.fail(&key, CalloutError::NoAnswer, host);
+                self.fail(&key, CalloutError::TimedOut, host);
             }
         }
     }
@@ -244,7 +247,7 @@ impl Worker {
         }
     }
 
-    /// Renews the leases of this worker, and stops waiting for workers that have not renewed theirs.
+    /// Renews the leases of this worker. Stops waiting for workers that have not renewed theirs.
     pub(super) fn maintain_leases(&mut self, host: &impl Host) {
         for key in self.coalescer.keys(|_, progress| matches!(progress, Progress::Sent { is_leased: true, .. })) {
             key.lease().into_iter().for_each(|lease| leases::renew(lease, host));

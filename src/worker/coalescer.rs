@@ -1,8 +1,7 @@
-//! Pending callouts, and the requests that wait for them: one callout for each key, however many requests of this worker
-//! need the response.
+//! Pending callouts, and the requests that wait for them. Requests of this worker that need the same callout share one.
 //!
-//! A callout does not belong to a request, so no client that leaves can cancel it: its response is kept even if no request
-//! waits for it any longer.
+//! A callout does not belong to a request, so no client can cancel it by leaving: its response is stored even if no
+//! request waits for it any more.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
@@ -18,11 +17,11 @@ use crate::server::Attempt;
 #[derive(Debug, Default)]
 pub(super) struct Coalescer {
     pending: BTreeMap<CalloutKey, PendingCallout>,
-    /// Those that have become ready to be sent, in order. Some may have been sent since, or have ended.
+    /// Callouts that have become ready to be sent, in order. Some may have been sent or have ended since.
     ready: VecDeque<CalloutKey>,
-    /// Those that are ready and exceed `max_callouts` of their server, in order. Some may have ended.
+    /// Ready callouts beyond `max_callouts` of their server, in order. Some may have ended since.
     queue: VecDeque<CalloutKey>,
-    /// Those that were sent.
+    /// Callouts that were sent.
     sent: BTreeMap<CalloutId, CalloutKey>,
     waiters: BTreeMap<StreamId, Waiter>,
 }
@@ -35,21 +34,21 @@ pub(super) struct Waiter {
     key: CalloutKey,
 }
 
-/// A request that need not wait any longer.
+/// A request that continues.
 #[derive(Debug)]
 pub(super) struct Resumption {
     pub(super) stream: StreamId,
     pub(super) with: ResumeWith,
 }
 
-/// What a request goes on with.
+/// The input with which a request continues.
 #[derive(Debug)]
 pub(super) enum ResumeWith {
     /// The next step.
     Step(Step),
-    /// The end of the callout that was sent at `sent_at`.
+    /// The result of the callout that was sent at `sent_at`.
     End { call: Call, end: Rc<CalloutEnd>, sent_at: UnixTime },
-    /// Another look at what another worker has learned.
+    /// A new lookup, because another worker may have stored the state.
     LookAgain(Call),
 }
 
@@ -58,61 +57,63 @@ pub(super) enum ResumeWith {
 pub(super) enum CalloutEnd {
     /// It was not sent, for this reason.
     NotSent(CalloutError),
-    /// The response, if one arrived in time.
-    Answered(Option<CalloutResponse>),
+    /// It was sent; the response, or `None` if it timed out.
+    Sent(Option<CalloutResponse>),
 }
 
 impl CalloutEnd {
     pub(super) fn result(&self) -> CalloutResult<'_> {
         match self {
             Self::NotSent(error) => CalloutResult::NotSent(*error),
-            Self::Answered(response) => CalloutResponse::result(response.as_ref()),
+            Self::Sent(response) => CalloutResponse::result(response.as_ref()),
         }
     }
 }
 
 #[derive(Debug)]
 struct PendingCallout {
-    /// The requests that wait, in order. Some may have left.
+    /// The waiting requests, in order. Some may have ended since.
     streams: Vec<StreamId>,
-    /// How many of them have not left.
+    /// How many of `streams` still wait.
     waiting: usize,
-    /// The call to complete it with if no request waits: the last one to leave leaves its own.
+    /// The call that processes the response if no request waits: that of the last request that has left.
     orphan: Option<Call>,
-    /// Whether it renews a cached entry, whichever requests have joined it since.
+    /// Whether the callout renews a cached entry, even if other requests have joined it.
     renews: bool,
-    /// When it must have ended.
+    /// The deadline of the callout.
     deadline: UnixTime,
-    /// Whether it had to wait in the queue.
+    /// Whether the callout was queued.
     was_queued: bool,
     progress: Progress,
 }
 
-/// How far a callout has come.
+/// The progress of a callout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// To be sent. `is_alone`: without a lease, because another worker had one and got no response.
+    /// Ready to be sent. `is_alone`: without a lease, because another worker held one and got no response.
     Ready { is_alone: bool },
     /// Another worker holds the lease until this time, unless it renews it.
     HeldElsewhere { until: UnixTime },
-    /// Sent. `is_leased`: other workers may wait for the response. `attempt` is `None` if it could not be sent.
+    /// Sent. `is_leased`: other workers may wait for the response. `attempt` is `None` if the callout could not be
+    /// sent.
     Sent { at: UnixTime, is_leased: bool, attempt: Option<Attempt> },
 }
 
-/// What became of a request that asks for a callout.
+/// The result of joining a callout.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "large on 64-bit targets only; it is matched where it is returned")]
 pub(super) enum Joined {
-    /// It waits.
+    /// The request waits.
     Waits,
-    /// Too many requests wait already.
+    /// Too many requests are waiting.
     Overloaded(Call),
 }
 
-/// The requests that a completed callout concerns.
+/// The requests that wait for a completed callout.
 #[derive(Debug)]
 pub(super) struct Waiters {
     pub(super) waiting: Vec<Waiter>,
-    /// Set if no request waits any longer: the response is still worth keeping.
+    /// Set if no request waits any more: its call processes the response.
     pub(super) orphan: Option<Call>,
 }
 
@@ -137,7 +138,7 @@ impl Coalescer {
         Joined::Waits
     }
 
-    /// Whether a callout is pending.
+    /// Returns whether a callout is pending.
     pub(super) fn is_pending(&self, key: &CalloutKey) -> bool {
         self.pending.contains_key(key)
     }
@@ -151,8 +152,8 @@ impl Coalescer {
         }
     }
 
-    /// A request has ended. A callout that was not sent and that no other request needs ends with it: resetting streams
-    /// must cost no callouts. Returns whether the request was waiting.
+    /// Removes a request that has ended. A callout that was not sent and that no other request needs ends with it, so
+    /// that resetting streams causes no callouts. Returns whether the request was waiting.
     pub(super) fn leave(&mut self, stream: StreamId) -> bool {
         let Some(Waiter { call, key, .. }) = self.waiters.remove(&stream) else { return false };
         let Some(pending) = self.pending.get_mut(&key) else { return true };
@@ -166,12 +167,12 @@ impl Coalescer {
         true
     }
 
-    /// The keys of all callouts for which `is` holds.
+    /// Returns the keys of all callouts for which `is` returns `true`.
     pub(super) fn keys(&self, is: impl Fn(&CalloutKey, Progress) -> bool) -> Vec<CalloutKey> {
         self.pending.iter().filter(|(key, pending)| is(key, pending.progress)).map(|(key, _)| key.clone()).collect()
     }
 
-    /// The callouts that have waited too long to be sent, or for another worker; and the error they end with.
+    /// Returns the callouts that have waited too long to be sent or for another worker, and the errors they end with.
     pub(super) fn overdue(&self, now: UnixTime) -> Vec<(CalloutKey, CalloutError)> {
         let overdue = |key: CalloutKey| {
             let (call, deadline) = self.call(&key)?;
@@ -180,7 +181,7 @@ impl Coalescer {
                 Progress::Ready { .. } => {
                     (is_overdue || self.has_queued_too_long(&key, now)).then_some((key, CalloutError::Overloaded))
                 }
-                Progress::HeldElsewhere { .. } => is_overdue.then_some((key, CalloutError::NoAnswer)),
+                Progress::HeldElsewhere { .. } => is_overdue.then_some((key, CalloutError::TimedOut)),
                 Progress::Sent { .. } => None,
             }
         };
@@ -188,13 +189,13 @@ impl Coalescer {
         unsent.into_iter().filter_map(overdue).collect()
     }
 
-    /// Whether one more callout may be sent to the server.
+    /// Returns whether `max_callouts` of the server permits one more callout.
     pub(super) fn has_room(&self, key: &CalloutKey) -> bool {
         let max = self.call(key).map_or(usize::MAX, |(call, _)| call.max_callouts());
         self.sent.values().filter(|sent| sent.competes_with(key)).count() < max
     }
 
-    /// Whether a callout has waited in the queue for so long that it is not to be sent.
+    /// Returns whether a callout has been queued too long to be sent.
     pub(super) fn has_queued_too_long(&self, key: &CalloutKey, now: UnixTime) -> bool {
         let was_queued = self.pending.get(key).is_some_and(|pending| pending.was_queued);
         was_queued && !self.call(key).is_some_and(|(call, deadline)| call.is_timely(deadline, now))
@@ -215,7 +216,7 @@ impl Coalescer {
         has_place
     }
 
-    /// Makes the next queued callout ready: this one has left room at their server.
+    /// Makes the next queued callout of the same server ready, because `left` has ended.
     pub(super) fn dequeue(&mut self, left: &CalloutKey) {
         while let Some(index) = self.queue.iter().position(|key| key.competes_with(left)) {
             let key = self.queue.remove(index);
@@ -225,7 +226,7 @@ impl Coalescer {
         }
     }
 
-    /// How far a callout has come.
+    /// Returns the progress of a callout.
     pub(super) fn progress(&self, key: &CalloutKey) -> Option<Progress> {
         self.pending.get(key).map(|pending| pending.progress)
     }
@@ -239,7 +240,7 @@ impl Coalescer {
         }
     }
 
-    /// The call of a pending callout, of whichever request, and its deadline.
+    /// Returns the call of a pending callout, of any waiting request, and its deadline.
     pub(super) fn call(&self, key: &CalloutKey) -> Option<(&Call, UnixTime)> {
         let pending = self.pending.get(key)?;
         let mut waiters = pending.streams.iter().filter_map(|stream| self.waiters.get(stream));
@@ -247,7 +248,7 @@ impl Coalescer {
         first.or(pending.orphan.as_ref()).map(|call| (call, pending.deadline))
     }
 
-    /// A callout that is ready to be sent, and whether it is sent without a lease.
+    /// Returns the next callout that is ready to be sent, and whether it is sent without a lease.
     pub(super) fn next_ready(&mut self) -> Option<(CalloutKey, bool)> {
         loop {
             let key = self.ready.pop_front()?;
@@ -261,7 +262,7 @@ impl Coalescer {
         !self.ready.is_empty()
     }
 
-    /// Records the host's name for a callout that was sent.
+    /// Records the host's id of a callout that was sent.
     pub(super) fn record_sent(&mut self, key: &CalloutKey, callout: CalloutId) {
         self.sent.insert(callout, key.clone());
     }
@@ -270,12 +271,12 @@ impl Coalescer {
         self.sent.contains_key(&callout)
     }
 
-    /// The key of a callout that has ended.
+    /// Returns and removes the key of a callout that has ended.
     pub(super) fn take_sent(&mut self, callout: CalloutId) -> Option<CalloutKey> {
         self.sent.remove(&callout)
     }
 
-    /// Whether another worker's lease is the one that this callout waits for.
+    /// Returns whether a callout waits for this lease of another worker.
     pub(super) fn waits_for(key: &CalloutKey, progress: Progress, lease: Lease) -> bool {
         matches!(progress, Progress::HeldElsewhere { .. }) && key.lease() == Some(lease)
     }
@@ -301,17 +302,17 @@ impl Coalescer {
         self.pending.is_empty()
     }
 
-    /// How many requests wait.
+    /// Returns the number of waiting requests.
     pub(super) fn waiting(&self) -> usize {
         self.waiters.len()
     }
 
-    /// How many callouts were sent and have not ended.
+    /// Returns the number of callouts that were sent and have not ended.
     pub(super) fn in_flight(&self) -> usize {
         self.sent.len()
     }
 
-    /// How many leases this worker holds.
+    /// Returns the number of leases that this worker holds.
     pub(super) fn leases(&self) -> usize {
         let is_leased = |pending: &&PendingCallout| matches!(pending.progress, Progress::Sent { is_leased: true, .. });
         self.pending.values().filter(is_leased).count()
@@ -319,7 +320,7 @@ impl Coalescer {
 }
 
 impl PendingCallout {
-    /// One that no request waits for yet.
+    /// Creates a callout that no request waits for yet.
     fn new(call: &Call, now: UnixTime) -> Self {
         Self {
             streams: Vec::new(),
@@ -337,11 +338,11 @@ impl PendingCallout {
     }
 }
 
-/// Requests that may wait for one callout.
+/// The maximum number of requests that wait for one callout.
 const MAX_WAITING: usize = 4096;
 
-/// Requests that may wait for any.
+/// The maximum number of waiting requests of a worker.
 const MAX_WAITING_IN_ALL: usize = 16_384;
 
-/// Callouts that may wait in the queue of one server.
+/// The maximum number of queued callouts per server.
 const MAX_QUEUED: usize = 1024;

@@ -1,12 +1,12 @@
 //! The epoch of the cache, and updates of the shared cache.
 //!
-//! A worker that learns that an active token was revoked begins an epoch; every worker then drops what the revocation may
-//! concern.
+//! A worker that learns that an active token was revoked begins an epoch. Every worker then invalidates its entries of
+//! revocable tokens.
 
 use crate::cache::BucketUpdate;
 use crate::host::Host;
 
-/// The number of the epoch.
+/// Returns the number of the epoch.
 pub(super) fn current(host: &impl Host) -> u64 {
     number(host.shared_data(KEY).as_deref())
 }
@@ -16,8 +16,8 @@ pub(super) fn begin(host: &impl Host) {
     host.update_shared_data(KEY, &mut |epoch| Some(number(epoch).wrapping_add(1).to_le_bytes().to_vec()));
 }
 
-/// Writes an update into its bucket, and returns how many fresh entries were evicted; `None` if other workers kept writing
-/// the same bucket. The entry is not shared then, which costs a callout at most.
+/// Writes an update into its bucket, and returns the number of fresh entries that were evicted. Returns `None` if other
+/// workers kept writing the bucket: the entry is not shared then, which costs additional callouts only.
 pub(super) fn write(update: &BucketUpdate, host: &impl Host) -> Option<u32> {
     let mut evicted = 0;
     if update.is_removal() && !update.changes(host.shared_data(update.key()).as_deref()) {
@@ -29,13 +29,13 @@ pub(super) fn write(update: &BucketUpdate, host: &impl Host) -> Option<u32> {
         Some(updated.bucket)
     });
     if !is_written && update.is_removal() {
-        // A removal must not fail; other entries of the bucket can be learned again.
+        // A removal must not be lost. The other entries of the bucket can be restored by callouts.
         host.set_shared_data(update.key(), b"");
     }
     is_written.then_some(evicted)
 }
 
-/// A number in shared data; 0 if there is none.
+/// Decodes a number from shared data; 0 if there is none.
 pub(super) fn number(value: Option<&[u8]>) -> u64 {
     value.and_then(|value| Some(u64::from_le_bytes(*value.first_chunk()?))).unwrap_or_default()
 }

@@ -1,7 +1,7 @@
-//! Leases in shared data: of several workers, one introspects a token, or fetches keys, and the others wait.
+//! Leases in shared data: one worker introspects a token or fetches keys, and the other workers wait.
 //!
-//! A time that is compared with one in shared data is read after the data: otherwise a lease that another worker has just
-//! taken would look as if the clock had been set back.
+//! The clock is read after the shared data: otherwise a lease that another worker has just acquired would be in the
+//! future, as if the clock had been set back.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use crate::base::UnixTime;
 use crate::cache::{Lease, LeaseOutcome};
 use crate::host::{Host, MailboxId};
 
-/// Writes the keys of all leases, unless that was done: a key that was never written cannot be updated atomically.
-/// The main thread does this before any worker runs.
+/// Writes the keys of all leases once, because a key that was never written cannot be updated atomically. The main
+/// thread does this before any worker runs.
 pub(super) fn prepare(host: &impl Host) {
     if host.shared_data(ARE_PREPARED).is_some() {
         return;
@@ -35,7 +35,7 @@ pub(super) fn acquire(lease: Lease, mailbox: MailboxId, host: &impl Host) -> Lea
     if is_written { outcome } else { LeaseOutcome::Uncoordinated }
 }
 
-/// How long the lease of a token is held, if it is.
+/// Returns until when the lease of a token is held; `None` if it is not.
 pub(super) fn held_until(lease: Lease, host: &impl Host) -> Option<UnixTime> {
     let found = host.shared_data(&lease.key());
     lease.held_until(found.as_deref(), host.now())
@@ -46,8 +46,8 @@ pub(super) fn renew(lease: Lease, host: &impl Host) {
     host.update_shared_data(&lease.key(), &mut |found| lease.renew(found, host.now()));
 }
 
-/// Gives the lease of a token back, and wakes the workers that wait for it.
-pub(super) fn release(lease: Lease, is_answered: bool, host: &impl Host) {
+/// Releases the lease of a token, and notifies the workers that wait for it.
+pub(super) fn release(lease: Lease, has_response: bool, host: &impl Host) {
     let mut mailboxes = Vec::new();
     let is_released = host.update_shared_data(&lease.key(), &mut |found| {
         let (woken, left) = lease.release(found, host.now())?;
@@ -55,16 +55,16 @@ pub(super) fn release(lease: Lease, is_answered: bool, host: &impl Host) {
         Some(left)
     });
     if is_released {
-        mailboxes.iter().for_each(|mailbox| host.send_message(*mailbox, &lease.message(is_answered)));
+        mailboxes.iter().for_each(|mailbox| host.send_message(*mailbox, &lease.message(has_response)));
     }
 }
 
-/// Whether this worker is the one to fetch the keys under `key` in the next `period`.
+/// Acquires the right to fetch the keys under `key` for the next `period`; returns whether this worker has it.
 pub(super) fn acquire_for(key: &str, period: Duration, host: &impl Host) -> bool {
     host.update_shared_data(&format!("{key}.lease"), &mut |held| {
         let (until, now) = (number(held), host.now());
-        let ours = now.saturating_add(period).as_millis();
-        (until <= now.as_millis() || until > ours).then(|| ours.to_le_bytes().to_vec())
+        let our_end = now.saturating_add(period).as_millis();
+        (until <= now.as_millis() || until > our_end).then(|| our_end.to_le_bytes().to_vec())
     })
 }
 

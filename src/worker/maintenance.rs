@@ -1,4 +1,4 @@
-//! Work that no request waits for: renews cached entries that are in use, and refreshes keys.
+//! Background work: renews cached entries that are in use, and refreshes keys.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::host::{CalloutError, CalloutResult, Host};
 use crate::server::{KeyFetch, KeysFetched};
 
 impl Worker {
-    /// Renews the entries that were used shortly before their end.
+    /// Renews the entries that were used shortly before their expiry.
     pub(super) fn renew(&mut self, host: &impl Host) {
         for renewal in self.state.take_renewals() {
             let bucket = host.shared_data(&renewal.key(&self.gate));
@@ -29,12 +29,13 @@ impl Worker {
         }
     }
 
-    /// Takes over published keys, and fetches those that are due, unless another worker does.
+    /// Takes over published keys, and fetches keys whose refresh is due, unless another worker does.
     pub(super) fn refresh_keys(&mut self, host: &mut impl Host) {
         for server in self.gate.servers().to_vec() {
             let Some(key) = server.keys_key() else { continue };
             let published = host.shared_data(&key);
-            // After that: keys that another worker has published meanwhile are not from the future.
+            // The clock is read after the shared data, so that keys that another worker has just published are not in
+            // the future.
             let now = host.now();
             if let Some(published) = published {
                 server.take_over_keys(&published, now);
@@ -72,5 +73,5 @@ impl Worker {
     }
 }
 
-/// How long a worker has to fetch keys before another one tries.
+/// How long a worker may take to fetch keys before another worker tries.
 const KEY_LEASE: Duration = Duration::from_secs(2);

@@ -1,7 +1,7 @@
-//! A worker: one configuration at work in one thread, and the only thing that a host talks to.
+//! A worker: one configuration in one thread. The host uses only this interface.
 //!
-//! A host hands events over and performs what comes back: it answers or passes the requests that are decided. A worker
-//! never calls back into the host's streams, so a host may perform a decision that ends other streams at once.
+//! The host reports events and performs the decisions that it gets back: it sends a response or lets the request pass.
+//! A worker never calls back into the host's streams, so performing a decision may end other streams at once.
 
 mod callouts;
 mod coalescer;
@@ -24,40 +24,40 @@ use crate::server::KeyFetch;
 
 /// One configuration at work in one thread of a proxy.
 ///
-/// A new configuration gets a worker of its own; a request stays with the worker that it began with. The host keeps a
-/// worker for as long as it has requests of it, or callouts.
+/// A new configuration gets its own worker, and a request stays with the worker it began with. The host keeps a worker
+/// while it has requests or callouts.
 #[derive(Debug)]
 pub struct Worker {
     gate: Gate,
     state: State,
     coalescer: Coalescer,
-    /// Callouts for keys that no request waits for, and when they were sent.
+    /// Scheduled key fetches, and when they were sent.
     key_fetches: BTreeMap<CalloutId, (KeyFetch, UnixTime)>,
-    /// Requests that need not wait any longer, in order.
+    /// Requests that continue, in order.
     resumptions: VecDeque<Resumption>,
     ticks: u64,
-    /// For messages about each authorization server.
+    /// Limits the messages about each authorization server.
     server_log_limits: Vec<LogLimit>,
-    /// For messages about requests that were refused.
+    /// Limits the messages about refused requests.
     refusal_log_limit: LogLimit,
 }
 
-/// How much of something there is in a worker at the moment.
+/// Current values of a worker, for metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gauges {
-    /// Circuit breakers that are open.
+    /// The number of open circuit breakers.
     pub circuits_open: usize,
-    /// Callouts that were sent and have not ended.
+    /// The number of callouts that were sent and have not ended.
     pub callouts_in_flight: usize,
-    /// Requests that wait for a callout.
+    /// The number of requests that wait for a callout.
     pub requests_waiting: usize,
-    /// Leases on tokens that this worker introspects for others.
+    /// The number of leases that this worker holds.
     pub leases_held: usize,
 }
 
 impl Worker {
-    /// Puts a configuration to work. `seed` must be random, and another one for every worker: identifiers and keys are
-    /// drawn from it. Workers of one thread may share their counters.
+    /// Creates a worker for a configuration. `seed` must be random and different for every worker: identifiers and keys
+    /// are derived from it. Workers of one thread may share their counters.
     pub fn new(config: Config, seed: [u8; 32], counters: Rc<Counters>, host: &impl Host) -> Self {
         let (gate, state) = Gate::new(config, seed, counters);
         let server_log_limits = gate.servers().iter().map(|_| LogLimit::new(1)).collect();
@@ -76,41 +76,41 @@ impl Worker {
         worker
     }
 
-    /// A worker that refuses every request, in the place of a configuration that was refused.
+    /// Creates a worker that refuses every request with status 503, for use if the configuration was refused.
     pub fn misconfigured(counters: Rc<Counters>, host: &impl Host) -> Self {
         Self::new(Config::misconfigured(), [0; 32], counters, host)
     }
 
-    /// What the configuration only reports and does not enforce, in words; `None` if it enforces everything.
+    /// Describes the rules that only report and do not enforce (`mode: report_only`); `None` if everything enforces.
     pub fn report_only(&self) -> Option<String> {
         self.gate.report_only()
     }
 
-    /// Whether [`RequestHead::route`] is needed.
+    /// Returns whether [`RequestHead::route`] is needed.
     pub fn needs_route(&self) -> bool {
         self.gate.needs_route()
     }
 
-    /// The changes to the headers of a request before anything else is done with it: they remove identity headers that
-    /// the client sent, in any spelling, and the credentials. Trailers are cleaned in the same way.
+    /// Returns the edits that clean the headers of a request before any decision: they remove identity headers that the
+    /// client sent, including aliases, and the credentials. The host cleans trailers in the same way.
     pub fn clean<'a>(&self, head: RequestHead<'a>) -> Vec<HeaderEdit<'a>> {
         self.gate.cleaning(head)
     }
 
-    /// A request has arrived, with its headers as they came in. `None`: it waits; [`Worker::next_decision`] returns its
-    /// decision later.
+    /// Handles a new request, given its original headers. Returns `None` if the request waits;
+    /// [`Worker::next_decision`] returns its decision later.
     pub fn on_request(&mut self, stream: StreamId, head: RequestHead<'_>, host: &mut impl Host) -> Option<Decision> {
         self.begin(stream, head, host)
     }
 
-    /// A request has ended, whether or not it was decided.
+    /// Handles the end of a request, whether or not it was decided.
     pub fn on_stream_end(&mut self, stream: StreamId, host: &impl Host) {
         self.leave(stream, host);
     }
 
-    /// A callout has ended; `None` if no response arrived in time.
+    /// Handles the end of a callout; `None` means that it timed out or failed.
     pub fn on_callout_response(&mut self, callout: CalloutId, response: Option<CalloutResponse>, host: &mut impl Host) {
-        let end = CalloutEnd::Answered(response);
+        let end = CalloutEnd::Sent(response);
         if let Some((fetch, sent_at)) = self.key_fetches.remove(&callout) {
             self.complete_key_fetch(fetch, end.result(), sent_at, host);
         } else if let Some(key) = self.coalescer.take_sent(callout) {
@@ -118,15 +118,15 @@ impl Worker {
         }
     }
 
-    /// Another worker has sent a message.
+    /// Handles a message from another worker.
     pub fn on_message(&mut self, message: &[u8], host: &mut impl Host) {
-        if let Some((lease, is_answered)) = Lease::read_message(message) {
-            self.on_lease_end(lease, is_answered, host);
+        if let Some((lease, has_response)) = Lease::read_message(message) {
+            self.on_lease_end(lease, has_response, host);
         }
     }
 
-    /// Time has passed: a host calls this about every 50 milliseconds. Overdue callouts end, leases are kept or given up,
-    /// cached tokens are renewed, keys are fetched.
+    /// Handles a timer tick; the host calls this about every 50 milliseconds. Ends overdue callouts, renews leases and
+    /// cached entries, and fetches keys.
     pub fn on_tick(&mut self, host: &mut impl Host) {
         self.ticks = self.ticks.wrapping_add(1);
         let (epoch, now) = (epoch::current(host), host.now());
@@ -139,9 +139,9 @@ impl Worker {
         }
     }
 
-    /// The decision about a request that has waited; `None` if none is ready. A host calls this after every event, and
-    /// performs each decision before it asks for the next one. It does a bounded amount of work: there may be more to do
-    /// ([`Worker::has_work`]) even if it returns `None`.
+    /// Returns the decision about a request that has waited; `None` if none is ready. The host calls this after every
+    /// event, and performs each decision before it requests the next one. One call does a bounded amount of work: even
+    /// if it returns `None`, [`Worker::has_work`] may return `true`.
     pub fn next_decision(&mut self, host: &mut impl Host) -> Option<(StreamId, Decision)> {
         for _ in 0..MAX_RESUMPTIONS {
             self.send_ready(host);
@@ -153,29 +153,29 @@ impl Worker {
         None
     }
 
-    /// Sends the callouts that are ready to be sent. [`Worker::next_decision`] does so, too.
+    /// Sends the callouts that are ready. [`Worker::next_decision`] also does this.
     pub fn send_ready(&mut self, host: &mut impl Host) {
         while let Some((key, is_alone)) = self.coalescer.next_ready() {
             self.launch(&key, is_alone, host);
         }
     }
 
-    /// Whether there is something for [`Worker::next_decision`] to do.
+    /// Returns whether [`Worker::next_decision`] has work to do.
     pub fn has_work(&self) -> bool {
         !self.resumptions.is_empty() || self.coalescer.has_ready()
     }
 
-    /// Whether a callout is one of this worker's.
+    /// Returns whether this worker has sent this callout.
     pub fn has_callout(&self, callout: CalloutId) -> bool {
         self.key_fetches.contains_key(&callout) || self.coalescer.has_sent(callout)
     }
 
-    /// Whether this worker waits for callouts, of requests or its own.
+    /// Returns whether this worker waits for callouts.
     pub fn has_callouts(&self) -> bool {
         !self.key_fetches.is_empty() || !self.coalescer.is_empty()
     }
 
-    /// How much of what there is at the moment.
+    /// Returns the current values, for metrics.
     pub fn gauges(&self, now: UnixTime) -> Gauges {
         Gauges {
             circuits_open: self.gate.open_circuits(now),
@@ -190,11 +190,11 @@ impl Worker {
     }
 }
 
-/// Keys are checked every half second: often enough that a new configuration has them before requests need them.
+/// Keys are checked every half second, so that a new configuration has them before requests need them.
 const TICKS_BETWEEN_KEY_CHECKS: u64 = 10;
 
-/// Requests that go on in one call of [`Worker::next_decision`].
+/// The maximum number of requests that continue in one call of [`Worker::next_decision`].
 const MAX_RESUMPTIONS: usize = 16;
 
-/// Messages about refused requests.
+/// The maximum number of messages about refused requests per second.
 const REFUSALS_PER_SECOND: u32 = 500;

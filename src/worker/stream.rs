@@ -1,4 +1,4 @@
-//! The progress of one request: takes the steps of its token check, until it is decided or waits for a callout.
+//! The progress of one request: performs the steps of its token check until it is decided or waits for a callout.
 
 use super::Worker;
 use super::coalescer::{Joined, ResumeWith};
@@ -14,7 +14,7 @@ impl Worker {
         self.advance(stream, step, host)
     }
 
-    /// Takes steps until the request is decided, or waits for a callout (`None`).
+    /// Performs steps until the request is decided; `None` if it waits for a callout.
     fn advance(&mut self, stream: StreamId, mut step: Step, host: &impl Host) -> Option<Decision> {
         loop {
             step = match step {
@@ -41,7 +41,7 @@ impl Worker {
         }
     }
 
-    /// Lets a request wait for a callout (`None`); or its next step, if it may not.
+    /// Lets a request wait for a callout (`None`). Returns its next step if it must not wait.
     fn wait(&mut self, stream: StreamId, mut call: Call, host: &impl Host) -> Option<Step> {
         let now = host.now();
         let key = call.key(&self.gate);
@@ -57,20 +57,20 @@ impl Worker {
         }
     }
 
-    /// Goes on with a request that has waited; `None` if it waits again.
+    /// Continues a request that has waited; `None` if it waits again.
     pub(super) fn resume(&mut self, stream: StreamId, with: ResumeWith, host: &impl Host) -> Option<Decision> {
         let cx = &mut self.context(host.now());
         let step = match with {
             ResumeWith::Step(step) => step,
             ResumeWith::LookAgain(call) => driver::look_again(call, cx),
-            // The first request of those that have waited has parsed the response.
-            ResumeWith::End { call, .. } if call.is_answered(cx) => driver::look_again(call, cx),
+            // The first waiting request has stored the state.
+            ResumeWith::End { call, .. } if call.is_cached(cx) => driver::look_again(call, cx),
             ResumeWith::End { call, end, sent_at } => driver::resume_call(call, end.result(), sent_at, cx).1,
         };
         self.advance(stream, step, host)
     }
 
-    /// A request has ended: it waits no longer, and what was to be said of it is dropped.
+    /// Removes a request that has ended, and discards its decision.
     pub(super) fn leave(&mut self, stream: StreamId, host: &impl Host) {
         if self.coalescer.leave(stream) {
             return;
@@ -109,7 +109,7 @@ impl Worker {
         self.state.counters.count(counter);
     }
 
-    /// Writes an update into the shared cache; returns whether it is there now.
+    /// Writes an update into the shared cache; returns whether it was written.
     pub(super) fn write(&self, update: &BucketUpdate, host: &impl Host) -> bool {
         let evicted = epoch::write(update, host);
         self.state.counters.add(Counter::CacheEntriesEvicted, evicted.unwrap_or_default());
@@ -117,7 +117,8 @@ impl Worker {
     }
 }
 
-/// The id of a request, for the log. A client may have chosen it, so only a UUID is written.
+/// Returns a prefix for log messages with the id of the request. A client may have chosen the id, so only UUIDs are
+/// logged.
 fn request_id(stream: StreamId, host: &impl Host) -> String {
     let is_uuid = |id: &str| {
         id.len() == 36

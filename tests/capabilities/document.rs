@@ -37,12 +37,12 @@ const GATEWAYS: [(&str, &str); 3] = [
 const HEAD: &str = "\
 # Capabilities
 
-What three API gateways do for OAuth 2.0, and what does the same here. The last two columns are written from the results
-of `make test`, by `make capabilities`: a row says yes if at least one test is named by its number and all of these have
-passed, through a real Envoy with real identity servers behind it.
+The OAuth 2.0 functions of three API gateways, and their counterparts in Scopegate. `make capabilities` writes the last two
+columns from the results of `make test`: a row says yes if at least one test has its number and all of these have passed,
+with a real Envoy and real identity servers.
 
-An adapter stands in front of a real identity server where no open server speaks a vendor's wire format; it answers in
-the shape that the vendor's manual gives. The keys are those of the [configuration](configuration.md).
+An adapter stands in front of a real identity server where no open server has a vendor's wire format; it responds in the
+format of the vendor's manual. The keys are explained in [configuration](configuration.md).
 ";
 
 /// The document for these results.

@@ -18,7 +18,6 @@ pub struct Suite {
     #[serde(skip)]
     pub name: String,
     /// What the suite is about.
-    #[allow(dead_code, reason = "for readers of the file")]
     pub about: String,
     /// Named routes of the proxy, tried in order; a request without a match has no route name.
     #[serde(default)]
@@ -94,7 +93,6 @@ pub enum Fault {
 
 impl Fault {
     /// The status that Envoy reports in the place of the server; `None` if it reports no response at all.
-    #[allow(dead_code, reason = "the core's executor needs it")]
     pub fn seen_through_envoy(self) -> Option<u16> {
         match self {
             Self::Close | Self::Noise => Some(503),
@@ -128,7 +126,6 @@ pub struct Expect {
     pub upstream: BTreeMap<String, Option<String>>,
     /// Envoy refuses the request itself, before any filter, with this status.
     #[serde(default)]
-    #[allow(dead_code, reason = "Envoy's executor needs it")]
     pub by_envoy: bool,
 }
 
@@ -204,8 +201,8 @@ impl Default for Request {
 
 /// Every suite of `tests/cases`, by name.
 pub fn suites() -> Vec<Suite> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
-    let mut files: Vec<_> = std::fs::read_dir(&folder)
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files: Vec<_> = std::fs::read_dir(folder)
         .expect("the folder of the cases")
         .map(|entry| entry.expect("an entry").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))

@@ -4,7 +4,6 @@
 
 mod adapters;
 mod axway;
-mod bookings;
 mod local_jwt;
 mod netiq;
 mod webmethods;
@@ -14,5 +13,5 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use self::bookings::*;
+use crate::support::fixtures::bookings::*;
 use crate::support::*;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::configurations::{bookings, gateway};
+use crate::support::fixtures::configurations::{bookings, gateway};
 use crate::support::*;
 
 const LIMIT: Duration = Duration::from_secs(60);

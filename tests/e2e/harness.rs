@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::configurations::{bookings, gateway};
+use crate::support::fixtures::configurations::{bookings, gateway};
 use crate::support::{
     Abort, Connection, Envoy, EnvoyBuilder, Http2Client, ListenerSpec, OidcProvider, Request, RouteSpec, Script,
     ScriptedServer, Upstream, load, send, send_and_abort, try_send, wait_until,

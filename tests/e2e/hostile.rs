@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::configurations::{bookings, bookings_with, gateway};
+use crate::support::fixtures::configurations::{bookings, bookings_with, gateway};
 use crate::support::*;
 
 #[test]

@@ -4,15 +4,14 @@
 
 mod oidc_provider;
 mod own_token;
-mod preset;
 
 use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use self::preset::*;
-use crate::configurations::gateway;
+use crate::support::fixtures::configurations::gateway;
+use crate::support::fixtures::preset::*;
 use crate::support::*;
 
 /// Where `own_token` is tried.
@@ -111,12 +110,12 @@ mod django_oauth_toolkit {
             let envoy = gateway(with(&identity, client, &[]), identity.addr(), &upstream).start();
             assert_eq!([status(&envoy, &token), status(&envoy, &token)], [503, 503], "{client:?}");
             // Others say 401.
-            assert_logged(&envoy, "answered 403: it refuses our client");
+            assert_logged(&envoy, "the server refused the gateway's client with status 403");
         }
         let configuration = bookings("django-oauth-toolkit", (GATEWAY.0, "wrong"), &[]);
         let envoy = gateway(configuration, identity.addr(), &upstream).start();
         assert_eq!(status(&envoy, &token), 503);
-        assert_logged(&envoy, "answered 400, which says nothing about a token");
+        assert_logged(&envoy, "the introspection endpoint responded with unexpected status 400");
         assert_eq!((identity.introspections(), upstream.request_count()), (5, 0));
     }
 
@@ -224,14 +223,14 @@ mod canaille {
         for client in [(GATEWAY.0, "wrong"), ("nobody", "wrong")] {
             let envoy = gateway(with(&identity, client, &[]), identity.addr(), &upstream).start();
             assert_eq!([status(&envoy, &token), status(&envoy, &token)], [503, 503], "{client:?}");
-            assert_logged(&envoy, "answered 401: it refuses our client");
+            assert_logged(&envoy, "the server refused the gateway's client with status 401");
         }
 
         // By a name that is not its own it does not want to be asked.
         let configuration = bookings("canaille", GATEWAY, &[]);
         let envoy = gateway(configuration, identity.addr(), &upstream).start();
         assert_eq!(status(&envoy, &token), 503);
-        assert_logged(&envoy, "answered 400, which says nothing about a token");
+        assert_logged(&envoy, "the introspection endpoint responded with unexpected status 400");
         assert_eq!((identity.introspections(), upstream.request_count()), (5, 0));
     }
 

@@ -6,7 +6,6 @@ mod claims;
 mod discovery;
 mod forms;
 mod hostile;
-mod judging;
 mod keys;
 mod lifetime;
 mod outage;
@@ -17,6 +16,6 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use self::judging::Verdict::{Passes, Refused, Status, Tells};
-use self::judging::*;
+use crate::support::fixtures::judging::Verdict::{Passes, Refused, Status, Tells};
+use crate::support::fixtures::judging::*;
 use crate::support::*;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::configurations::{bookings, bookings_with, gateway};
+use crate::support::fixtures::configurations::{bookings, bookings_with, gateway};
 use crate::support::*;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -87,7 +87,7 @@ fn log_lines_name_rule_and_reason_and_no_value_of_a_token() {
         "rule `View`: refused with 403: insufficient_scope",
         "rule `View`: refused with 401: inactive",
         "rule `View`: refused with 503: error_status",
-        "authorization server `main`: answered 500, which says nothing about a token",
+        "authorization server `main`: the introspection endpoint responded with unexpected status 500",
     ] {
         assert!(log.contains(line), "no {line:?} in\n{log}");
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::configurations::{bookings, bookings_with, gateway};
+use crate::support::fixtures::configurations::{bookings, bookings_with, gateway};
 use crate::support::*;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -40,7 +40,10 @@ fn a_killed_identity_server_costs_503_and_its_return_heals() {
     assert_eq!(send(envoy.addr("main"), &Request::get("/healthz")).status, 200);
     assert_eq!(send(envoy.addr("main"), &Request::get("/bookings")).status, 401);
     let log = envoy.log();
-    assert!(log.contains("authorization server `main`: answered 503, or Envoy did in its place"), "{log}");
+    assert!(
+        log.contains("authorization server `main`: status 503, from the server or from Envoy in its place"),
+        "{log}"
+    );
 
     let identity = OidcProvider::builder().port(port).start();
     let token = identity.client_credentials("view");

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde_json::json;
 
-use crate::configurations::{bookings_with, gateway};
+use crate::support::fixtures::configurations::{bookings_with, gateway};
 use crate::support::*;
 
 /// What becomes of requests with these tokens.

@@ -10,7 +10,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
 
-use crate::configurations::{bookings_with, gateway};
+use crate::support::fixtures::configurations::{bookings_with, gateway};
 use crate::support::*;
 
 struct Gateway {

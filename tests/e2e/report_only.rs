@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::configurations::{bookings, gateway};
+use crate::support::fixtures::configurations::{bookings, gateway};
 use crate::support::*;
 
 fn server() -> ScriptedServer {
@@ -39,7 +39,7 @@ fn what_would_be_refused_passes_and_is_counted_logged_and_cleaned() {
     envoy.assert_counter("scopegate.decisions.outcome.invalid_token", 0);
     let log = envoy.log();
     for line in [
-        "NOTHING IS REFUSED by rules `View`, `Health`, and what no rule matches",
+        "NOTHING IS REFUSED for rules `View`, `Health`, and requests that no rule matches",
         "rule `View`: passes, and would be refused with 401 if the mode were enforce: inactive",
         "rule `View`: passes, and would be refused with 503 if the mode were enforce: error_status",
     ] {
@@ -57,5 +57,5 @@ fn one_rule_may_report_while_the_others_are_enforced() {
     // Who can say which rule an ambiguous path is meant for?
     assert_eq!(["/bookings", "/nowhere", "/bookings/..%2fbookings", "//bookings"].map(get), [200, 403, 400, 400]);
     assert_eq!(upstream.request_count(), 1);
-    assert!(envoy.log().contains("NOTHING IS REFUSED by rules `View`;"), "{}", envoy.log());
+    assert!(envoy.log().contains("NOTHING IS REFUSED for rules `View`;"), "{}", envoy.log());
 }

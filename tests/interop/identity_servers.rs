@@ -3,16 +3,14 @@
 mod glewlwyd;
 #[path = "../e2e/identity_servers/own_token.rs"]
 mod own_token;
-#[path = "../e2e/identity_servers/preset.rs"]
-mod preset;
 
 use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use self::preset::*;
-use crate::configurations::gateway;
+use crate::support::fixtures::configurations::gateway;
+use crate::support::fixtures::preset::*;
 use crate::support::*;
 
 /// Where `own_token` is tried.

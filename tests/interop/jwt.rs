@@ -1,12 +1,9 @@
 //! JWT access tokens of two real issuers.
 
-#[path = "../e2e/jwt/judging.rs"]
-mod judging;
-
 use serde_json::{Value, json};
 
-use self::judging::Verdict::{Refused, Status, Tells};
-use self::judging::*;
+use crate::support::fixtures::judging::Verdict::{Refused, Status, Tells};
+use crate::support::fixtures::judging::*;
 use crate::support::*;
 
 #[test]

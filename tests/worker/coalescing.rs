@@ -1,4 +1,4 @@
-//! One callout for each token, however many requests need it.
+//! Requests with the same token share one callout.
 
 use scopegate_fake_proxy::{NO_ANSWER, Proxy, json, status};
 
@@ -18,7 +18,7 @@ fn requests_with_one_token_share_a_callout() {
 }
 
 #[test]
-fn requests_of_one_callout_are_judged_by_their_own_rules() {
+fn requests_of_one_callout_use_their_own_rules() {
     let mut worker = worker(&Proxy::default(), "", "");
     let (any, view) = (worker.get("/", "t"), worker.get("/view", "t"));
     worker.respond(json(ACTIVE));
@@ -31,7 +31,7 @@ fn requests_with_different_tokens_do_not_share_a_callout() {
     let streams = ["a", "b", "c"].map(|token| worker.get("/", token));
     let ids: Vec<u64> = worker.host.callouts.iter().map(|callout| callout.id).collect();
     assert_eq!(ids.len(), 3);
-    // In another order than they were sent.
+    // Completes the callouts in another order than they were sent.
     for (index, response) in [(2, ACTIVE), (0, INACTIVE), (1, ACTIVE)] {
         worker.respond_to(ids[index], json(response));
     }
@@ -39,7 +39,7 @@ fn requests_with_different_tokens_do_not_share_a_callout() {
 }
 
 #[test]
-fn a_client_that_leaves_cancels_no_callout_that_was_sent() {
+fn leaving_clients_do_not_cancel_sent_callouts() {
     let mut worker = worker(&Proxy::default(), "", "");
     let (first, second) = (worker.get("/", "t"), worker.get("/", "t"));
     worker.leave(first);
@@ -53,7 +53,7 @@ fn a_client_that_leaves_cancels_no_callout_that_was_sent() {
 }
 
 #[test]
-fn a_client_that_leaves_at_any_point_leaves_nothing_behind() {
+fn leaving_clients_leave_no_state_behind() {
     for leaves_at in 0..4 {
         let mut worker = worker(&Proxy::default(), r#""max_callouts":1,"#, "");
         let blocking = worker.get("/", "blocking");
@@ -63,7 +63,7 @@ fn a_client_that_leaves_at_any_point_leaves_nothing_behind() {
         }
         worker.respond(json(ACTIVE));
         assert_eq!(worker.status(blocking), Some(200));
-        // It was in the queue, so resetting streams costs no callout.
+        // The callout was queued, so resetting the stream costs no callout.
         assert_eq!(worker.host.callouts.len(), usize::from(leaves_at > 0));
         if leaves_at == 1 {
             worker.leave(stream);
@@ -77,12 +77,13 @@ fn a_client_that_leaves_at_any_point_leaves_nothing_behind() {
         worker.tick();
         let gauges = worker.worker.gauges(worker.host_now());
         assert_eq!((gauges.requests_waiting, gauges.callouts_in_flight, gauges.leases_held), (0, 0, 0), "{leaves_at}");
-        assert!(!worker.worker.has_callouts() && !worker.worker.has_work(), "{leaves_at}");
+        assert!(!worker.worker.has_callouts(), "{leaves_at}");
+        assert!(!worker.worker.has_work(), "{leaves_at}");
     }
 }
 
 #[test]
-fn no_more_callouts_are_sent_at_a_time_than_allowed() {
+fn max_callouts_limits_concurrent_callouts() {
     let proxy = Proxy::default();
     let mut worker = worker(&proxy, r#""max_callouts":2,"#, "");
     let streams: Vec<u64> = (0..5).map(|n| worker.get("/", &format!("t{n}"))).collect();
@@ -91,13 +92,13 @@ fn no_more_callouts_are_sent_at_a_time_than_allowed() {
         let first = worker.host.callouts[0].id;
         worker.respond_to(first, json(ACTIVE));
     }
-    // In the order in which they came.
+    // Queued callouts are sent in order.
     assert!(streams.iter().all(|stream| worker.status(*stream) == Some(200)));
     assert_eq!(worker.host.sent, 5);
 }
 
 #[test]
-fn a_callout_that_queues_too_long_ends_without_being_sent() {
+fn callouts_that_queue_too_long_are_not_sent() {
     let proxy = Proxy::default();
     let mut worker = worker(&proxy, r#""max_callouts":1,"#, "");
     let (sent, queued) = (worker.get("/", "a"), worker.get("/", "b"));
@@ -114,7 +115,7 @@ fn a_callout_that_queues_too_long_ends_without_being_sent() {
 }
 
 #[test]
-fn a_crowd_goes_on_a_few_requests_at_a_time() {
+fn waiting_requests_continue_in_small_batches() {
     let mut worker = worker(&Proxy::default(), "", "");
     let streams: Vec<u64> = (0..1_000).map(|_| worker.get("/", "t")).collect();
     let callout = worker.callout().id;
@@ -123,14 +124,15 @@ fn a_crowd_goes_on_a_few_requests_at_a_time() {
     let mut decided = 0;
     while worker.worker.has_work() {
         let (stream, decision) = worker.worker.next_decision(&mut worker.host).expect("a decision each time");
-        assert!(streams.contains(&stream) && matches!(decision, scopegate::Decision::Forward(_)));
+        assert!(streams.contains(&stream));
+        assert!(matches!(decision, scopegate::Decision::Forward(_)));
         decided += 1;
     }
     assert_eq!((decided, worker.host.sent), (1_000, 1));
 }
 
 #[test]
-fn a_client_is_charged_for_unknown_tokens_and_not_for_valid_ones() {
+fn clients_are_charged_only_for_invalid_tokens() {
     let limit = r#""unknown_tokens":{"per_second":1,"burst":2},"#;
     let mut worker = worker(&Proxy::default(), "", limit);
     for n in 0..10 {
@@ -138,12 +140,12 @@ fn a_client_is_charged_for_unknown_tokens_and_not_for_valid_ones() {
     }
     assert_eq!([0, 1].map(|n| worker.ask("/", &format!("bad{n}"), json(INACTIVE))), [401, 401]);
     assert_eq!(worker.cached("/", "bad2"), 429);
-    // Known tokens cost nothing.
+    // Cached tokens are not charged.
     assert_eq!((worker.cached("/", "good0"), worker.cached("/", "bad0")), (200, 401));
 }
 
 #[test]
-fn a_callout_that_cannot_be_sent_is_an_error_at_once() {
+fn callouts_that_cannot_be_sent_fail_at_once() {
     let mut worker = worker(&Proxy::default(), "", "");
     worker.host.is_cut_off = true;
     assert_eq!(worker.cached("/", "t"), 503);
@@ -153,7 +155,7 @@ fn a_callout_that_cannot_be_sent_is_an_error_at_once() {
 }
 
 #[test]
-fn every_outcome_of_a_callout_is_counted() {
+fn every_callout_outcome_is_counted() {
     let proxy = Proxy::default();
     let mut worker = worker(&proxy, r#""circuit_breaker":{"failures":0},"#, "");
     for (n, (response, outcome)) in [

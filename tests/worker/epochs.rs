@@ -1,4 +1,4 @@
-//! A revocation that one worker learns of reaches every worker.
+//! A revocation that one worker detects reaches every worker.
 
 use scopegate_fake_proxy::{FakeWorker, Proxy, START, json};
 
@@ -22,17 +22,17 @@ fn a_revoked_token_is_refused_by_every_worker() {
     one.tick();
     one.respond(json(INACTIVE));
     assert_eq!(one.cached("/", "t"), 401);
-    // The other worker has the entry in its memory, until it enters the epoch.
+    // The other worker uses the entry in its memory until it enters the epoch.
     assert_eq!(other.cached("/", "t"), 200);
     other.tick();
     assert_eq!(other.cached("/", "t"), 401);
-    // Nor is it accepted when that it is inactive has been forgotten.
+    // The token stays refused when the entry of the inactive token has expired.
     at(&proxy, 95);
     assert_eq!(one.ask("/", "t", json(INACTIVE)), 401);
 }
 
 #[test]
-fn a_renewal_that_brings_an_end_in_the_past_is_a_revocation() {
+fn renewal_with_an_expired_token_is_a_revocation() {
     let proxy = Proxy::default();
     let (mut one, mut other) = (worker(&proxy), worker(&proxy));
     assert_eq!((one.ask("/", "t", json(ACTIVE)), other.cached("/", "t")), (200, 200));
@@ -46,7 +46,7 @@ fn a_renewal_that_brings_an_end_in_the_past_is_a_revocation() {
 }
 
 #[test]
-fn a_response_that_a_revocation_has_overtaken_is_not_kept() {
+fn responses_older_than_a_revocation_are_not_cached() {
     let proxy = Proxy::default();
     let (mut one, mut other) = (worker(&proxy), worker(&proxy));
     (one.host.mailbox, other.host.mailbox) = (None, None);
@@ -58,7 +58,7 @@ fn a_response_that_a_revocation_has_overtaken_is_not_kept() {
     at(&proxy, 85);
     one.respond(json(INACTIVE));
     at(&proxy, 86);
-    // Sent before the token was revoked, and answered after.
+    // The callout was sent before the revocation, and completes after it.
     other.respond(json(ACTIVE));
     other.tick();
     assert_eq!(other.ask("/", "t", json(INACTIVE)), 401);
@@ -66,11 +66,11 @@ fn a_response_that_a_revocation_has_overtaken_is_not_kept() {
 }
 
 #[test]
-fn an_entry_that_is_written_while_an_epoch_begins_is_removed_again() {
+fn entries_written_while_an_epoch_begins_are_removed() {
     let proxy = Proxy::default();
     let mut one = worker(&proxy);
     let stream = one.get("/", "t");
-    // Another worker begins an epoch after this one has looked, and before its entry is written.
+    // Another worker begins an epoch after this worker has read the epoch, and before it writes its entry.
     proxy.before_next_update(|proxy| proxy.set_shared("scopegate.epoch", &7_u64.to_le_bytes()));
     one.respond(json(ACTIVE));
     assert_eq!(one.status(stream), Some(200));
@@ -80,7 +80,7 @@ fn an_entry_that_is_written_while_an_epoch_begins_is_removed_again() {
 }
 
 #[test]
-fn a_revocation_of_one_token_costs_others_a_look_into_shared_data_only() {
+fn revocation_causes_no_callouts_for_other_tokens() {
     let proxy = Proxy::default();
     let (mut one, mut other) = (worker(&proxy), worker(&proxy));
     for token in ["t", "u"] {

@@ -23,12 +23,12 @@ fn check_keys(worker: &mut FakeWorker) {
     (0..10).for_each(|_| worker.tick());
 }
 
-/// Where a callout goes, as authority and path.
+/// Returns the authority and path of a callout.
 fn target(callout: &Callout) -> String {
     format!("{}{}", callout.header(":authority").unwrap(), callout.path())
 }
 
-/// Answers the only callout, which must go there.
+/// Completes the only callout, and asserts its authority and path.
 #[track_caller]
 fn respond_at(worker: &mut FakeWorker, expected: &str, response: Option<CalloutResponse>) {
     assert_eq!(target(worker.callout()), expected);
@@ -39,7 +39,7 @@ fn metadata(issuer: &str, path: &str) -> Option<CalloutResponse> {
     json(&format!(r#"{{"issuer":"{issuer}","jwks_uri":"https://keys.test{path}"}}"#))
 }
 
-/// A token that names its key, with a signature that means nothing.
+/// Creates a token with a `kid` and an invalid signature.
 fn token(algorithm: &str, kid: &str) -> String {
     let header = format!(r#"{{"alg":"{algorithm}","typ":"at+jwt","kid":"{kid}"}}"#);
     let payload = r#"{"iss":"https://as.test/t","exp":2000000000,"aud":"x"}"#;
@@ -47,7 +47,7 @@ fn token(algorithm: &str, kid: &str) -> String {
 }
 
 #[test]
-fn keys_are_fetched_where_the_metadata_say_and_refreshed() {
+fn keys_are_located_by_metadata_and_refreshed() {
     let proxy = Proxy::default();
     let mut worker = worker(&proxy, r#""discovery":"oauth""#);
     for (time, path) in [(0, "/a"), (300, "/b")] {
@@ -65,11 +65,11 @@ fn keys_are_fetched_where_the_metadata_say_and_refreshed() {
 }
 
 #[test]
-fn without_metadata_the_last_known_place_of_the_keys_is_used() {
+fn without_metadata_the_last_known_location_is_used() {
     let proxy = Proxy::default();
     let mut worker = worker(&proxy, r#""discovery":"openid""#);
     let well_known = "as.test/t/.well-known/openid-configuration";
-    // Metadata of another issuer are refused, and nothing of them is kept.
+    // Metadata of another issuer are refused, and none of them is stored.
     check_keys(&mut worker);
     respond_at(&mut worker, well_known, metadata("https://as.test", "/a"));
     proxy.advance(seconds(2));
@@ -83,7 +83,7 @@ fn without_metadata_the_last_known_place_of_the_keys_is_used() {
     check_keys(&mut worker);
     respond_at(&mut worker, well_known, NO_ANSWER);
     respond_at(&mut worker, "keys.test/a", json(JWKS));
-    // No longer than keys themselves are trusted.
+    // The location is used no longer than keys are.
     proxy.advance(seconds(24 * 3600));
     check_keys(&mut worker);
     respond_at(&mut worker, well_known, NO_ANSWER);
@@ -101,7 +101,7 @@ fn a_configured_path_needs_no_metadata() {
 }
 
 #[test]
-fn keys_of_different_places_are_kept_apart_in_shared_data() {
+fn keys_of_different_locations_are_separate() {
     let proxy = Proxy::default();
     for jwt in [
         r#""jwks_path":"/jwks""#,
@@ -134,21 +134,21 @@ fn one_worker_fetches_keys_and_the_others_take_them_over() {
     one.respond(json(JWKS));
     proxy.advance(seconds(10));
     check_keys(&mut other);
-    // A configuration that comes later has them at once.
+    // A later configuration has the keys at once.
     let mut later = worker(&proxy, r#""jwks_path":"/jwks""#);
     check_keys(&mut later);
     assert_eq!((other.host.sent, later.host.sent), (0, 0));
 }
 
 #[test]
-fn requests_that_come_while_keys_are_fetched_share_the_fetch() {
+fn requests_share_a_pending_key_fetch() {
     let proxy = Proxy::default();
     let mut worker = worker(&proxy, r#""jwks_path":"/jwks""#);
     let streams = ["a", "b", "c"].map(|kid| worker.get("/", &token("RS256", kid)));
     worker.respond(json(JWKS));
     assert_eq!(streams.map(|stream| worker.status(stream)), [Some(401); 3]);
     assert_eq!(worker.host.sent, 1);
-    // Then an unknown key causes no fetch for some time.
+    // After that, an unknown key causes no fetch for some time.
     proxy.advance(seconds(1));
     assert_eq!(worker.cached("/", &token("RS256", "d")), 401);
     proxy.advance(seconds(29));
@@ -168,7 +168,7 @@ fn an_abandoned_fetch_serves_the_next_request() {
 }
 
 #[test]
-fn a_verdict_ends_with_the_key_that_it_rests_on() {
+fn entries_end_with_the_key_that_verified_them() {
     let numbers = format!(r#""kty":"RSA","n":"{}","e":"AQAB""#, "_".repeat(344));
     for (algorithm, kid, stays) in [("RS512", "k", true), ("RS256", "k", false), ("RS512", "other", false)] {
         let proxy = Proxy::default();

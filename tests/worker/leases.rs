@@ -1,4 +1,4 @@
-//! Of several workers one introspects a token, and the others wait for it.
+//! One of several workers introspects a token, and the others wait for it.
 
 use scopegate_fake_proxy::{NO_ANSWER, Proxy, json, status};
 
@@ -18,7 +18,7 @@ fn workers_share_a_callout() {
 }
 
 #[test]
-fn a_worker_that_waits_learns_of_an_inactive_token_too() {
+fn waiting_workers_get_inactive_responses() {
     let proxy = Proxy::default();
     let (mut one, mut other) = (worker(&proxy, "", ""), worker(&proxy, "", ""));
     let (first, second) = (one.get("/", "t"), other.get("/", "t"));
@@ -28,7 +28,7 @@ fn a_worker_that_waits_learns_of_an_inactive_token_too() {
 }
 
 #[test]
-fn a_worker_sends_its_own_callout_if_the_other_got_no_response() {
+fn waiting_worker_retries_if_the_other_got_no_response() {
     let proxy = Proxy::default();
     let (mut one, mut other) = (worker(&proxy, "", ""), worker(&proxy, "", ""));
     let (_, second) = (one.get("/", "t"), other.get("/", "t"));
@@ -39,7 +39,7 @@ fn a_worker_sends_its_own_callout_if_the_other_got_no_response() {
 }
 
 #[test]
-fn a_worker_without_time_left_gives_up_with_the_other() {
+fn waiting_worker_without_time_left_gives_up() {
     let proxy = Proxy::default();
     let (mut one, mut other) = (worker(&proxy, "", ""), worker(&proxy, "", ""));
     let (_, second) = (one.get("/", "t"), other.get("/", "t"));
@@ -54,7 +54,7 @@ fn a_worker_without_time_left_gives_up_with_the_other() {
 }
 
 #[test]
-fn a_lease_is_kept_while_the_response_is_awaited() {
+fn leases_are_renewed_while_a_callout_is_pending() {
     let proxy = Proxy::default();
     let (mut one, mut other) = (worker(&proxy, "", ""), worker(&proxy, "", ""));
     let (_, second) = (one.get("/", "t"), other.get("/", "t"));
@@ -70,7 +70,7 @@ fn a_lease_is_kept_while_the_response_is_awaited() {
 }
 
 #[test]
-fn a_worker_that_is_gone_holds_others_up_no_longer_than_its_lease() {
+fn lost_worker_delays_others_until_its_lease_ends() {
     let proxy = Proxy::default();
     let (mut one, mut other) = (worker(&proxy, "", ""), worker(&proxy, "", ""));
     let (_, second) = (one.get("/", "t"), other.get("/", "t"));
@@ -86,32 +86,33 @@ fn a_worker_that_is_gone_holds_others_up_no_longer_than_its_lease() {
 }
 
 #[test]
-fn a_clock_that_is_set_back_holds_no_worker_up() {
+fn clock_set_back_does_not_block_waiting_workers() {
     let proxy = Proxy::default();
     let (mut one, mut other) = (worker(&proxy, "", ""), worker(&proxy, "", ""));
     let (_, second) = (one.get("/", "t"), other.get("/", "t"));
     proxy.set_clock(proxy.now().saturating_sub(millis(3_600_000)));
     other.tick();
-    // It is unknown how late it is, so the request ends, or sends its own callout.
+    // The elapsed time is unknown, so the request either ends or sends its own callout.
     assert!(other.status(second).is_some() || other.host.sent == 1);
 }
 
 #[test]
-fn the_message_of_a_lease_that_nobody_waits_for_is_ignored() {
+fn messages_about_other_leases_are_ignored() {
     let proxy = Proxy::default();
     let (mut one, mut other) = (worker(&proxy, "", ""), worker(&proxy, "", ""));
     let (_, second) = (one.get("/", "t"), other.get("/", "t"));
     other.leave(second);
     one.respond(json(ACTIVE));
     assert_eq!(other.take_mail(), 1);
-    assert!(!other.worker.has_work() && other.host.callouts.is_empty());
+    assert!(!other.worker.has_work());
+    assert!(other.host.callouts.is_empty());
     for message in [&b""[..], b"x", &[0; 33], &[0xff; 64]] {
         other.worker.on_message(message, &mut other.host);
     }
 }
 
 #[test]
-fn without_a_mailbox_a_worker_takes_no_lease() {
+fn worker_without_mailbox_acquires_no_lease() {
     let proxy = Proxy::default();
     let (mut one, mut other) = (worker(&proxy, "", ""), worker(&proxy, "", ""));
     (one.host.mailbox, other.host.mailbox) = (None, None);
@@ -123,7 +124,7 @@ fn without_a_mailbox_a_worker_takes_no_lease() {
 }
 
 #[test]
-fn a_response_that_is_not_cached_is_not_waited_for() {
+fn without_caching_workers_do_not_wait() {
     let proxy = Proxy::default();
     let cache = r#""cache":{"max_ttl":"0s"},"#;
     let (mut one, mut other) = (worker(&proxy, "", cache), worker(&proxy, "", cache));

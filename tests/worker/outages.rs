@@ -1,11 +1,11 @@
-//! Authorization servers that fail: retries, failover, circuit breakers.
+//! Failing authorization servers: retries, failover, circuit breakers.
 
 use scopegate_fake_proxy::{NO_ANSWER, Proxy, json, status};
 
 use super::{ACTIVE, millis, seconds, worker};
 
 #[test]
-fn a_callout_that_fails_is_sent_once_more() {
+fn failed_callouts_are_retried_once() {
     let mut worker = worker(&Proxy::default(), "", "");
     let stream = worker.get("/", "t");
     worker.respond(status(503));
@@ -17,7 +17,7 @@ fn a_callout_that_fails_is_sent_once_more() {
 }
 
 #[test]
-fn a_callout_is_sent_no_third_time() {
+fn callouts_are_not_sent_a_third_time() {
     let mut worker = worker(&Proxy::default(), "", "");
     let stream = worker.get("/", "t");
     worker.respond(NO_ANSWER);
@@ -39,7 +39,7 @@ fn the_second_attempt_uses_another_cluster() {
 }
 
 #[test]
-fn a_circuit_breaker_opens_and_one_callout_tries_the_server_again() {
+fn open_circuit_breaker_sends_one_test_callout() {
     let proxy = Proxy::default();
     let mut worker = worker(&proxy, r#""circuit_breaker":{"failures":4,"open_for":"2s"},"#, "");
     for token in ["a", "b"] {
@@ -57,7 +57,7 @@ fn a_circuit_breaker_opens_and_one_callout_tries_the_server_again() {
 }
 
 #[test]
-fn a_response_about_one_token_does_not_open_the_circuit_breaker() {
+fn errors_for_one_token_do_not_open_the_circuit_breaker() {
     let proxy = Proxy::default();
     let mut worker = worker(&proxy, r#""circuit_breaker":{"failures":1},"#, "");
     for (n, response) in [status(500), status(400), json("[]"), status(401)].into_iter().enumerate() {
@@ -67,7 +67,7 @@ fn a_response_about_one_token_does_not_open_the_circuit_breaker() {
 }
 
 #[test]
-fn a_callout_ends_at_its_deadline_although_it_was_never_sent() {
+fn unsent_callouts_end_at_their_deadline() {
     let proxy = Proxy::default();
     let (mut one, mut other) = (worker(&proxy, "", ""), worker(&proxy, "", ""));
     let (_, waiting) = (one.get("/", "t"), other.get("/", "t"));

@@ -1,4 +1,4 @@
-//! Entries that are in use are renewed before they end.
+//! Entries that are in use are renewed before they expire.
 
 use scopegate::UnixTime;
 use scopegate_fake_proxy::{FakeWorker, NO_ANSWER, Proxy, START, json};
@@ -13,7 +13,7 @@ fn at(proxy: &Proxy, time: u64) {
     proxy.set_clock(START.saturating_add(seconds(time)));
 }
 
-/// Renews what is due, if anything, and answers that; returns the number of callouts.
+/// Ticks the worker, gives this response to its renewals, and returns their number.
 fn renew(worker: &mut FakeWorker, response: &str) -> usize {
     let before = worker.host.sent;
     worker.tick();
@@ -24,7 +24,7 @@ fn renew(worker: &mut FakeWorker, response: &str) -> usize {
 }
 
 #[test]
-fn entries_in_use_are_renewed_and_others_end() {
+fn only_used_entries_are_renewed() {
     let proxy = Proxy::default();
     let mut worker = worker(&proxy);
     assert_eq!(worker.ask("/", "t", json(ACTIVE)), 200);
@@ -34,7 +34,7 @@ fn entries_in_use_are_renewed_and_others_end() {
     assert_eq!((worker.cached("/", "t"), renew(&mut worker, ACTIVE)), (200, 1));
     at(&proxy, 150);
     assert_eq!((worker.cached("/", "t"), renew(&mut worker, ACTIVE)), (200, 0));
-    // It was not used again before its end.
+    // The entry was not used again before its expiry.
     at(&proxy, 181);
     assert_eq!(worker.ask("/", "t", json(INACTIVE)), 401);
 }
@@ -48,7 +48,7 @@ fn one_of_many_requests_renews_an_entry() {
     (0..10).for_each(|_| assert_eq!(worker.cached("/", "t"), 200));
     worker.tick();
     assert_eq!(worker.host.callouts.len(), 1);
-    // That one fails; another request tries again, but not at once.
+    // The renewal fails; another request retries it, but not immediately.
     worker.respond(NO_ANSWER);
     worker.respond(NO_ANSWER);
     assert_eq!(worker.cached("/", "t"), 200);
@@ -60,7 +60,7 @@ fn one_of_many_requests_renews_an_entry() {
 }
 
 #[test]
-fn without_a_response_the_old_entry_is_used_to_its_end() {
+fn old_entry_is_used_until_it_expires() {
     let proxy = Proxy::default();
     let mut worker = worker(&proxy);
     assert_eq!(worker.ask("/", "t", json(ACTIVE)), 200);
@@ -75,7 +75,7 @@ fn without_a_response_the_old_entry_is_used_to_its_end() {
 }
 
 #[test]
-fn an_entry_that_another_worker_has_renewed_is_taken_over() {
+fn renewed_entries_of_other_workers_are_taken_over() {
     let proxy = Proxy::default();
     let (mut one, mut other) = (worker(&proxy), worker(&proxy));
     assert_eq!((one.ask("/", "t", json(ACTIVE)), other.cached("/", "t")), (200, 200));
@@ -88,7 +88,7 @@ fn an_entry_that_another_worker_has_renewed_is_taken_over() {
 }
 
 #[test]
-fn a_token_that_ends_with_its_entry_is_not_renewed() {
+fn tokens_that_expire_with_their_entry_are_not_renewed() {
     let proxy = Proxy::default();
     let mut worker = worker(&proxy);
     let exp = START.saturating_add(seconds(90)).as_secs();
@@ -98,14 +98,14 @@ fn a_token_that_ends_with_its_entry_is_not_renewed() {
 }
 
 #[test]
-fn a_request_that_joins_a_renewal_shares_its_response() {
+fn requests_share_a_pending_renewal() {
     let proxy = Proxy::default();
     let mut worker = worker(&proxy);
     assert_eq!(worker.ask("/", "t", json(ACTIVE)), 200);
     at(&proxy, 99);
     assert_eq!(worker.cached("/", "t"), 200);
     worker.tick();
-    // The entry ends while it is being renewed.
+    // The entry expires while it is being renewed.
     at(&proxy, 100);
     let stream = worker.get("/", "t");
     assert_eq!((worker.status(stream), worker.host.sent), (None, 2));
@@ -114,7 +114,7 @@ fn a_request_that_joins_a_renewal_shares_its_response() {
 }
 
 #[test]
-fn an_entry_lives_no_longer_than_the_server_grants_although_the_clock_is_set_back() {
+fn clock_set_back_does_not_extend_the_ttl() {
     let proxy = Proxy::default();
     let server = |proxy: &Proxy| {
         proxy.worker(
@@ -128,7 +128,7 @@ fn an_entry_lives_no_longer_than_the_server_grants_although_the_clock_is_set_bac
     for worker in [&mut one, &mut other] {
         for (time, expected) in [(4, 200), (5, 401)] {
             at(&proxy, time);
-            // Only the last asks: what it learns is not kept for the next worker.
+            // Only the last worker sends a callout; its response is not cached for the next worker.
             let stream = worker.get("/", "t");
             let status = worker.status(stream);
             assert_eq!(status.is_some(), expected == 200, "{time}");

@@ -1,4 +1,4 @@
-//! Rules that only report.
+//! Rules with `mode: report_only`.
 
 use scopegate::{Decision, RequestHead};
 use scopegate_fake_proxy::Proxy;
@@ -12,7 +12,7 @@ fn configuration(mode: &str, a: &str, b: &str) -> String {
     )
 }
 
-/// How a request without a token ends: its status, or the status it would have.
+/// Returns the status of a request without a token, or the status it would have.
 fn end(configuration: &str, path: &str) -> String {
     let mut worker = Proxy::default().worker(configuration);
     let headers =
@@ -39,17 +39,17 @@ fn report_only_does_not_bypass_enforced_rules() {
         (REPORT, NONE, NONE, ["would be 401", "would be 401", "would be 403", "would be 400", "would be 400"]),
     ] {
         let configuration = configuration(mode, a, b);
-        // `/%61` is /a to some, and another path to an upstream that does not decode it.
+        // `/%61` is `/a` to an upstream that decodes it, and another path to one that does not.
         let ends = ["/a", "/b", "/nowhere", "/a/..%2fb", "/%61"].map(|path| end(&configuration, path));
         assert_eq!(ends, expected, "{mode} {a} {b}");
     }
 }
 
 #[test]
-fn what_is_not_enforced_is_named() {
+fn rules_that_are_not_enforced_are_named() {
     let report_only = |text: &str| Proxy::default().worker(text).worker.report_only();
     assert_eq!(report_only(&configuration(NONE, NONE, NONE)), None);
     assert_eq!(report_only(&configuration(NONE, REPORT, NONE)).unwrap(), "rules `a`");
     let all = report_only(&configuration(REPORT, NONE, NONE)).unwrap();
-    assert_eq!(all, "rules `a`, `b`, and what no rule matches");
+    assert_eq!(all, "rules `a`, `b`, and requests that no rule matches");
 }

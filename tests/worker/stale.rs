@@ -5,7 +5,7 @@ use scopegate_fake_proxy::{FakeWorker, NO_ANSWER, Proxy, START, answer_all, json
 
 use super::{ACTIVE, INACTIVE, seconds};
 
-/// How a request ended: its status, and for how many seconds its entry was stale.
+/// The end of a request: its status, and for how many seconds its entry was stale.
 type End = (u16, Option<String>);
 
 const PASSES: End = (200, None);
@@ -25,12 +25,12 @@ impl Run {
     fn new(stale_if_error: &str) -> Self {
         let proxy = Proxy::default();
         let more = format!(r#""cache":{{"max_ttl":"60s","stale_if_error":"{stale_if_error}"}},"#);
-        // The circuit breaker has tests of its own.
+        // The circuit breaker is disabled here; it has its own tests.
         let worker = super::worker(&proxy, r#""circuit_breaker":{"failures":0},"#, &more);
         Self { proxy, worker }
     }
 
-    /// A request at this time; callouts are answered like this.
+    /// Sends a request at this time, and gives this response to its callouts.
     fn request(&mut self, response: Option<CalloutResponse>, time: u64) -> End {
         self.proxy.set_clock(START.saturating_add(seconds(time)));
         let stream = self.worker.get("/", "t");
@@ -48,7 +48,7 @@ impl Run {
 }
 
 #[test]
-fn a_stale_entry_is_used_while_the_server_is_unavailable() {
+fn stale_entries_are_used_while_the_server_is_unavailable() {
     let mut run = Run::new("5m");
     assert_eq!((run.request(NO_ANSWER, 0), run.request(json(ACTIVE), 0)), (UNAVAILABLE, PASSES));
     assert_eq!((run.request(NO_ANSWER, 59), run.request(NO_ANSWER, 60)), (PASSES, stale_for(0)));
@@ -61,13 +61,13 @@ fn a_stale_entry_is_used_while_the_server_is_unavailable() {
 }
 
 #[test]
-fn without_stale_if_error_no_stale_entry_is_used() {
+fn stale_entries_are_unused_by_default() {
     let mut run = Run::new("0s");
     assert_eq!((run.request(json(ACTIVE), 0), run.request(NO_ANSWER, 60)), (PASSES, UNAVAILABLE));
 }
 
 #[test]
-fn no_stale_entry_is_used_while_the_server_answers() {
+fn stale_entries_are_unused_while_the_server_responds() {
     let mut run = Run::new("5m");
     assert_eq!(run.request(json(ACTIVE), 0), PASSES);
     for response in [status(401), status(404), status(429), json("<html>"), json("[]")] {
@@ -77,7 +77,7 @@ fn no_stale_entry_is_used_while_the_server_answers() {
 }
 
 #[test]
-fn no_stale_entry_outlives_its_token_or_an_inactive_response() {
+fn stale_entries_end_with_the_token_or_an_inactive_response() {
     let mut run = Run::new("5m");
     let exp = START.saturating_add(seconds(100)).as_secs();
     assert_eq!(run.request(json(&format!(r#"{{"active":true,"exp":{exp}}}"#)), 0), PASSES);

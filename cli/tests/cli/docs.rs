@@ -6,6 +6,28 @@ use super::*;
 
 const IDENTITY_SERVERS: &str = "docs/identity-servers.md";
 
+/// Every document that people write; links between them are followed.
+const DOCUMENTS: &[&str] = &[
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "docs/architecture.md",
+    "docs/capabilities.md",
+    "docs/configuration.md",
+    IDENTITY_SERVERS,
+    "docs/limits.md",
+    "docs/operations.md",
+    "docs/performance.md",
+    "docs/reliability.md",
+    "tests/fuzz/README.md",
+    "tests/hostile/README.md",
+    "tests/vectors/README.md",
+];
+
+/// Those whose examples are plugin configurations, or parts of one.
+const REFERENCES: &[&str] = &["docs/configuration.md", "docs/operations.md"];
+
 fn read(name: &str) -> String {
     fs::read_to_string(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(name)).unwrap()
 }
@@ -74,8 +96,10 @@ fn every_preset_has_a_documented_example() {
 
 #[test]
 fn reference_and_readme_examples_pass() {
-    for example in blocks(&read("docs/configuration.md")) {
-        let run = check_text(&completed(example));
+    for example in
+        REFERENCES.iter().flat_map(|name| blocks(&read(name)).into_iter().map(str::to_owned).collect::<Vec<_>>())
+    {
+        let run = check_text(&completed(&example));
         assert_eq!(run.out, "-: ok: 1 configuration, 1 rule\n", "{example}");
     }
     for example in blocks(&read("README.md")) {
@@ -98,18 +122,59 @@ fn anchors(markdown: &str) -> BTreeSet<String> {
 }
 
 #[test]
+fn no_other_document_has_an_example() {
+    let tested = [REFERENCES, &["README.md", IDENTITY_SERVERS]].concat();
+    for name in DOCUMENTS.iter().filter(|name| !tested.contains(name)) {
+        assert!(blocks(&read(name)).is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn every_metric_has_a_meaning() {
+    let document = read("docs/operations.md");
+    for counter in scopegate::Counter::all() {
+        let name = counter.name();
+        let word = name.rsplit('.').next().unwrap();
+        let is_there = [name.as_str(), word]
+            .iter()
+            .any(|text| ["`", "."].iter().any(|before| document.contains(&format!("{before}{text}`"))));
+        assert!(is_there, "{name}");
+    }
+}
+
+/// The strings in a file that start so, without that start.
+fn quoted(file: &str, start: &str) -> Vec<String> {
+    let text = read(file);
+    let quoted = text.split('"').skip(1).step_by(2);
+    quoted.filter_map(|text| text.strip_prefix(start)).filter(|rest| !rest.is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_list_of_capabilities_is_complete() {
+    let document = read("SECURITY.md");
+    let listed: BTreeSet<&str> =
+        document.split("```text\n").nth(1).unwrap().split("```").next().unwrap().split_whitespace().collect();
+    let module = "tests/module/module.rs";
+    let imports = ["env.", "wasi_snapshot_preview1."].map(|start| quoted(module, start)).concat();
+    let callbacks =
+        quoted("envoy/strip-callbacks/src/main.rs", "proxy_on_").into_iter().map(|name| format!("proxy_on_{name}"));
+    let needed: BTreeSet<String> = imports.into_iter().chain(callbacks).collect();
+    assert!(needed.len() > 40, "{needed:?}");
+    assert_eq!(listed, needed.iter().map(String::as_str).collect());
+}
+
+#[test]
 fn every_link_leads_somewhere() {
-    for (file, folder) in [
-        ("README.md", ""),
-        ("docs/configuration.md", "docs"),
-        (IDENTITY_SERVERS, "docs"),
-        ("docs/capabilities.md", "docs"),
-    ] {
+    for file in DOCUMENTS {
         let text = read(file);
+        let folder = Path::new(file).parent().unwrap();
         for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            if link.contains("://") {
+                continue;
+            }
             let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
-            let target = if path.is_empty() { file.to_owned() } else { format!("{folder}/{path}") };
-            let target = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(target.trim_start_matches('/'));
+            let target = if path.is_empty() { (*file).into() } else { folder.join(path) };
+            let target = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(target);
             assert!(target.exists(), "{file}: {link}");
             let there = anchor.is_empty() || anchors(&fs::read_to_string(&target).unwrap()).contains(anchor);
             assert!(there, "{file}: {link}");

@@ -1,35 +1,12 @@
-//! The one call to the host that the SDK makes too slowly: all headers of a message at once. The SDK copies every name
-//! and every value into memory of its own, which costs more than all that is done with them, and panics on a name that
-//! is not UTF-8.
+//! Reads all headers of a message in one call to the host. The SDK allocates every name and value separately, which
+//! costs more than the handling of a cache hit, and panics on a name that is not UTF-8.
 //!
-//! Here stands all of the module's unsafe code that is not the SDK's.
+//! This crate contains all unsafe code of the project.
 
-#![cfg(target_arch = "wasm32")]
+#[cfg(target_arch = "wasm32")]
+mod header_map;
+mod header_pairs;
 
-/// The headers of a message, in the encoding of the ABI, or nothing at all if it has none; `None` if the host refuses.
-///
-/// `map` is one of the ABI's `proxy_header_map_type_t`.
-#[expect(unsafe_code, reason = "the host writes into memory")]
-pub fn header_map(map: u32) -> Option<Vec<u8>> {
-    let (mut data, mut size) = (std::ptr::null_mut(), 0);
-    // SAFETY: both pointers are valid for the time of the call, in which the host writes them.
-    let status = unsafe { proxy_get_header_map_pairs(map, &raw mut data, &raw mut size) };
-    if status != OK {
-        return None;
-    }
-    if data.is_null() {
-        return Some(Vec::new());
-    }
-    // SAFETY: the host has asked `proxy_on_memory_allocate` for just so many bytes, has filled them, and leaves them to
-    // whoever called. The SDK makes them as a boxed slice by the global allocator.
-    Some(unsafe { Vec::from_raw_parts(data, size, size) })
-}
-
-#[link(wasm_import_module = "env")]
-#[expect(unsafe_code, reason = "the host is foreign")]
-unsafe extern "C" {
-    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
-}
-
-/// `proxy_status_t`
-const OK: u32 = 0;
+#[cfg(target_arch = "wasm32")]
+pub use header_map::header_map;
+pub use header_pairs::header_pairs;

@@ -1,7 +1,7 @@
-//! Takes callbacks that Scopegate has no use for out of the module.
+//! Removes unused callbacks from the exports of the module.
 //!
-//! The SDK exports every callback there is, and Envoy calls each that is exported: an entry into the VM for every
-//! response, its body and its trailers, to do nothing. What is not exported is not called.
+//! The SDK exports every callback, and Envoy calls every exported one. Each response, its body and its trailers would
+//! cost a call into the VM that does nothing.
 
 use std::env::args;
 use std::fs;
@@ -12,22 +12,29 @@ use wasm_encoder::{ExportSection, Module};
 use wasmparser::{ExportSectionReader, Parser};
 
 fn main() -> Result<()> {
-    let [from, to] = args().skip(1).collect::<Vec<_>>().try_into().ok().context("name two files: from, to")?;
+    let [from, to] = args()
+        .skip(1)
+        .collect::<Vec<_>>()
+        .try_into()
+        .ok()
+        .context("expected two arguments: input file, output file")?;
     let module = fs::read(&from).with_context(|| format!("`{from}` cannot be read"))?;
-    let mut trim = Trim { kept: Vec::new() };
-    let mut trimmed = Module::new();
-    trim.parse_core_module(&mut trimmed, Parser::new(0), &module).with_context(|| format!("`{from}` is no module"))?;
-    if let Some(missing) = CALLBACKS.iter().find(|name| !trim.kept.contains(&(**name).to_owned())) {
-        bail!("`{from}` does not export `{missing}`, which Scopegate needs");
+    let mut strip = StripCallbacks { kept: Vec::new() };
+    let mut stripped = Module::new();
+    strip
+        .parse_core_module(&mut stripped, Parser::new(0), &module)
+        .with_context(|| format!("`{from}` is not a WebAssembly module"))?;
+    if let Some(missing) = CALLBACKS.iter().find(|name| !strip.kept.contains(&(**name).to_owned())) {
+        bail!("`{from}` does not export the required callback `{missing}`: was it built from envoy/wasm?");
     }
-    fs::write(&to, trimmed.finish()).with_context(|| format!("`{to}` cannot be written"))
+    fs::write(&to, stripped.finish()).with_context(|| format!("`{to}` cannot be written"))
 }
 
-struct Trim {
+struct StripCallbacks {
     kept: Vec<String>,
 }
 
-impl Reencode for Trim {
+impl Reencode for StripCallbacks {
     type Error = std::convert::Infallible;
 
     fn parse_export_section(
@@ -46,7 +53,7 @@ impl Reencode for Trim {
     }
 }
 
-/// What Envoy may call: what `envoy/wasm` implements, and what the SDK needs to know for itself.
+/// The callbacks that Envoy may call: those that `envoy/wasm` implements, and those that the SDK requires.
 const CALLBACKS: &[&str] = &[
     "proxy_on_configure",
     "proxy_on_context_create",

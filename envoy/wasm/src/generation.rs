@@ -1,7 +1,7 @@
-//! One generation of the configuration: its worker, and the requests that wait in it.
+//! One generation of the configuration: its worker, and its waiting requests.
 //!
-//! Envoy may end streams, and call back into the module, while a decision is performed. So a decision is performed only
-//! after the borrow of the worker has ended.
+//! Envoy may end streams and call back into the module while a decision is performed. Decisions are therefore performed
+//! only after the borrow of the worker has ended.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -12,14 +12,14 @@ use scopegate::{Decision, HeaderEdit, RequestHead, Worker};
 use crate::host::{self, EnvoyHost};
 use crate::metrics::Metrics;
 
-/// What all contexts of a plugin share in one worker thread.
+/// The state that all contexts of a plugin share in one worker thread.
 pub(crate) struct Shared {
     /// The id of the root context.
     pub(crate) root: u32,
     pub(crate) metrics: Metrics,
-    /// The queue by which other workers, and the streams of this one, wake the root context.
+    /// The queue that wakes the root context: other workers and the streams of this worker add to it.
     pub(crate) mailbox: Cell<Option<u32>>,
-    /// Whether the root context is being called; it need not be woken then.
+    /// Whether a call of the root context is in progress. It need not be woken then.
     pub(crate) is_awake: Cell<bool>,
 }
 
@@ -37,7 +37,7 @@ impl Shared {
     }
 }
 
-/// Whether a request may pass. Until then nothing of it does.
+/// Whether a request may pass. Until then Envoy holds its headers, body and trailers.
 pub(crate) type Passed = Rc<Cell<bool>>;
 
 /// The worker of one configuration.
@@ -54,22 +54,22 @@ impl Generation {
         Self(Rc::new(RefCell::new(Inner { worker, waiting: BTreeMap::new() })))
     }
 
-    /// Does something with the worker; `None` while it is at work, which Envoy does not bring about.
+    /// Calls `act` with the worker; `None` if the worker is already borrowed, which Envoy's callbacks do not cause.
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Worker) -> T) -> Option<T> {
         self.0.try_borrow_mut().ok().map(|mut inner| act(&mut inner.worker))
     }
 
-    /// Whether nothing needs it any longer: it is not the current configuration, and has neither requests nor callouts.
+    /// Returns whether the generation can be dropped: it is not the current one, and has neither requests nor callouts.
     pub(crate) fn has_ended(&self) -> bool {
         Rc::strong_count(&self.0) == 1 && self.with(|worker| !worker.has_callouts()).unwrap_or_default()
     }
 
-    /// The changes that clean the headers or trailers of a request.
+    /// Returns the edits that clean the headers or trailers of a request.
     pub(crate) fn clean<'a>(&self, head: RequestHead<'a>) -> Option<Vec<HeaderEdit<'a>>> {
         self.with(|worker| worker.clean(head))
     }
 
-    /// A request has arrived; the context of its stream is in effect.
+    /// Handles a new request; the context of its stream is in effect.
     pub(crate) fn on_request(&self, stream: u32, head: RequestHead<'_>, passed: &Passed, shared: &Shared) {
         let Ok(mut inner) = self.0.try_borrow_mut() else { return host::refuse() };
         let decision = inner.worker.on_request(stream.into(), head, &mut shared.host(stream));
@@ -86,9 +86,10 @@ impl Generation {
         }
     }
 
-    /// A stream has ended.
+    /// Handles the end of a stream.
     pub(crate) fn on_stream_end(&self, stream: u32, shared: &Shared) {
-        // A request that is not removed from a worker at work is gone when its decision is to be performed.
+        // If the worker is borrowed, the request remains in it. The stream no longer exists when its decision is
+        // performed.
         let Ok(mut inner) = self.0.try_borrow_mut() else { return };
         inner.waiting.remove(&stream.into());
         inner.worker.on_stream_end(stream.into(), &shared.host(stream));
@@ -99,8 +100,9 @@ impl Generation {
         }
     }
 
-    /// Hands an event to the worker, and performs the decisions that follow from it: a number of them. Envoy lets each
-    /// request go on from within the one before, so all of a crowd would exhaust the stack, and keep the thread busy.
+    /// Reports an event to the worker, and performs a bounded number of the resulting decisions. Envoy resumes each
+    /// request from within the previous one, so performing all decisions at once could exhaust the stack and block the
+    /// thread.
     pub(crate) fn drive(&self, shared: &Shared, event: impl FnOnce(&mut Worker, &mut EnvoyHost<'_>)) {
         let host = &mut shared.host(shared.root);
         self.with(|worker| event(worker, host));
@@ -117,7 +119,7 @@ impl Generation {
         self.with(|worker| worker.send_ready(host));
     }
 
-    /// Whether the worker has more to do than one call of [`Generation::drive`] does.
+    /// Returns whether work is left after a call of [`Generation::drive`].
     pub(crate) fn has_work(&self) -> bool {
         self.with(|worker| worker.has_work()).unwrap_or_default()
     }
@@ -139,6 +141,6 @@ fn perform(decision: &Decision) -> bool {
     }
 }
 
-/// Decisions that are performed in one call of the root context. Some 270 were too many for the stack, if Envoy answers
-/// each.
+/// The maximum number of decisions that are performed in one call of the root context. About 270 responses overflowed
+/// the stack.
 const MAX_DECISIONS: usize = 16;

@@ -1,5 +1,5 @@
-//! Calls to Envoy. The SDK panics on a status that it does not expect, and a panic ends the worker's VM; so everything
-//! here asks only what Envoy can answer, and uses only getters of bytes.
+//! Calls to Envoy. The SDK panics on an unexpected status, and a panic ends the VM of the worker. This module therefore
+//! makes only calls that cannot fail in that way, and uses only getters of bytes.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,7 +10,7 @@ use scopegate::{CalloutRequest, CalloutResponse, HeaderEdit, Host, Reply, Signat
 
 use crate::metrics::Metrics;
 
-/// Envoy, as a worker sees it from within one context.
+/// Envoy, as seen by a worker from within one context.
 pub(crate) struct EnvoyHost<'a> {
     /// The context that is in effect.
     pub(crate) context: u32,
@@ -53,8 +53,8 @@ impl Host for EnvoyHost<'_> {
         }
     }
 
-    /// Envoy hands the response to the context that is called now, so this must be the root context, which outlives every
-    /// stream.
+    /// Envoy delivers the response to the context that is in effect now. This must be the root context, which outlives
+    /// every stream.
     fn send_callout(&mut self, request: &CalloutRequest<'_>) -> Option<u64> {
         let sent = hostcalls::dispatch_http_call(
             request.cluster,
@@ -91,32 +91,33 @@ impl Host for EnvoyHost<'_> {
 }
 
 impl EnvoyHost<'_> {
-    /// Asks Envoy about a stream; `None` if it is gone.
-    fn in_stream<T>(&self, stream: u64, ask: impl FnOnce() -> T) -> Option<T> {
+    /// Calls `read` in the context of a stream; `None` if the stream has ended.
+    fn in_stream<T>(&self, stream: u64, read: impl FnOnce() -> T) -> Option<T> {
         if stream == u64::from(self.context) {
-            return Some(ask());
+            return Some(read());
         }
-        let answer = switch_to_stream(stream).then(ask);
+        let result = switch_to_stream(stream).then(read);
         switch_to(self.context);
-        answer
+        result
     }
 }
 
-/// The clock of Envoy.
+/// Returns the time of Envoy's clock.
 pub(crate) fn now() -> UnixTime {
     let now = hostcalls::get_current_time().unwrap_or(UNIX_EPOCH);
     let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     UnixTime::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// Records in shared data that this plugin has had a configuration that it accepted.
+/// Records in shared data that this plugin has accepted a configuration.
 pub(crate) fn mark_configured() {
     let _ = hostcalls::set_shared_data(&configured_key(), Some(b"1"), None);
 }
 
-/// Whether a configuration that was refused is taken nevertheless, to answer 503 to every request: if this plugin has
-/// none that it could keep, because Envoy could not start without one. A document that was taken so is taken so again, in
-/// every worker and whichever plugin of this VM id brings it, for as long as shared data last.
+/// Returns whether `on_configure` must accept a refused configuration, and respond to every request with status 503.
+/// That is so if this plugin has no earlier configuration that Envoy could keep, because Envoy does not start without
+/// one. A document that was accepted in this way is accepted again in every worker and by every plugin of this VM id,
+/// as long as shared data exist.
 pub(crate) fn is_served_as_refused(document: &[u8]) -> bool {
     let digest: String = Hash::hash(document).iter().map(|byte| format!("{byte:02x}")).collect();
     let key = format!("scopegate.refused.{digest}");
@@ -133,7 +134,7 @@ fn has_shared_data(key: &str) -> bool {
     hostcalls::get_shared_data(key).is_ok_and(|(value, _)| value.is_some())
 }
 
-/// One key for each plugin name that the operator gives.
+/// Returns the key in shared data for the name of this plugin, which the operator sets.
 fn configured_key() -> String {
     let name = property(&["plugin_name"]).unwrap_or_default();
     format!("scopegate.configured.{}", String::from_utf8_lossy(&name))
@@ -143,23 +144,23 @@ fn property(path: &[&str]) -> Option<Vec<u8>> {
     hostcalls::get_property(path.to_vec()).ok().flatten()
 }
 
-/// Every request header, in one call: a getter by name returns the first value only, and would hide a second
-/// Authorization header. In the encoding that [`scopegate::header_pairs`] reads.
+/// Returns all request headers in one call, in the encoding that [`scopegate_abi::header_pairs`] parses. A getter by
+/// name returns only the first value, and would hide a second Authorization header.
 pub(crate) fn request_headers() -> Option<Vec<u8>> {
     scopegate_abi::header_map(MapType::HttpRequestHeaders as u32)
 }
 
-/// Every request trailer, in the same encoding.
+/// Returns all request trailers, in the same encoding.
 pub(crate) fn request_trailers() -> Option<Vec<u8>> {
     scopegate_abi::header_map(MapType::HttpRequestTrailers as u32)
 }
 
-/// Changes the headers of the request.
+/// Edits the headers of the request.
 pub(crate) fn edit_request_headers(edits: &[HeaderEdit<'_>]) {
     edit(MapType::HttpRequestHeaders, edits);
 }
 
-/// Changes its trailers.
+/// Edits the trailers of the request.
 pub(crate) fn edit_request_trailers(edits: &[HeaderEdit<'_>]) {
     edit(MapType::HttpRequestTrailers, edits);
 }
@@ -177,12 +178,12 @@ pub(crate) fn set_request_header(name: &str, value: &str) {
     let _ = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value.as_bytes()));
 }
 
-/// Sets filter state for access logs and later filters; Envoy puts `wasm.` before the name.
+/// Sets filter state for access logs and later filters. Envoy adds the prefix `wasm.` to the name.
 pub(crate) fn set_filter_state(name: &str, value: &str) {
     let _ = hostcalls::set_property(vec![name], Some(value.as_bytes()));
 }
 
-/// Random bytes; `None` if the host has none.
+/// Returns random bytes; `None` if the host has none.
 pub(crate) fn seed() -> Option<[u8; 32]> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).ok().map(|()| seed)
@@ -192,34 +193,34 @@ pub(crate) fn route_name() -> Option<Vec<u8>> {
     property(&["xds", "route_name"])
 }
 
-/// Puts a context into effect; `false` if it is gone.
+/// Makes a context the effective one; `false` if it no longer exists.
 pub(crate) fn switch_to(context: u32) -> bool {
     hostcalls::set_effective_context(context).is_ok()
 }
 
-/// Puts the context of a stream into effect; `false` if it is gone.
+/// Makes the context of a stream the effective one; `false` if it no longer exists.
 pub(crate) fn switch_to_stream(stream: u64) -> bool {
     u32::try_from(stream).is_ok_and(switch_to)
 }
 
-/// Lets the request of the context in effect go on.
+/// Resumes the request of the effective context.
 pub(crate) fn resume() {
     let _ = hostcalls::resume_http_request();
 }
 
-/// Answers the request of the context in effect.
+/// Sends a response to the request of the effective context.
 pub(crate) fn respond(reply: &Reply) {
     let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let _ = hostcalls::send_http_response(u32::from(reply.status), headers, Some(reply.body.as_bytes()));
 }
 
-/// Refuses the request of the context in effect, when no worker can.
+/// Refuses the request of the effective context with status 503, if no worker can decide about it.
 pub(crate) fn refuse() {
     let _ = hostcalls::send_http_response(503, vec![("retry-after", "2")], None);
 }
 
-/// Reads the response that is being delivered; `None` if there is none. It is readable only while the context that owns
-/// the callout is in effect.
+/// Returns the callout response that Envoy is delivering; `None` if there is none. It is readable only while the
+/// context that owns the callout is in effect.
 pub(crate) fn callout_response(num_headers: usize, body_size: usize) -> Option<CalloutResponse> {
     if num_headers == 0 {
         return None;
@@ -240,21 +241,22 @@ pub(crate) fn callout_response(num_headers: usize, body_size: usize) -> Option<C
     })
 }
 
-/// A queue of its own for a root context, by which it is woken.
+/// Registers a queue that wakes a root context. The random name makes it unique.
 pub(crate) fn register_queue() -> Option<u32> {
     let name: String = seed()?.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     hostcalls::register_shared_queue(&format!("scopegate.queue.{name}")).ok()
 }
 
-/// Puts a message into a queue; Envoy calls its root context as soon as its worker is free.
+/// Adds a message to a queue. Envoy calls the root context of the queue as soon as its worker is idle.
 pub(crate) fn enqueue(queue: u32, message: &[u8]) {
     let _ = hostcalls::enqueue_shared_queue(queue, Some(message));
 }
 
-/// The next message of a queue.
+/// Returns and removes the next message of a queue.
 pub(crate) fn dequeue(queue: u32) -> Option<Vec<u8>> {
     hostcalls::dequeue_shared_queue(queue).ok().flatten()
 }
 
-/// Workers write a key at the same moment only by chance; so many times in a row only by force.
+/// The maximum number of attempts to update a key. Conflicts between workers are rare, so this many in a row mean that
+/// another module overwrites the key.
 const UPDATE_ATTEMPTS: u32 = 16;

@@ -1,12 +1,13 @@
-//! The proxy-wasm host: turns the callbacks of Envoy into events of a [`scopegate::Worker`], and performs its decisions.
+//! The proxy-wasm host: turns the callbacks of Envoy into events of a [`scopegate::Worker`], and performs its
+//! decisions.
 //!
-//! - `root`: one context per worker thread and plugin; it reads configurations and owns every callout
+//! - `root`: the root context, one per worker thread and plugin; it reads configurations and owns every callout
 //! - `stream`: the context of one request
-//! - `generation`: the worker of one configuration, and the requests of it that wait
-//! - `host`: the calls to Envoy, none of which panics on what a client or a server has sent
+//! - `generation`: the worker of one configuration, and its waiting requests
+//! - `host`: the calls to Envoy; none of them panics on data of a client or server
 //! - `metrics`: counters and gauges
 
-#![expect(missing_docs, reason = "the entry point that the SDK's macro makes has none")]
+#![expect(missing_docs, reason = "the entry point that the SDK's macro generates has no docs")]
 
 mod generation;
 mod host;

@@ -1,8 +1,8 @@
-//! Metrics of Envoy. It shows their names with the prefix `wasmcustom.`; the last part of a counter's name becomes a label
-//! by the tag rules of `envoy/demo.yaml`.
+//! Metrics of Envoy. Envoy adds the prefix `wasmcustom.` to their names. The tag rules in `envoy/demo.yaml` turn the
+//! last part of a counter's name into a label.
 //!
-//! A request counts in the memory of the worker, and each tick hands the counts over to Envoy: one call to the host for
-//! each counter and tick, and none for a request.
+//! A request only increments counters in the memory of the worker. Each tick adds the counts to Envoy's metrics, with
+//! one call to the host per counter.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -21,10 +21,10 @@ pub(crate) struct Metrics {
     gauges: [Gauge; 4],
 }
 
-/// How much of something there is. Envoy has the sum of all workers.
+/// A gauge. Its value in Envoy is the sum over all workers.
 struct Gauge {
     id: Option<u32>,
-    /// What this worker has shown.
+    /// The value that this worker has contributed.
     shown: Cell<usize>,
 }
 
@@ -46,7 +46,7 @@ impl Metrics {
         }
     }
 
-    /// The counters that workers count in.
+    /// Returns the counters, which all workers of this thread share.
     pub(crate) fn counters(&self) -> Rc<Counters> {
         Rc::clone(&self.counters)
     }
@@ -61,7 +61,7 @@ impl Metrics {
         }
     }
 
-    /// Hands over what was counted.
+    /// Adds the counts to Envoy's metrics.
     pub(crate) fn publish(&self) {
         for (index, count) in self.counters.take() {
             if let Some(Some(id)) = self.ids.get(index) {
@@ -95,7 +95,7 @@ impl Gauge {
     }
 }
 
-/// What all generations have together.
+/// Returns the sum of the gauges of all generations.
 pub(crate) fn sum(gauges: impl Iterator<Item = Gauges>) -> Gauges {
     gauges.fold(Gauges::default(), |sum, one| Gauges {
         circuits_open: sum.circuits_open.saturating_add(one.circuits_open),

@@ -1,4 +1,5 @@
-//! The root context: one per worker thread and plugin. It reads configurations, makes streams, and owns every callout.
+//! The root context: one per worker thread and plugin. It reads configurations, creates stream contexts, and owns every
+//! callout.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -17,7 +18,7 @@ pub(crate) struct Root {
     shared: Rc<Shared>,
     /// `None` before the first configuration.
     current: Option<Generation>,
-    /// Earlier configurations that have requests or callouts.
+    /// Earlier configurations that still have requests or callouts.
     retired: Vec<Generation>,
 }
 
@@ -28,7 +29,7 @@ impl Root {
         Self { shared: Rc::new(shared), current: None, retired: Vec::new() }
     }
 
-    /// Hands an event to every generation, and performs what follows from it.
+    /// Reports an event to every generation, and performs the resulting decisions.
     fn drive(&self, event: impl Fn(&mut Worker, &mut EnvoyHost<'_>)) {
         self.shared.is_awake.set(true);
         self.generations().for_each(|generation| generation.drive(&self.shared, &event));
@@ -42,10 +43,12 @@ impl Root {
         self.current.iter().chain(&self.retired)
     }
 
-    /// Takes a configuration into use; `false` if the host lacks what that takes.
+    /// Activates a configuration; `false` if the host provides no random bytes.
     fn configure(&mut self, config: Config) -> bool {
         let Some(seed) = host::seed() else {
-            log::error!("the host provides no random bytes: every request is refused");
+            log::error!(
+                "the host provides no random bytes, so every request gets status 503: check the Wasm runtime of Envoy"
+            );
             return false;
         };
         if self.shared.mailbox.get().is_none() {
@@ -53,7 +56,9 @@ impl Root {
         }
         let worker = Worker::new(config, seed, self.shared.metrics.counters(), &self.shared.host(self.shared.root));
         if let Some(what) = worker.report_only() {
-            log::warn!("mode report_only: NOTHING IS REFUSED by {what}; what would be is logged and counted");
+            log::warn!(
+                "mode report_only: NOTHING IS REFUSED for {what}; refusals are only logged and counted. To enforce them, set mode: enforce"
+            );
         }
         self.replace(worker);
         true
@@ -63,7 +68,7 @@ impl Root {
         self.retired.extend(self.current.replace(Generation::new(worker)));
     }
 
-    /// Refuses every request from now on, in the place of a configuration that was refused.
+    /// Refuses every request from now on, because the configuration was refused.
     fn misconfigure(&mut self) {
         let host = self.shared.host(self.shared.root);
         let worker = Worker::misconfigured(self.shared.metrics.counters(), &host);
@@ -73,7 +78,7 @@ impl Root {
 
 impl Context for Root {
     fn on_http_call_response(&mut self, callout: u32, num_headers: usize, body_size: usize, _num_trailers: usize) {
-        // It is readable only now.
+        // The response is readable only during this callback.
         let response = host::callout_response(num_headers, body_size);
         let callout = u64::from(callout);
         self.drive(|worker, host| {
@@ -85,8 +90,8 @@ impl Context for Root {
 }
 
 impl RootContext for Root {
-    /// Envoy asks the main thread first: if it answers `false`, Envoy refuses the configuration and keeps the old one, if
-    /// there is one. A worker must never answer `false`: Envoy would run its listener without the filter, whatever the
+    /// Envoy calls the main thread first. If it returns `false`, Envoy refuses the configuration and keeps the old one,
+    /// if any. A worker must never return `false`: Envoy would run its listener without the filter, whatever the
     /// failure policy.
     fn on_configure(&mut self, _size: usize) -> bool {
         self.set_tick_period(TICK);
@@ -103,7 +108,7 @@ impl RootContext for Root {
             Err(problems) => {
                 problems.iter().for_each(|problem| log::error!("configuration refused: {problem}"));
                 self.shared.metrics.count(Counter::ConfigurationsRefused);
-                // A VM that has only a refused configuration may be gone before the next tick.
+                // A VM with only a refused configuration may end before the next tick.
                 self.shared.metrics.publish();
                 self.misconfigure();
                 host::is_served_as_refused(&bytes)
@@ -121,7 +126,7 @@ impl RootContext for Root {
     }
 
     fn on_queue_ready(&mut self, queue: u32) {
-        // Also without a message: a stream has woken the root.
+        // There may be no message: a stream of this worker may have woken the root.
         let messages: Vec<Vec<u8>> = std::iter::from_fn(|| host::dequeue(queue)).collect();
         self.drive(|worker, host| messages.iter().for_each(|message| worker.on_message(message, host)));
     }
@@ -135,5 +140,5 @@ impl RootContext for Root {
     }
 }
 
-/// Leases are renewed on each tick: several times within the duration of one.
+/// Leases last 200 ms and are renewed on each tick, so a tick must be several times shorter.
 const TICK: Duration = Duration::from_millis(50);

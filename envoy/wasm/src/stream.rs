@@ -1,10 +1,11 @@
-//! The context of one request: hands its headers to the worker, and holds it until it may pass.
+//! The context of one request: passes its headers to the worker, and holds the request until it may pass.
 
 use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
-use scopegate::{RequestHead, header_pairs};
+use scopegate::RequestHead;
+use scopegate_abi::header_pairs;
 
 use crate::generation::{Generation, Passed, Shared};
 use crate::host;
@@ -28,17 +29,16 @@ impl Stream {
 }
 
 impl HttpContext for Stream {
-    /// The whole way of a request whose token this worker knows. It calls the host
-    /// - once for all headers: a getter by name hides a second Authorization header, and an identity header in another
-    ///   spelling;
-    /// - once for each header that is removed: the credentials are not for the upstream;
-    /// - once for the time: `exp` is checked on each hit;
+    /// The complete handling of a request with a cached token. It calls the host
+    /// - once for all headers: a getter by name hides a second Authorization header, and aliases of identity headers;
+    /// - once for each header that is removed: the upstream must not get the credentials;
+    /// - once for the time: `exp` is checked on each cache hit;
     /// - once for each header or filter state that the configuration sets.
     fn on_http_request_headers(&mut self, _num_headers: usize, end_of_stream: bool) -> Action {
         let headers = host::request_headers();
         #[cfg(feature = "crash")]
         crash(headers.as_deref());
-        // Without any the request has no path, and is refused.
+        // Without headers the request has no path, and is refused.
         let headers = headers.as_deref().and_then(header_pairs).unwrap_or_default();
         let head = RequestHead { headers: &headers, route: None, has_body: !end_of_stream };
         let Some((generation, edits)) =
@@ -55,13 +55,13 @@ impl HttpContext for Stream {
         self.action()
     }
 
-    /// Envoy holds the body back while the headers wait, unless the plugin is configured with
-    /// `allow_on_headers_stop_iteration`: then a body that went on would take the headers with it.
+    /// Envoy holds the body while the headers are held, unless the plugin is configured with
+    /// `allow_on_headers_stop_iteration`: then a body that continues would release the headers as well.
     fn on_http_request_body(&mut self, _body_size: usize, _end_of_stream: bool) -> Action {
         self.action()
     }
 
-    /// Some upstreams merge trailers into the headers, so they are cleaned in the same way.
+    /// Some upstreams merge trailers into the headers, so trailers are cleaned in the same way.
     fn on_http_request_trailers(&mut self, _num_trailers: usize) -> Action {
         let trailers = host::request_trailers();
         let cleaned = trailers.as_deref().and_then(header_pairs).and_then(|trailers| {
@@ -78,19 +78,20 @@ impl HttpContext for Stream {
     }
 }
 
-/// Does what a bug would.
+/// Panics, as a bug would.
 #[cfg(feature = "crash")]
 #[expect(clippy::panic, reason = "the tests need a module that panics")]
 fn crash(headers: Option<&[u8]>) {
     let headers = headers.and_then(header_pairs).unwrap_or_default();
     if headers.iter().any(|(name, _)| *name == "x-crash") {
-        panic!("asked to");
+        panic!("header x-crash");
     }
 }
 
 impl Context for Stream {}
 
-/// Envoy has ended the stream: a callback for that would be one more entry into the VM for every request.
+/// Envoy has ended the stream. Another callback for this event would cost an additional call into the VM for every
+/// request.
 impl Drop for Stream {
     fn drop(&mut self) {
         if let Some(generation) = &self.generation {

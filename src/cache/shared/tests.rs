@@ -23,17 +23,17 @@ struct SharedData {
 
 impl SharedData {
     fn insert(&mut self, digest: TokenDigest, state: &TokenState, now: UnixTime) {
-        if let Some(insert) = insert(state, digest, now, &CACHE) {
-            let applied = insert.apply(self.buckets.get(insert.key()).map(Vec::as_slice));
-            self.buckets.insert(insert.key().to_owned(), applied.bucket);
-            self.evicted += applied.evicted;
+        if let Some(update) = insert(state, digest, now, &CACHE) {
+            let updated = update.apply(self.buckets.get(update.key()).map(Vec::as_slice));
+            self.buckets.insert(update.key().to_owned(), updated.bucket);
+            self.evicted += updated.evicted;
         }
     }
 
     fn find(&self, digest: TokenDigest, now: UnixTime) -> Option<TokenState> {
-        [Partition::Active, Partition::Inactive].into_iter().find_map(|region| {
-            let bucket = self.buckets.get(&region.key(&digest, CACHE.capacity))?;
-            region.find(bucket, &digest, now, &CACHE).map(|entry| entry.state)
+        [Partition::Active, Partition::Inactive].into_iter().find_map(|partition| {
+            let bucket = self.buckets.get(&partition.key(&digest, CACHE.capacity))?;
+            partition.find(bucket, &digest, now, &CACHE).map(|entry| entry.state)
         })
     }
 }
@@ -56,7 +56,7 @@ fn after(time: UnixTime, secs: u64) -> UnixTime {
 }
 
 #[test]
-fn facts_are_found_again_until_they_end() {
+fn entries_are_found_until_they_expire() {
     let mut data = SharedData::default();
     data.insert(digest("capped"), &active("a", None), NOW);
     data.insert(digest("short"), &active("b", Some(after(NOW, 7))), NOW);
@@ -75,28 +75,28 @@ fn facts_are_found_again_until_they_end() {
 }
 
 #[test]
-fn a_lifetime_of_zero_keeps_nothing() {
+fn ttl_of_zero_disables_the_cache() {
     let off = CacheSettings { max_ttl: Duration::ZERO, inactive_ttl: Duration::ZERO, ..CACHE };
     assert!(insert(&active("a", None), digest("t"), NOW, &off).is_none());
     assert!(insert(&TokenState::Inactive, digest("t"), NOW, &off).is_none());
 }
 
 #[test]
-fn an_expired_token_is_kept_as_inactive() {
+fn expired_tokens_are_cached_as_inactive() {
     let mut data = SharedData::default();
     data.insert(digest("t"), &active("a", Some(NOW)), NOW);
     assert_eq!(data.find(digest("t"), NOW), Some(TokenState::Inactive));
 }
 
 #[test]
-fn a_clock_that_steps_back_makes_entries_unknown_not_immortal() {
+fn entries_are_misses_if_the_clock_is_set_back() {
     let mut data = SharedData::default();
     data.insert(digest("t"), &active("a", None), after(NOW, 3600));
     assert_eq!(data.find(digest("t"), NOW), None);
 }
 
 #[test]
-fn a_newer_entry_for_a_token_replaces_the_older() {
+fn newer_entry_replaces_the_older() {
     let mut data = SharedData::default();
     data.insert(digest("t"), &active("old", None), NOW);
     data.insert(digest("t"), &active("new", None), after(NOW, 1));
@@ -105,7 +105,7 @@ fn a_newer_entry_for_a_token_replaces_the_older() {
 }
 
 #[test]
-fn the_number_of_keys_and_their_size_are_bounded_whatever_comes_in() {
+fn keys_and_bucket_sizes_are_bounded() {
     let mut data = SharedData::default();
     for n in 0..20_000 {
         data.insert(digest(&format!("good{n}")), &active(&"x".repeat(n % 5_000), None), NOW);
@@ -114,27 +114,27 @@ fn the_number_of_keys_and_their_size_are_bounded_whatever_comes_in() {
     let keys: BTreeSet<&String> = data.buckets.keys().collect();
     assert_eq!(keys.len(), 64 / 8 + 64 / 16, "{keys:?}");
     let longest = data.buckets.values().map(Vec::len).max().unwrap();
-    assert!(longest <= 1 + 8 * (32 + 8 + 2 + MAX_FACTS_BYTES), "{longest}");
+    assert!(longest <= 1 + 8 * (32 + 8 + 2 + MAX_STATE_BYTES), "{longest}");
     assert!(data.evicted > 0);
 }
 
 #[test]
-fn inactive_tokens_cannot_push_active_ones_out() {
+fn inactive_tokens_do_not_evict_active_ones() {
     let mut data = SharedData::default();
     let good: Vec<TokenDigest> = (0..24).map(|n| digest(&format!("good{n}"))).collect();
     for digest in &good {
         data.insert(*digest, &active("a", None), NOW);
     }
-    let known = |data: &SharedData| good.iter().filter(|digest| data.find(**digest, NOW).is_some()).count();
-    let before = known(&data);
+    let cached = |data: &SharedData| good.iter().filter(|digest| data.find(**digest, NOW).is_some()).count();
+    let before = cached(&data);
     for n in 0..100_000 {
         data.insert(digest(&format!("random{n}")), &TokenState::Inactive, NOW);
     }
-    assert_eq!(known(&data), before);
+    assert_eq!(cached(&data), before);
 }
 
 #[test]
-fn tokens_that_share_a_bucket_never_answer_for_one_another() {
+fn tokens_in_one_bucket_are_not_confused() {
     let mut data = SharedData::default();
     for n in 0..1_000 {
         data.insert(digest(&n.to_string()), &active(&n.to_string(), None), NOW);
@@ -146,32 +146,33 @@ fn tokens_that_share_a_bucket_never_answer_for_one_another() {
 }
 
 #[test]
-fn of_a_full_bucket_the_oldest_entry_makes_room() {
+fn oldest_entry_of_a_full_bucket_is_evicted() {
     let one = CacheSettings { capacity: 8, ..CACHE };
     let mut bucket: Option<Vec<u8>> = None;
     let mut evicted = 0;
     for n in 0..9_u64 {
         let state = active("a", Some(after(NOW, 30 - n)));
-        let applied = insert(&state, digest(&n.to_string()), NOW, &one).unwrap().apply(bucket.as_deref());
-        evicted += applied.evicted;
-        bucket = Some(applied.bucket);
+        let updated = insert(&state, digest(&n.to_string()), NOW, &one).unwrap().apply(bucket.as_deref());
+        evicted += updated.evicted;
+        bucket = Some(updated.bucket);
     }
     let bucket = bucket.unwrap();
     let held = |n: u64| Partition::Active.find(&bucket, &digest(&n.to_string()), NOW, &one).is_some();
     assert_eq!(evicted, 1);
-    assert!(!held(0) && (1..9).all(held));
+    assert!(!held(0));
+    assert!((1..9).all(held));
 }
 
 #[test]
-fn what_expired_makes_room_without_being_counted_as_evicted() {
+fn removal_of_expired_entries_is_not_counted() {
     let one = CacheSettings { capacity: 8, ..CACHE };
     let mut bucket = None;
     for n in 0..8 {
-        let applied = insert(&active("a", None), digest(&n.to_string()), NOW, &one).unwrap().apply(bucket.as_deref());
-        bucket = Some(applied.bucket);
+        let updated = insert(&active("a", None), digest(&n.to_string()), NOW, &one).unwrap().apply(bucket.as_deref());
+        bucket = Some(updated.bucket);
     }
     let later = after(NOW, 60);
-    let applied = insert(&active("a", None), digest("new"), later, &one).unwrap().apply(bucket.as_deref());
-    assert_eq!(applied.evicted, 0);
-    assert_eq!(Entries::of(&applied.bucket).count(), 1);
+    let updated = insert(&active("a", None), digest("new"), later, &one).unwrap().apply(bucket.as_deref());
+    assert_eq!(updated.evicted, 0);
+    assert_eq!(Entries::of(&updated.bucket).count(), 1);
 }

@@ -5,7 +5,7 @@ use crate::policy::Access;
 use crate::request::{PathOptions, RequestHead};
 use crate::token::Scope;
 
-/// What a rule for `/t/{tenant}` demands with this `require`, and the claims that it asks for.
+/// Returns the requirement of a rule for `/t/{tenant}` with this `require`, and the configuration.
 fn requirement(require: &str) -> (Requirement, Config) {
     let text = format!(
         r#"{{"authorization_servers":[
@@ -24,28 +24,28 @@ fn requirement(require: &str) -> (Requirement, Config) {
     (requirement.as_ref().clone(), config)
 }
 
-/// Whether a token meets `require` for a request; the token is in the form of an introspection answer of server 0.
-fn check(require: &str, method: &str, path: &str, server: usize, answer: &str) -> Result<(), UnmetRequirement> {
+/// Checks whether a token meets `require`. The token is in the form of an introspection response of server 0.
+fn check(require: &str, method: &str, path: &str, server: usize, response: &str) -> Result<(), UnmetRequirement> {
     let (_, config) = requirement(require);
     let head =
         [(":method", method), (":authority", "h.test"), (":path", path)].map(|(name, value)| (name, value.as_bytes()));
     let target =
         Target::parse(RequestHead { headers: &head, route: None, has_body: false }, PathOptions::default()).unwrap();
     let requirement = config.policy.find(&target).unwrap().requirement(&target).unwrap();
-    let Json::Object(members) = Json::parse(answer.as_bytes()).unwrap() else { panic!("{answer}") };
-    let dialect = &config.servers[server].introspection.as_ref().unwrap().response.claims;
+    let Json::Object(members) = Json::parse(response.as_bytes()).unwrap() else { panic!("{response}") };
+    let mapping = &config.servers[server].introspection.as_ref().unwrap().response.claims;
     let now = crate::base::UnixTime::from_secs(0);
-    let claims = Claims::from_members(&members, dialect, &config.requested, now).unwrap();
+    let claims = Claims::from_members(&members, mapping, &config.requested, now).unwrap();
     requirement.check(Presented { claims: &claims, server, strategy: ScopeStrategy::Exact })
 }
 
-fn plain(require: &str, answer: &str) -> Result<(), UnmetRequirement> {
-    check(require, "GET", "/t/1", 0, answer)
+fn plain(require: &str, response: &str) -> Result<(), UnmetRequirement> {
+    check(require, "GET", "/t/1", 0, response)
 }
 
 #[test]
-fn each_demand_is_met_by_what_it_names_and_by_nothing_else() {
-    for (require, good, bad, lack) in [
+fn each_requirement_is_met_only_by_its_values() {
+    for (require, good, bad, unmet) in [
         (r#"{"scope":"a b"}"#, r#"{"scope":"b a c"}"#, r#"{"scope":"a"}"#, UnmetRequirement::Scope),
         (r#"{"any_scope":["a","b"]}"#, r#"{"scope":"b"}"#, r#"{"scope":"c"}"#, UnmetRequirement::Scope),
         (r#"{"roles":["m","n"]}"#, r#"{"roles":["n","m"]}"#, r#"{"roles":["m"]}"#, UnmetRequirement::Role),
@@ -62,8 +62,8 @@ fn each_demand_is_met_by_what_it_names_and_by_nothing_else() {
         (r#"{"scope":"a","roles":["m"]}"#, r#"{"scope":"a","roles":"m"}"#, r#"{"scope":"a"}"#, UnmetRequirement::Role),
     ] {
         assert_eq!(plain(require, good), Ok(()), "{require}");
-        let server = usize::from(lack == UnmetRequirement::Server);
-        assert_eq!(check(require, "GET", "/t/1", server, bad), Err(lack), "{require}");
+        let server = usize::from(unmet == UnmetRequirement::Server);
+        assert_eq!(check(require, "GET", "/t/1", server, bad), Err(unmet), "{require}");
     }
     assert_eq!(plain(r#"{"authenticated":true}"#, "{}"), Ok(()));
 }
@@ -98,15 +98,15 @@ fn claims_are_compared_by_type_and_value() {
 }
 
 #[test]
-fn all_and_any_nest_and_a_scope_is_what_is_said_to_be_lacking() {
+fn nested_requirements_report_the_missing_scope() {
     let require = r#"{"any":[{"scope":"admin"},{"all":[{"scope":"view"},{"any_role":["m"]}]}]}"#;
-    for (answer, expected) in [
+    for (response, expected) in [
         (r#"{"scope":"admin"}"#, Ok(())),
         (r#"{"scope":"view","roles":"m"}"#, Ok(())),
         (r#"{"scope":"view"}"#, Err(UnmetRequirement::Scope)),
         (r#"{"roles":"m"}"#, Err(UnmetRequirement::Scope)),
     ] {
-        assert_eq!(plain(require, answer), expected, "{answer}");
+        assert_eq!(plain(require, response), expected, "{response}");
     }
     assert_eq!(
         plain(r#"{"any":[{"roles":["m"]},{"authorization_server":"a","client_ids":["c"]}]}"#, "{}"),
@@ -115,7 +115,7 @@ fn all_and_any_nest_and_a_scope_is_what_is_said_to_be_lacking() {
 }
 
 #[test]
-fn scopes_are_alternatives_where_a_choice_of_scopes_is_offered_and_not_one_of_roles() {
+fn scopes_are_alternatives_only_under_any() {
     for (require, expected) in [
         (r#"{"scope":"a"}"#, false),
         (r#"{"scope":"a b"}"#, false),
@@ -131,7 +131,7 @@ fn scopes_are_alternatives_where_a_choice_of_scopes_is_offered_and_not_one_of_ro
 }
 
 #[test]
-fn scopes_of_one_server_never_do_for_another() {
+fn scopes_of_one_server_do_not_satisfy_another() {
     let require = r#"{"any":[{"authorization_server":"a","scope":"view"},{"authorization_server":"b","scope":"see"}]}"#;
     for (server, scope, expected) in [(0, "view", true), (0, "see", false), (1, "see", true), (1, "view", false)] {
         let found = check(require, "GET", "/t/1", server, &format!(r#"{{"scope":"{scope}"}}"#));
@@ -143,7 +143,7 @@ fn scopes_of_one_server_never_do_for_another() {
 }
 
 #[test]
-fn a_scope_template_is_filled_by_the_request_and_by_nothing_that_is_no_scope_token() {
+fn scope_templates_are_filled_with_valid_values_only() {
     let require = r#"{"scope_template":"{method}:{tenant}@{host}"}"#;
     for (method, path, scope, expected) in [
         ("GET", "/t/1", "GET:1@h.test", true),
@@ -157,9 +157,10 @@ fn a_scope_template_is_filled_by_the_request_and_by_nothing_that_is_no_scope_tok
         let found = check(require, method, path, 0, &format!(r#"{{"scope":"{scope}"}}"#));
         assert_eq!(found.is_ok(), expected, "{method} {path} {scope}");
     }
-    // Of two segments none may hold what separates them.
+    // With two parameters, no value may contain the separator.
     let apart = ScopeTemplate::parse("{a}:{b}").unwrap();
-    assert!(apart.keeps_apart("x-y") && !apart.keeps_apart("x:y"));
+    assert!(apart.keeps_apart("x-y"));
+    assert!(!apart.keeps_apart("x:y"));
     assert!(ScopeTemplate::parse("x:{a}").unwrap().keeps_apart("x:y"));
     for run_together in ["{a}{b}", "t{a}u{b}", "{method}{a}"] {
         assert!(!ScopeTemplate::parse(run_together).unwrap().is_sound(), "{run_together}");
@@ -170,9 +171,9 @@ fn a_scope_template_is_filled_by_the_request_and_by_nothing_that_is_no_scope_tok
 }
 
 #[test]
-fn a_mapped_scope_opens_its_resources_and_an_unmapped_one_nothing() {
+fn mapped_scopes_open_only_their_resources() {
     let require = r#"{"mapped_scope":true}"#;
-    for (server, method, answer, expected) in [
+    for (server, method, response, expected) in [
         (0, "GET", r#"{"scope":"view"}"#, true),
         (0, "POST", r#"{"scope":"view"}"#, false),
         (0, "GET", r#"{"scope":"both"}"#, true),
@@ -183,12 +184,12 @@ fn a_mapped_scope_opens_its_resources_and_an_unmapped_one_nothing() {
         (1, "GET", r#"{"scope":"view","aud":"x"}"#, false),
         (0, "GET", r#"{"scope":"other"}"#, false),
     ] {
-        assert_eq!(check(require, method, "/t/1", server, answer).is_ok(), expected, "{server} {method} {answer}");
+        assert_eq!(check(require, method, "/t/1", server, response).is_ok(), expected, "{server} {method} {response}");
     }
 }
 
 #[test]
-fn what_is_unresolved_or_has_no_alternative_is_met_by_nobody() {
+fn unresolved_or_empty_requirements_are_never_met() {
     let claims = Claims { scope: Scope::from_lists(["{method}"], false), ..Claims::default() };
     let token = Presented { claims: &claims, server: 0, strategy: ScopeStrategy::Wildcard };
     for requirement in [
@@ -202,7 +203,7 @@ fn what_is_unresolved_or_has_no_alternative_is_met_by_nobody() {
 }
 
 #[test]
-fn the_order_of_claims_in_a_document_changes_nothing() {
+fn order_of_claims_is_irrelevant() {
     let one = requirement(r#"{"claims":{"department":{"equals":"x"},"nickname":{"exists":true}}}"#);
     let other = requirement(r#"{"claims":{"nickname":{"exists":true},"department":{"equals":"x"}}}"#);
     assert_eq!(one.1.requested, other.1.requested);

@@ -37,7 +37,7 @@ fn policy(rules: Vec<Vec<RequestMatch>>) -> RuleSet {
     RuleSet::new(rules.into_iter().enumerate().map(rule).collect())
 }
 
-/// What `see` makes of a request.
+/// Calls `see` with the target of a request.
 fn with_target<T>(method: &str, host: &str, path: &str, route: Option<&str>, see: impl FnOnce(&Target<'_>) -> T) -> T {
     let headers =
         [(":method", method), (":authority", host), (":path", path)].map(|(name, value)| (name, value.as_bytes()));
@@ -45,13 +45,13 @@ fn with_target<T>(method: &str, host: &str, path: &str, route: Option<&str>, see
     see(&Target::parse(head, PathOptions { allow_encoded_slash: true }).unwrap())
 }
 
-/// The name of the rule that a request falls under.
+/// Returns the name of the rule of a request.
 fn found(policy: &RuleSet, method: &str, host: &str, path: &str, route: Option<&str>) -> Option<String> {
     with_target(method, host, path, route, |target| policy.find(target).map(|found| found.rule.name.to_string()))
 }
 
 #[test]
-fn the_first_rule_that_matches_wins() {
+fn the_first_matching_rule_applies() {
     let policy = policy(vec![
         vec![entry(&["GET"], &[], exact("/a"), None)],
         vec![entry(&[], &["*.example.com"], prefix("/a"), None)],
@@ -66,7 +66,7 @@ fn the_first_rule_that_matches_wins() {
 }
 
 #[test]
-fn a_rule_that_earlier_ones_take_everything_from_is_shadowed() {
+fn rules_covered_by_earlier_rules_are_shadowed() {
     let shadowed = |earlier: Vec<Vec<RequestMatch>>, later: Vec<RequestMatch>| {
         let index = earlier.len();
         let mut rules = earlier;
@@ -137,7 +137,7 @@ fn a_rule_that_earlier_ones_take_everything_from_is_shadowed() {
 }
 
 #[test]
-fn a_target_keeps_the_segments_of_its_path() {
+fn target_keeps_the_path_segments() {
     let headers = [(":path", &b"/a/b"[..])];
     let head = RequestHead { headers: &headers, route: None, has_body: false };
     let target = Target::parse(head, PathOptions::default()).unwrap();
@@ -145,7 +145,7 @@ fn a_target_keeps_the_segments_of_its_path() {
 }
 
 #[test]
-fn a_rule_may_name_one_path_in_several_spellings() {
+fn one_rule_may_match_several_encodings() {
     let spellings = ["/caf%C3%A9/{a}", "/caf%c3%a9/{b}"];
     let policy = policy(vec![spellings.map(|spelling| entry(&[], &[], exact(spelling), None)).into()]);
     for (path, parameter) in [("/caf%C3%A9/1", Some("a")), ("/caf%c3%a9/1", Some("b")), ("/caf%C3%a9/1", None)] {
@@ -157,7 +157,7 @@ fn a_rule_may_name_one_path_in_several_spellings() {
     }
 }
 
-/// The patterns of `depth` segments, each of them `a` or a parameter, but for the one that is all `a`.
+/// All patterns of `depth` segments, each of them `a` or a parameter, except the one with only `a`.
 fn patterns(depth: u32) -> RuleSet {
     let pattern = |bits: u32| {
         let segment = |at: u32| if bits >> at & 1 == 1 { format!("/{{p{at}}}") } else { "/a".to_owned() };
@@ -167,7 +167,7 @@ fn patterns(depth: u32) -> RuleSet {
 }
 
 #[test]
-fn a_search_looks_at_no_node_twice_whatever_the_path() {
+fn lookup_visits_no_node_twice() {
     let policy = patterns(10);
     let (nodes, mut seen) = (policy.index.path_nodes(), 0_usize);
     for length in [1, 9, 10, 11, 1_000] {
@@ -177,12 +177,12 @@ fn a_search_looks_at_no_node_twice_whatever_the_path() {
         assert!(visits <= nodes, "{visits} visits of {nodes} nodes");
         seen = seen.max(visits);
     }
-    // It is the worst there is: every node is on the way.
+    // This is the worst case: the lookup visits every node.
     assert_eq!(seen, nodes);
 }
 
 #[test]
-fn a_deep_path_or_host_takes_no_stack() {
+fn deep_paths_and_hosts_do_not_overflow_the_stack() {
     const DEPTH: usize = 100_000;
     let host = |depth: usize| vec!["a"; depth].join(".");
     let path = |depth: usize| "/a".repeat(depth);
@@ -195,7 +195,7 @@ fn a_deep_path_or_host_takes_no_stack() {
 }
 
 #[test]
-fn each_of_ten_thousand_rules_is_found() {
+fn all_of_ten_thousand_rules_are_found() {
     let of_path = |number: usize| vec![entry(&["GET"], &[], exact(&format!("/service{number}/{{id}}")), None)];
     let of_host = |number: usize| vec![entry(&["GET"], &[&format!("*.h{number}.test")], None, None)];
     let of_route = |number: usize| vec![entry(&["GET"], &[], None, Some(&format!("route{number}")))];

@@ -1,9 +1,9 @@
 //! The Authorization header (RFC 6750 §2.1).
 
-use crate::request::credentials::{CredentialsError, token};
+use super::b64token::{CredentialsError, token};
 use crate::token::AccessToken;
 
-/// Reads the values of all Authorization headers. `None` if there is none, or of another scheme than `schemes`.
+/// Reads the values of all Authorization headers. `None` if there is none, or if its scheme is not one of `schemes`.
 pub(super) fn find<'a>(
     mut values: impl Iterator<Item = &'a [u8]>,
     schemes: &[String],
@@ -18,10 +18,10 @@ pub(super) fn find<'a>(
     }
     let mut parts = value.splitn(2, |b| *b == b' ');
     let scheme = parts.next().unwrap_or_default();
-    let is_ours = schemes.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(scheme));
+    let is_accepted = schemes.iter().any(|accepted| accepted.as_bytes().eq_ignore_ascii_case(scheme));
     let credentials = parts.next().unwrap_or_default().trim_ascii_start();
-    // A token has no `,`, so what is one is no list; that is the usual case, and read once.
-    let found = if is_ours { token(credentials, max_bytes).map(Some) } else { Ok(None) };
+    // A valid token contains no `,`, so it is not a list. This common case scans the value only once.
+    let found = if is_accepted { token(credentials, max_bytes).map(Some) } else { Ok(None) };
     match found {
         Ok(Some(token)) => Ok(Some(token)),
         _ if is_list(value) => Err(CredentialsError::Several),
@@ -30,10 +30,10 @@ pub(super) fn find<'a>(
     }
 }
 
-/// Whether the value holds more than one set of credentials: Envoy joins Authorization headers by `,`.
+/// Returns whether the value contains several sets of credentials: Envoy joins Authorization headers by `,`.
 ///
-/// What follows a `,` inside one set is a parameter, `name=`; a scheme or a token that starts a second set has
-/// no `=` after its first word.
+/// Within one set of credentials, the text after a `,` is a parameter, `name=`. A scheme or a token at the start of a
+/// second set has no `=` after its first word.
 fn is_list(value: &[u8]) -> bool {
     value.split(|b| *b == b',').skip(1).any(|item| {
         let item = item.trim_ascii();
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn one_bearer_token_is_found() {
+    fn a_bearer_token_is_found() {
         for value in ["Bearer a.b-c_d~e+f/g==", "bearer a.b-c_d~e+f/g==", "  BEARER   a.b-c_d~e+f/g== "] {
             assert_eq!(read(&[value.as_bytes()]), Ok(Some("a.b-c_d~e+f/g==".to_owned())), "{value}");
         }
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn no_credentials_and_other_schemes_are_none() {
+    fn other_schemes_are_ignored() {
         assert_eq!(read(&[]), Ok(None));
         let digest = r#"Digest username="u", realm="r", nonce=n"#;
         for value in ["Basic dTpw", "DPoP abc", "Bearerabc", "Bearer\tabc", "abc", digest] {
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_that_cannot_be_used_are_refused() {
+    fn malformed_or_repeated_credentials_are_rejected() {
         use CredentialsError::*;
         assert_eq!(read(&[b"Bearer a", b"Bearer a"]), Err(Several));
         assert_eq!(read(&[b"Basic a", b"Bearer a"]), Err(Several));

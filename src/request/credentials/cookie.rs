@@ -1,15 +1,15 @@
-//! A token in a cookie (RFC 6265 §4.2). Browsers send cookies unasked, so an API that takes them needs its own
-//! defence against forged requests.
+//! A token in a cookie (RFC 6265 §4.2). Browsers attach cookies automatically, so an API that accepts them needs its
+//! own protection against cross-site request forgery.
 
-use crate::request::credentials::is_alias;
+use super::alias::is_alias;
 use crate::request::header_edit::HeaderEdit;
 
-/// The values of every cookie of this name.
+/// Returns the values of every cookie with this name.
 pub(super) fn find<'a>(headers: impl Iterator<Item = &'a [u8]>, name: &str) -> Vec<Vec<u8>> {
     headers.flat_map(pairs).filter_map(|pair| value(pair, name)).map(<[u8]>::to_vec).collect()
 }
 
-/// What takes every cookie of this name out and leaves the others; `None` if there is none.
+/// Returns the edit that removes every cookie with this name and keeps the others; `None` if there is none.
 pub(super) fn without<'a>(headers: impl Iterator<Item = &'a [u8]>, name: &str) -> Option<HeaderEdit<'a>> {
     let all: Vec<&[u8]> = headers.flat_map(pairs).collect();
     let kept: Vec<&[u8]> = all.iter().copied().filter(|pair| value(pair, name).is_none()).collect();
@@ -26,7 +26,7 @@ fn pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {
     header.split(|b| *b == b';').map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty())
 }
 
-/// The value of a pair, if it has this name; without the quotes that it may have.
+/// Returns the value of a pair without quotes, if the pair has this name.
 fn value<'a>(pair: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let mut parts = pair.splitn(2, |b| *b == b'=');
     let found = parts.next()?.trim_ascii();

@@ -1,4 +1,6 @@
+use super::b64token::is_b64token;
 use super::*;
+use crate::request::{HeaderEdit, HeaderName, RequestHead};
 
 fn locations() -> TokenLocations {
     TokenLocations {
@@ -22,7 +24,7 @@ fn removal(headers: &[(&'static str, &'static str)]) -> Vec<HeaderEdit<'static>>
 }
 
 #[test]
-fn one_token_is_found_wherever_it_may_stand() {
+fn a_token_is_found_in_every_configured_location() {
     for head in [
         &[("authorization", "bearer t")][..],
         &[("authorization", "OAuth t")],
@@ -54,7 +56,7 @@ fn one_token_is_found_wherever_it_may_stand() {
 }
 
 #[test]
-fn nowhere_else_than_in_the_authorization_header_unless_said_so() {
+fn other_locations_are_ignored_by_default() {
     let plain =
         TokenLocations { schemes: vec!["Bearer".to_owned()], header: None, query: None, cookie: None, max_bytes: 32 };
     let head = [(":path", "/?access_token=t"), ("cookie", "session=t"), ("x-token", "t"), ("authorization", "OAuth t")];
@@ -63,7 +65,7 @@ fn nowhere_else_than_in_the_authorization_header_unless_said_so() {
 }
 
 #[test]
-fn two_tokens_are_refused_wherever_they_stand_even_if_they_are_equal() {
+fn two_tokens_are_rejected_even_if_equal() {
     let places =
         [("authorization", "Bearer t"), ("x-token", "t"), (":path", "/?access_token=t"), ("cookie", "session=t")];
     for (index, one) in places.iter().enumerate() {
@@ -83,7 +85,7 @@ fn two_tokens_are_refused_wherever_they_stand_even_if_they_are_equal() {
 }
 
 #[test]
-fn what_is_no_token_is_refused_in_every_place() {
+fn invalid_tokens_are_rejected_in_every_location() {
     for head in [(":path", "/?access_token="), (":path", "/?access_token"), ("cookie", "session="), ("x-token", "")] {
         assert_eq!(find(&locations(), &[head]), Err(CredentialsError::Empty), "{head:?}");
     }
@@ -100,7 +102,7 @@ fn what_is_no_token_is_refused_in_every_place() {
 }
 
 #[test]
-fn the_token_is_taken_out_and_everything_else_stays() {
+fn only_the_token_is_removed() {
     let set = |name: &'static str, value: &str| HeaderEdit::Set(name, value.as_bytes().to_vec());
     let remove = |name: &'static str| HeaderEdit::Remove(name);
     for (head, expected) in [
@@ -123,7 +125,7 @@ fn the_token_is_taken_out_and_everything_else_stays() {
 }
 
 #[test]
-fn a_b64token_has_the_bytes_of_the_rfc_and_no_others() {
+fn b64token_accepts_only_the_bytes_of_rfc_6750() {
     let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b);
     for b in 0..=u8::MAX {
         assert_eq!(is_b64token(&[b]), is_allowed(b), "{b:#x}");

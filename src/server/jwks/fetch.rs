@@ -1,5 +1,4 @@
-//! The keys of authorization servers between requests: fetched before traffic needs them, refreshed in time, and
-//! shared among the workers of one proxy.
+//! Fetches the keys of authorization servers, and shares them among the workers of one proxy.
 
 use std::fmt;
 use std::rc::Rc;
@@ -12,7 +11,7 @@ use crate::jose::KeySet;
 use crate::server::jwt::JwtSettings;
 use crate::server::runtime::Server;
 
-/// Waits for the keys of an authorization server, or for the metadata that say where they are.
+/// A pending fetch of the keys of an authorization server, or of the metadata that locate them.
 pub(crate) struct KeyFetch {
     server: Rc<Server>,
     jwt: Rc<JwtSettings>,
@@ -25,26 +24,27 @@ enum Stage {
     Keys(Location),
 }
 
-/// What an answer with keys, or without, leads to.
+/// The result of a callout for keys or metadata.
 #[derive(Debug)]
 pub(crate) struct KeysFetched {
     /// How the callout ended.
     pub(crate) outcome: CalloutOutcome,
-    /// Why it brought nothing, if it did not.
+    /// The error, if the callout failed.
     pub(crate) error: Option<CalloutError>,
-    /// What to put into shared data for the other workers, if anything.
+    /// The value to publish in shared data for the other workers, if any.
     pub(crate) publish: Option<Publish>,
-    /// What is to be asked next, if the keys are still to come.
+    /// The next callout, if the keys are still missing.
     pub(crate) next: Option<KeyFetch>,
 }
 
 impl Server {
-    /// Where its keys are in shared data; `None` if it verifies no JWTs.
+    /// Returns the key of the server's JWK set in shared data; `None` if the server has no `jwt` settings.
     pub(crate) fn keys_key(&self) -> Option<String> {
         self.config.jwt.as_ref().map(|jwt| jwt.keys.shared_key())
     }
 
-    /// Takes over what another worker has published, if it is newer than what is here, and not of a time to come.
+    /// Takes over the keys that another worker has published, if they are newer than those of this worker and not from
+    /// the future.
     pub(crate) fn take_over_keys(&self, published: &[u8], now: UnixTime) {
         let Some((time, json)) = published.split_first_chunk() else { return };
         let time = UnixTime::from_millis(u64::from_le_bytes(*time));
@@ -56,27 +56,27 @@ impl Server {
         }
     }
 
-    /// Whether it is time for this worker to fetch its keys, unless another one does.
+    /// Returns whether a refresh of the keys is due.
     pub(crate) fn keys_are_due(&self, now: UnixTime) -> bool {
         self.config.jwt.as_ref().is_some_and(|jwt| self.keys().are_due(&jwt.keys, now))
     }
 }
 
 impl KeyFetch {
-    /// The fetch of the keys of a server before any request needs them; `None` if it has none. Whoever asks for it must
+    /// Creates a scheduled fetch of the keys of a server; `None` if the server has no `jwt` settings. The caller must
     /// send its request now.
     pub(crate) fn scheduled(server: &Rc<Server>, now: UnixTime) -> Option<Self> {
         let jwt = Rc::clone(server.config.jwt.as_ref()?);
-        server.keys_mut().ask(now);
+        server.keys_mut().record_fetch(now);
         let stage = match &jwt.keys.place {
             JwksPlace::Known(location) => Stage::Keys(location.clone()),
-            // They may have moved.
+            // The location may have changed.
             JwksPlace::Discovered(_) => Stage::Metadata,
         };
         Some(Self { server: Rc::clone(server), jwt, stage })
     }
 
-    /// The fetch for a token whose key is unknown: from where the keys were the last time.
+    /// Creates a fetch for a token whose key is unknown. It uses the last known location of the keys.
     pub(crate) fn for_unknown(server: Rc<Server>, jwt: Rc<JwtSettings>, now: UnixTime) -> Self {
         let stage = match &jwt.keys.place {
             JwksPlace::Known(location) => Stage::Keys(location.clone()),
@@ -87,7 +87,7 @@ impl KeyFetch {
         Self { server, jwt, stage }
     }
 
-    /// The request to send now.
+    /// Returns the request to send.
     pub(crate) fn request(&self) -> CalloutRequest<'_> {
         let source = &self.jwt.keys;
         let cluster = self.server.keys().cluster(source);
@@ -99,26 +99,26 @@ impl KeyFetch {
         }
     }
 
-    /// How long it may take.
+    /// Returns the timeout of the request.
     pub(crate) fn timeout(&self) -> Duration {
         self.jwt.keys.timeout
     }
 
-    /// Whether it is still to be found out where they are.
+    /// Returns whether the next callout requests the metadata.
     pub(crate) fn seeks_metadata(&self) -> bool {
         matches!(self.stage, Stage::Metadata)
     }
 
-    /// The place of the authorization server in the configuration.
+    /// Returns the index of the authorization server in the configuration.
     pub(crate) fn server_index(&self) -> usize {
         self.server.index
     }
 
-    /// Takes the answer to the request that was sent at `sent_at`.
+    /// Processes the response to the request that was sent at `sent_at`.
     pub(crate) fn resume(self, result: CalloutResult<'_>, sent_at: UnixTime, now: UnixTime) -> KeysFetched {
         match (&self.stage, &self.jwt.keys.place) {
             (Stage::Metadata, JwksPlace::Discovered(discovery)) => {
-                let located = discovery.read(result);
+                let located = discovery.parse_response(result);
                 self.resume_with_metadata(located, sent_at, now)
             }
             (Stage::Keys(_), _) | (Stage::Metadata, JwksPlace::Known(_)) => self.resume_with_keys(result, sent_at, now),
@@ -137,7 +137,7 @@ impl KeyFetch {
                 server.keys_mut().locate(location.clone(), sent_at);
                 (CalloutOutcome::Metadata, None, Some(location))
             }
-            // Where they were they may still be.
+            // The last known location may still be valid.
             Err(error) => {
                 server.keys_mut().fail(sent_at);
                 let location = server.keys().location(&jwt.keys, now).cloned();
@@ -153,11 +153,11 @@ impl KeyFetch {
 
     fn resume_with_keys(self, result: CalloutResult<'_>, sent_at: UnixTime, now: UnixTime) -> KeysFetched {
         self.server.keys_mut().end_request();
-        // Of many requests that have waited for them the first has read them.
-        if self.server.keys().are_since(sent_at, now) {
+        // Several requests may have waited for one response; the first one has stored the keys.
+        if self.server.keys().has_keys_since(sent_at, now) {
             return KeysFetched { outcome: CalloutOutcome::Keys, error: None, publish: None, next: None };
         }
-        let (outcome, error, publish) = match source::read_keys(result) {
+        let (outcome, error, publish) = match source::parse_keys(result) {
             Ok(set) => {
                 self.server.keys_mut().keep(set, sent_at, now);
                 (CalloutOutcome::Keys, None, publication(&self.jwt.keys, result, sent_at))
@@ -180,7 +180,7 @@ impl fmt::Debug for KeyFetch {
     }
 }
 
-/// An answer with good keys, for the other workers: when it was asked for, and the keys as they came.
+/// Returns a valid JWK set for the other workers: the time of the request, and the response body.
 fn publication(source: &JwksSource, result: CalloutResult<'_>, sent_at: UnixTime) -> Option<Publish> {
     let CalloutResult::Response { body, .. } = result else { return None };
     let mut value = sent_at.as_millis().to_le_bytes().to_vec();

@@ -1,5 +1,5 @@
-//! The keys of authorization servers between requests: fetched before traffic needs them, refreshed in time, and
-//! shared among the workers of one proxy.
+//! The keys of authorization servers: fetched before requests need them, refreshed in time, and shared among the
+//! workers of one proxy.
 
 pub(crate) mod fetch;
 pub(crate) mod source;

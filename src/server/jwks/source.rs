@@ -1,5 +1,5 @@
-//! Where the keys of an authorization server are: at a path that is configured, or where its metadata say
-//! (RFC 8414 §2, OpenID Connect Discovery 1.0 §3).
+//! The location of the keys of an authorization server: a configured path, or the `jwks_uri` of its metadata (RFC 8414
+//! §2, OpenID Connect Discovery 1.0 §3).
 
 use std::time::Duration;
 
@@ -11,47 +11,47 @@ use crate::jose::KeySet;
 use crate::request::Authority;
 use crate::server::clusters::Clusters;
 
-/// Where the keys of an authorization server are, and how long they are believed.
+/// The location of the keys of an authorization server, and how long they are used.
 #[derive(Debug)]
 pub(crate) struct JwksSource {
     pub(crate) clusters: Clusters,
     pub(crate) place: JwksPlace,
-    /// How long each callout may take.
+    /// The timeout of each callout.
     pub(crate) timeout: Duration,
-    /// After this time they are fetched again.
+    /// The age at which keys are refreshed.
     pub(crate) refresh: Duration,
-    /// After this time they are not used any more if they could not be fetched again.
+    /// The age at which keys are no longer used, if refreshing fails.
     pub(crate) max_age: Duration,
-    /// An unknown key has them fetched at most once in this time.
+    /// The minimum time between fetches because of unknown keys.
     pub(crate) min_interval: Duration,
 }
 
-/// How the keys are found.
+/// How the keys are located.
 #[derive(Debug)]
 pub(crate) enum JwksPlace {
     Known(Location),
     Discovered(Discovery),
 }
 
-/// Something at the authorization server, as its cluster is asked for it.
+/// An HTTP resource of the authorization server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Location {
     pub(crate) authority: String,
     pub(crate) path: String,
 }
 
-/// Metadata of an authorization server, which say where its keys are.
+/// The metadata of an authorization server, which locate its keys.
 #[derive(Debug)]
 pub(crate) struct Discovery {
     pub(crate) metadata: Location,
-    /// Who the metadata must say they are of, to the letter (RFC 8414 §3.3).
+    /// The required `issuer` of the metadata, compared exactly (RFC 8414 §3.3).
     pub(crate) issuer: String,
-    /// Whether the keys are asked for by the authority of the metadata, whatever `jwks_uri` names: the operator
-    /// has said by what name the server is reached.
+    /// Whether the request for the keys uses the authority of the metadata instead of that of `jwks_uri`, because the
+    /// operator has configured one.
     pub(crate) keeps_authority: bool,
 }
 
-/// The well-known places of metadata.
+/// The well-known paths of metadata.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum WellKnown {
     /// OpenID Connect Discovery 1.0 §4
@@ -61,15 +61,16 @@ pub(crate) enum WellKnown {
 }
 
 impl JwksSource {
-    /// How long a fetch may take, with everything that it takes to find them.
-    pub(crate) fn patience(&self) -> Duration {
+    /// Returns how long a fetch may take, including the request for metadata.
+    pub(crate) fn max_fetch_time(&self) -> Duration {
         match self.place {
             JwksPlace::Known(_) => self.timeout,
             JwksPlace::Discovered(_) => self.timeout.saturating_mul(2),
         }
     }
 
-    /// Where the keys are in shared data: the same for every configuration that fetches them from the same place.
+    /// Returns the key of the JWK set in shared data. It is the same for every configuration that fetches the keys from
+    /// the same location.
     pub(super) fn shared_key(&self) -> String {
         let place = match &self.place {
             JwksPlace::Known(Location { authority, path }) => {
@@ -83,12 +84,12 @@ impl JwksSource {
         format!("scopegate.keys.{digest}")
     }
 
-    /// Asks for the metadata.
+    /// Creates the request for the metadata.
     pub(super) fn metadata_request<'s>(&'s self, discovery: &'s Discovery, cluster: usize) -> CalloutRequest<'s> {
         self.request(&discovery.metadata, "application/json", cluster)
     }
 
-    /// Asks for the keys.
+    /// Creates the request for the keys.
     pub(super) fn keys_request<'s>(&'s self, location: &'s Location, cluster: usize) -> CalloutRequest<'s> {
         self.request(location, "application/jwk-set+json, application/json", cluster)
     }
@@ -106,30 +107,32 @@ impl JwksSource {
     }
 }
 
-/// The keys in an answer.
-pub(super) fn read_keys(result: CalloutResult<'_>) -> Result<KeySet, CalloutError> {
-    let body = json_body(result, CalloutError::KeysStatus, CalloutError::BadKeys)?;
-    KeySet::parse(body).map_err(CalloutError::BadKeys)
+/// Parses a response with keys.
+pub(super) fn parse_keys(result: CalloutResult<'_>) -> Result<KeySet, CalloutError> {
+    let body = json_body(result, CalloutError::KeysStatus, CalloutError::InvalidKeys)?;
+    KeySet::parse(body).map_err(CalloutError::InvalidKeys)
 }
 
 impl Discovery {
-    /// Where the keys are, by an answer with the metadata.
-    pub(super) fn read(&self, result: CalloutResult<'_>) -> Result<Location, CalloutError> {
-        let body = json_body(result, CalloutError::MetadataStatus, CalloutError::BadMetadata)?;
-        self.locate(body).map_err(CalloutError::BadMetadata)
+    /// Parses a response with metadata; returns the location of the keys.
+    pub(super) fn parse_response(&self, result: CalloutResult<'_>) -> Result<Location, CalloutError> {
+        let body = json_body(result, CalloutError::MetadataStatus, CalloutError::InvalidMetadata)?;
+        self.locate(body).map_err(CalloutError::InvalidMetadata)
     }
 
     fn locate(&self, metadata: &[u8]) -> Result<Location, &'static str> {
-        let metadata = Json::parse(metadata).map_err(|_| "they are not JSON")?;
+        let metadata = Json::parse(metadata).map_err(|_| "the body is not JSON")?;
         if metadata.has_duplicate_names() {
-            return Err("a member occurs twice");
+            return Err("a member name occurs twice");
         }
-        let issuer = metadata.member("issuer").and_then(Json::as_str).ok_or("they name no issuer")?;
+        let issuer =
+            metadata.member("issuer").and_then(Json::as_str).ok_or("`issuer` is missing or is not a string")?;
         if issuer != self.issuer {
-            return Err("their issuer is another than the one that is configured");
+            return Err("`issuer` differs from the configured issuer");
         }
-        let uri = metadata.member("jwks_uri").and_then(Json::as_str).ok_or("they have no jwks_uri")?;
-        let mut location = Location::of_uri(uri).ok_or("their jwks_uri is no http or https URI")?;
+        let uri =
+            metadata.member("jwks_uri").and_then(Json::as_str).ok_or("`jwks_uri` is missing or is not a string")?;
+        let mut location = Location::of_uri(uri).ok_or("`jwks_uri` is not a valid http or https URI")?;
         if self.keeps_authority {
             location.authority.clone_from(&self.metadata.authority);
         }
@@ -138,8 +141,8 @@ impl Discovery {
 }
 
 impl Location {
-    /// What an absolute URI names (RFC 3986 §3), if it could be asked for: without user information, fragment and
-    /// anything that a request line cannot hold.
+    /// Parses an absolute URI (RFC 3986 §3) without user information, fragment and characters that a request line
+    /// cannot contain.
     fn of_uri(uri: &str) -> Option<Self> {
         let rest = uri.strip_prefix("https://").or_else(|| uri.strip_prefix("http://"))?;
         let (authority, path) = rest.split_at_checked(rest.find('/')?)?;
@@ -152,7 +155,7 @@ impl Location {
 impl WellKnown {
     pub(crate) const WORDS: [(&str, Self); 2] = [("openid", Self::OpenId), ("oauth", Self::OAuth)];
 
-    /// The path of the metadata of an issuer; `None` if that is no URI.
+    /// Returns the path of the metadata of an issuer; `None` if the issuer is not a URI.
     pub(crate) fn path(self, issuer: &str) -> Option<String> {
         let (_, rest) = issuer.split_once("://")?;
         let path = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or_default();
@@ -173,15 +176,13 @@ fn json_body(
     bad: fn(&'static str) -> CalloutError,
 ) -> Result<&[u8], CalloutError> {
     match result.response()? {
-        response @ Response { status: 200, .. } if !response.may_be_json() => {
-            Err(bad("their Content-Type is not JSON"))
-        }
+        response @ Response { status: 200, .. } if !response.may_be_json() => Err(bad("the Content-Type is not JSON")),
         Response { status: 200, body, .. } => Ok(body),
         Response { status, .. } => Err(other_status(status)),
     }
 }
 
-/// No `jwks_uri` needs more.
+/// The longest `jwks_uri` that is accepted, in bytes.
 const MAX_URI_BYTES: usize = 2048;
 
 #[cfg(test)]
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_say_where_the_keys_are_if_they_are_of_the_issuer_to_the_letter() {
+    fn metadata_of_the_exact_issuer_locate_the_keys() {
         let locate = |metadata: &str| discovery(false).locate(metadata.as_bytes());
         let with = |uri: &str| locate(&format!(r#"{{"issuer":"https://as.test","jwks_uri":"{uri}"}}"#));
         let found =
@@ -217,38 +218,35 @@ mod tests {
             "HTTPS://as.test/jwks",
             &format!("https://as.test/{}", "a".repeat(2048)),
         ] {
-            assert_eq!(with(uri), Err("their jwks_uri is no http or https URI"), "{uri}");
+            assert_eq!(with(uri), Err("`jwks_uri` is not a valid http or https URI"), "{uri}");
         }
         let uri = r#""jwks_uri":"https://as.test/jwks""#;
         for (metadata, why) in [
+            (format!(r#"{{"issuer":"https://as.test/",{uri}}}"#), "`issuer` differs from the configured issuer"),
+            (format!(r#"{{"issuer":"https://AS.test",{uri}}}"#), "`issuer` differs from the configured issuer"),
+            (format!(r#"{{"issuer":["https://as.test"],{uri}}}"#), "`issuer` is missing or is not a string"),
+            (format!("{{{uri}}}"), "`issuer` is missing or is not a string"),
+            (r#"{"issuer":"https://as.test"}"#.to_owned(), "`jwks_uri` is missing or is not a string"),
             (
-                format!(r#"{{"issuer":"https://as.test/",{uri}}}"#),
-                "their issuer is another than the one that is configured",
+                format!(r#"{{"issuer":"https://evil.test","issuer":"https://as.test",{uri}}}"#),
+                "a member name occurs twice",
             ),
-            (
-                format!(r#"{{"issuer":"https://AS.test",{uri}}}"#),
-                "their issuer is another than the one that is configured",
-            ),
-            (format!(r#"{{"issuer":["https://as.test"],{uri}}}"#), "they name no issuer"),
-            (format!("{{{uri}}}"), "they name no issuer"),
-            (r#"{"issuer":"https://as.test"}"#.to_owned(), "they have no jwks_uri"),
-            (format!(r#"{{"issuer":"https://evil.test","issuer":"https://as.test",{uri}}}"#), "a member occurs twice"),
-            ("[]".to_owned(), "they name no issuer"),
-            ("<html>".to_owned(), "they are not JSON"),
+            ("[]".to_owned(), "`issuer` is missing or is not a string"),
+            ("<html>".to_owned(), "the body is not JSON"),
         ] {
             assert_eq!(locate(&metadata), Err(why), "{metadata}");
         }
     }
 
     #[test]
-    fn an_authority_that_is_configured_is_used_for_the_keys_too() {
+    fn configured_authority_is_used_for_the_keys() {
         let metadata = br#"{"issuer":"https://as.test","jwks_uri":"https://as.test/jwks"}"#;
         let location = discovery(true).locate(metadata).unwrap();
         assert_eq!((location.authority.as_str(), location.path.as_str()), ("as.internal", "/jwks"));
     }
 
     #[test]
-    fn metadata_are_where_each_specification_puts_them() {
+    fn well_known_paths_follow_the_specifications() {
         for (issuer, openid, oauth) in [
             ("https://as.test", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"),
             ("https://as.test/", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"),

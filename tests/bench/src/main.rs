@@ -191,7 +191,7 @@ fn main() -> Result<()> {
     std::fs::create_dir_all(&output)?;
     std::fs::write(output.join("README.md"), text)?;
     if is_whole {
-        report.quote("Filters", Path::new("README.md"))?;
+        report.quote("Filters", Path::new("docs/performance.md"))?;
     }
     report.draw(&output)
 }

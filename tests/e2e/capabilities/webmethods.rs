@@ -3,7 +3,6 @@
 //! The statuses are those of RFC 6750, unless a test is about the error profile `webmethods`.
 
 mod applications;
-mod import;
 mod introspection;
 mod mapping;
 

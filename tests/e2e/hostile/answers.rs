@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::corpus::{self, Answer, AnswerCase, Answers, Arrival, End, Fault, Text};
 use super::gate;
-use super::requests::{assert_unharmed, settle, short, wrong_end, wrong_reason};
+use super::requests::{Behind, assert_unharmed, short, wrong_end, wrong_reason};
 use super::witness::{Arrived, Witness};
 use crate::support::*;
 
@@ -31,12 +31,13 @@ fn no_malformed_answer_is_a_pass_or_the_fault_of_the_caller() {
 
     let mut failures = Vec::new();
     let mut logged = envoy.log().len();
+    let mut behind = Behind::default();
     let mut ask = |case: &AnswerCase, token: &str, answer: Script| {
         *at_hand.lock().unwrap() = answer;
         let request = Request::get("/bookings").bearer(token);
         let end = try_send(envoy.addr("main"), &request).map(|response| End::Status(response.status));
         if end.is_err() {
-            settle(&envoy, &witness);
+            behind.settle(&envoy, &witness);
         }
         let mut wrong = wrong_end(&case.expect, &end);
         if wrong.is_empty() {

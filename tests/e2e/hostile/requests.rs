@@ -48,6 +48,7 @@ fn run(file: &str) {
     let mut failures = Vec::new();
     let mut runs = 0;
     let mut logged = envoy.log().len();
+    let mut behind = Behind::default();
     for settings in &SETTINGS {
         let addr = envoy.addr(settings.name);
         for case in &cases {
@@ -56,7 +57,7 @@ fn run(file: &str) {
                 runs += 1;
                 let expected = case.expected(settings.name, protocol, version);
                 if expected.perhaps || !matches!(end, Ok(End::Status(_))) {
-                    settle(&envoy, &witness);
+                    behind.settle(&envoy, &witness);
                 }
                 let mut wrong = wrong_end(expected, &end);
                 if wrong.is_empty() {
@@ -125,15 +126,27 @@ fn send_case(case: &RequestCase, protocol: &str, addr: SocketAddr) -> Option<std
     })
 }
 
-/// Waits until what Envoy has sent to the upstream is there: it has to be seen now, and not with the next case. What is
-/// lost because Envoy resets the connection is not waited for long.
-pub fn settle(envoy: &Envoy, witness: &Witness) {
-    let is_settled = || {
-        let [active, sent] =
-            envoy.gauges(["cluster.upstream.upstream_rq_active", "cluster.upstream.upstream_cx_tx_bytes_total"]);
-        (active == 0 && witness.received() >= sent).then_some(())
-    };
-    let _ = try_wait("the upstream to have everything", Duration::from_secs(1), is_settled);
+/// How far the upstream is behind Envoy for good: in bytes that a reset took back, and in connections that stay open.
+#[derive(Default)]
+pub struct Behind([u64; 2]);
+
+impl Behind {
+    /// Waits until the upstream has what Envoy has sent since the last time, or has read its connections to their end:
+    /// what came has to be seen now, and not with the next case.
+    pub fn settle(&mut self, envoy: &Envoy, witness: &Witness) {
+        let mut behind = self.0;
+        let is_settled = || {
+            let [active, bytes, connections] = envoy.gauges([
+                "cluster.upstream.upstream_rq_active",
+                "cluster.upstream.upstream_cx_tx_bytes_total",
+                "cluster.upstream.upstream_cx_total",
+            ]);
+            behind = [bytes.saturating_sub(witness.received()), connections.saturating_sub(witness.ended())];
+            (active == 0 && (behind[0] <= self.0[0] || behind[1] <= self.0[1])).then_some(())
+        };
+        let _ = try_wait("the upstream to have everything", Duration::from_secs(2), is_settled);
+        self.0 = behind;
+    }
 }
 
 pub fn wrong_end(expected: &Outcome, end: &std::io::Result<End>) -> Vec<String> {

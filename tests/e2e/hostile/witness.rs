@@ -22,6 +22,7 @@ pub struct Witness {
     addr: SocketAddr,
     connections: Connections,
     received: Arc<AtomicU64>,
+    ended: Arc<AtomicU64>,
     acceptor: JoinHandle<()>,
 }
 
@@ -44,14 +45,19 @@ impl Witness {
         let addr = listener.local_addr().expect("the port");
         let connections = Connections::default();
         let kept = Arc::clone(&connections);
-        let received = Arc::new(AtomicU64::new(0));
-        let counter = Arc::clone(&received);
+        let [received, ended] = [(); 2].map(|()| Arc::new(AtomicU64::new(0)));
+        let (bytes, ends) = (Arc::clone(&received), Arc::clone(&ended));
         let acceptor = runtime().spawn(async move {
             while let Ok((stream, peer)) = listener.accept().await {
-                tokio::spawn(converse(stream, peer.port(), Arc::clone(&kept), Arc::clone(&counter)));
+                let (kept, bytes, ends) = (Arc::clone(&kept), Arc::clone(&bytes), Arc::clone(&ends));
+                tokio::spawn(async move {
+                    // How it ends makes no difference.
+                    drop(converse(stream, peer.port(), kept, bytes).await);
+                    ends.fetch_add(1, Ordering::SeqCst);
+                });
             }
         });
-        Self { addr, connections, received, acceptor }
+        Self { addr, connections, received, ended, acceptor }
     }
 
     pub fn addr(&self) -> SocketAddr {
@@ -61,6 +67,11 @@ impl Witness {
     /// How many bytes came in all.
     pub fn received(&self) -> u64 {
         self.received.load(Ordering::SeqCst)
+    }
+
+    /// How many connections were read to their end.
+    pub fn ended(&self) -> u64 {
+        self.ended.load(Ordering::SeqCst)
     }
 
     /// What came since this was last asked.

@@ -88,8 +88,8 @@ fn the_gateway_is_known_by_its_secret_in_the_header_in_the_form_and_by_its_key()
         assert_eq!([status(name, &token), status(name, "garbage")], [503, 503], "{name}");
     }
     assert_eq!((identity.introspections(), upstream.request_count()), (20, 4));
-    assert_logged(&envoy, "answered 401: it refuses our client");
-    assert_logged(&envoy, "answered 400, which says nothing about a token");
+    assert_logged(&envoy, "the server refused the gateway's client with status 401");
+    assert_logged(&envoy, "the introspection endpoint responded with unexpected status 400");
     let assertion = BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"#);
     let keys = [&es256, &rs256, &other].map(pem);
     let lines: Vec<&str> = keys.iter().flat_map(|key| key.lines()).collect();

@@ -198,7 +198,7 @@ fn a_second_refusal_is_final_and_no_verdict_on_the_token() {
             in_time
         });
         assert!(shown, "the machine was too slow each time");
-        assert_logged(&envoy, &format!("answered {}: it refuses our client", server.refusal));
+        assert_logged(&envoy, &format!("the server refused the gateway's client with status {}", server.refusal));
         assert_eq!(server.upstream.request_count(), 0);
     });
 }
@@ -227,7 +227,7 @@ fn what_the_token_endpoint_refuses_is_no_verdict_on_the_token() {
             }
         }
         assert_eq!((server.asked().1, server.upstream.request_count()), (0, 0));
-        assert_logged(&envoy, "it refuses our client");
+        assert_logged(&envoy, "the server refused the gateway's client");
         server.assert_not_logged(&envoy, &["wr0ng-secret"]);
     });
 }

@@ -42,7 +42,7 @@ fn keys_are_found_by_the_metadata_before_anyone_needs_them() {
     }
     assert_eq!(identity.introspections(), 0);
     // Metadata of another issuer say nothing, if but a slash makes the difference.
-    let why = "its metadata cannot be used: their issuer is another than the one that is configured";
+    let why = "invalid metadata: `issuer` differs from the configured issuer";
     wait_until("the operator to be told", LIMIT, || envoy.log().contains(why));
     assert_eq!(status("wrong"), 401);
 }
@@ -68,7 +68,7 @@ fn metadata_that_claim_another_issuer_never_lead_to_keys() {
         .plugin(spoofed)
         .start();
     let token = identity.jwt("view", OidcProvider::JWT_RESOURCE);
-    let why = "its metadata cannot be used";
+    let why = "invalid metadata";
     wait_until("the operator to be told", LIMIT, || envoy.log().contains(why));
     for _ in 0..4 {
         assert_eq!(send(envoy.addr("main"), &Request::get("/").bearer(&token)).status, 503);

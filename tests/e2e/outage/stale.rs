@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::configurations::{bookings, gateway};
+use crate::support::fixtures::configurations::{bookings, gateway};
 use crate::support::*;
 
 #[test]

@@ -1,5 +1,6 @@
-//! The host of one worker.
+//! The fake host of one worker.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -10,74 +11,91 @@ use crate::Proxy;
 /// A callout that was sent and not answered.
 #[derive(Clone, Debug)]
 pub struct Callout {
-    /// Its name.
+    /// The id.
     pub id: u64,
-    /// The cluster it was sent to.
+    /// The cluster.
     pub cluster: String,
     /// Pseudo-headers and headers, in order.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: String,
-    /// After which time Envoy would give up.
+    /// The timeout.
     pub timeout: Duration,
     /// When it was sent.
     pub sent_at: UnixTime,
-    /// How the request prints.
+    /// The `Debug` output of the request.
     pub debug: String,
 }
 
 impl Callout {
-    /// A header.
+    /// Returns the value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(held, _)| held == name).map(|(_, value)| value.as_str())
     }
 
-    /// The path.
+    /// Returns the path.
     pub fn path(&self) -> &str {
         self.header(":path").expect("a path")
     }
 }
 
-/// The proxy, as one worker sees it.
+/// The fake host of one worker.
 pub struct FakeHost {
     pub(crate) proxy: Proxy,
-    /// Where other workers send messages to this one; without one it takes no leases.
+    /// The mailbox for messages of other workers. Without one, the worker acquires no leases.
     pub mailbox: Option<u32>,
     /// The callouts that were sent and not answered, in order.
     pub callouts: Vec<Callout>,
-    /// How many callouts were sent.
+    /// The number of callouts that were sent.
     pub sent: usize,
     /// Whether callouts cannot be sent.
     pub is_cut_off: bool,
+    /// How many callouts could not be sent.
+    pub unsent: usize,
     /// The verdict on every signature.
     pub verdict: SignatureVerdict,
-    /// What every bucket of the cache holds, instead of what was written.
+    /// The content of every bucket of the cache, instead of the written one.
     pub every_bucket: Option<Vec<u8>>,
-    /// The addresses of clients, by stream; the others have none.
+    /// The client addresses, by stream; the default is an empty address.
     pub clients: BTreeMap<u64, Vec<u8>>,
-    /// How long each callout took.
+    /// The duration of each callout.
     pub times: Vec<Duration>,
+    /// The keys in shared data that were read, in order; an update does not count.
+    pub reads: RefCell<Vec<String>>,
+    /// The keys in shared data that were written, in order.
+    pub writes: RefCell<Vec<String>>,
 }
 
 impl FakeHost {
-    /// The proxy of this host.
+    /// Returns the proxy of this host.
     pub fn proxy(&self) -> &Proxy {
         &self.proxy
     }
 
     pub(crate) fn new(proxy: Proxy) -> Self {
-        let mailbox = u32::try_from(proxy.name()).ok();
-        let (callouts, times) = Default::default();
+        let mailbox = u32::try_from(proxy.next_id()).ok();
+        let (callouts, times, reads, writes) = Default::default();
         Self {
             proxy,
             mailbox,
             callouts,
             sent: 0,
             is_cut_off: false,
+            unsent: 0,
             verdict: SignatureVerdict::Unsupported,
             every_bucket: None,
             clients: BTreeMap::new(),
             times,
+            reads,
+            writes,
+        }
+    }
+
+    fn read(&self, key: &str) -> Option<Vec<u8>> {
+        let is_bucket = key.starts_with("scopegate.active.") || key.starts_with("scopegate.inactive.");
+        match &self.every_bucket {
+            Some(bucket) if is_bucket => Some(bucket.clone()),
+            Some(_) | None => self.proxy.shared(key),
         }
     }
 }
@@ -88,27 +106,25 @@ impl Host for FakeHost {
     }
 
     fn shared_data(&self, key: &str) -> Option<Vec<u8>> {
-        let is_bucket = key.starts_with("scopegate.active.") || key.starts_with("scopegate.inactive.");
-        match &self.every_bucket {
-            Some(bucket) if is_bucket => Some(bucket.clone()),
-            Some(_) | None => self.proxy.shared(key),
-        }
+        self.reads.borrow_mut().push(key.to_owned());
+        self.read(key)
     }
 
     fn set_shared_data(&self, key: &str, value: &[u8]) {
+        self.writes.borrow_mut().push(key.to_owned());
         self.proxy.set_shared(key, value);
     }
 
     fn update_shared_data(&self, key: &str, update: &mut dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>>) -> bool {
         for _ in 0..16 {
-            let found = self.shared_data(key);
+            let found = self.read(key);
             let Some(value) = update(found.as_deref()) else { return false };
             let before_write = self.proxy.0.borrow_mut().before_write.take();
             if let Some(act) = before_write {
                 act(&self.proxy);
             }
-            if self.shared_data(key) == found {
-                self.proxy.set_shared(key, &value);
+            if self.read(key) == found {
+                self.set_shared_data(key, &value);
                 return true;
             }
         }
@@ -121,9 +137,10 @@ impl Host for FakeHost {
 
     fn send_callout(&mut self, request: &CalloutRequest<'_>) -> Option<u64> {
         if self.is_cut_off {
+            self.unsent += 1;
             return None;
         }
-        let id = self.proxy.name();
+        let id = self.proxy.next_id();
         self.sent += 1;
         self.callouts.push(Callout {
             id,

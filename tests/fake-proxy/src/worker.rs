@@ -1,4 +1,4 @@
-//! A worker and its host.
+//! A worker and its fake host.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -14,7 +14,7 @@ pub struct FakeWorker {
     pub worker: Worker,
     /// Its host.
     pub host: FakeHost,
-    /// What it has counted.
+    /// Its counters.
     pub counters: Rc<Counters>,
     decisions: BTreeMap<u64, Decision>,
     counts: BTreeMap<usize, u32>,
@@ -26,23 +26,23 @@ impl FakeWorker {
         Self::with_config(proxy, config.unwrap_or_else(|problems| panic!("{problems}")))
     }
 
-    /// A worker with a configuration that was read before.
+    /// Creates a worker with a parsed configuration.
     pub fn with_config(proxy: Proxy, config: Config) -> Self {
         let host = FakeHost::new(proxy);
-        let seed = u8::try_from(host.proxy.name() % 256).expect("a byte");
+        let seed = u8::try_from(host.proxy.next_id() % 256).expect("a byte");
         let counters = Rc::new(Counters::default());
         let worker = Worker::new(config, [seed; 32], Rc::clone(&counters), &host);
         Self { worker, host, counters, decisions: BTreeMap::new(), counts: BTreeMap::new() }
     }
 
-    /// The time of its proxy.
+    /// Returns the time of its proxy.
     pub fn host_now(&self) -> UnixTime {
         self.host.proxy.now()
     }
 
-    /// A request arrives; returns its stream.
+    /// Begins a request; returns its stream.
     pub fn begin(&mut self, head: RequestHead<'_>) -> u64 {
-        let stream = self.host.proxy.name();
+        let stream = self.host.proxy.next_id();
         if let Some(decision) = self.worker.on_request(stream, head, &mut self.host) {
             self.decisions.insert(stream, decision);
         }
@@ -50,7 +50,7 @@ impl FakeWorker {
         stream
     }
 
-    /// A GET for a path with a bearer token.
+    /// Begins a GET request with a bearer token; returns its stream.
     pub fn get(&mut self, path: &str, token: &str) -> u64 {
         let credentials = format!("Bearer {token}");
         let headers = [(":method", "GET"), (":authority", "a"), (":path", path), ("authorization", &credentials)]
@@ -58,7 +58,7 @@ impl FakeWorker {
         self.begin(RequestHead { headers: &headers, route: None, has_body: false })
     }
 
-    /// The decision about a request, if there is one.
+    /// Returns the decision about a request, if there is one.
     pub fn decision(&self, stream: u64) -> Option<&Decision> {
         self.decisions.get(&stream)
     }
@@ -68,7 +68,7 @@ impl FakeWorker {
         self.decisions.remove(&stream)
     }
 
-    /// The status of a request: 200 if it passes, `None` if it waits.
+    /// Returns the status of a request: 200 if it passes, `None` if it waits.
     pub fn status(&self, stream: u64) -> Option<u16> {
         self.decision(stream).map(|decision| match decision {
             Decision::Forward(_) | Decision::Report(_) => 200,
@@ -76,14 +76,14 @@ impl FakeWorker {
         })
     }
 
-    /// A GET whose callouts are all answered like this; its status.
+    /// Sends a GET request and gives this response to all its callouts; returns its status.
     pub fn ask(&mut self, path: &str, token: &str, response: Option<CalloutResponse>) -> u16 {
         let stream = self.get(path, token);
         answer_all(self, |_| response.clone());
         self.status(stream).expect("a decision")
     }
 
-    /// A GET that needs no callout; its status.
+    /// Sends a GET request and asserts that it needs no callout; returns its status.
     #[track_caller]
     pub fn cached(&mut self, path: &str, token: &str) -> u16 {
         let before = self.host.sent;
@@ -92,19 +92,19 @@ impl FakeWorker {
         self.status(stream).expect("a decision")
     }
 
-    /// The only callout that was sent and not answered.
+    /// Returns the only callout that was sent and not answered.
     pub fn callout(&self) -> &Callout {
         let [callout] = self.host.callouts.as_slice() else { panic!("one callout, not {:?}", self.host.callouts) };
         callout
     }
 
-    /// Answers the only callout.
+    /// Completes the only callout with this response.
     pub fn respond(&mut self, response: Option<CalloutResponse>) {
         let id = self.callout().id;
         self.respond_to(id, response);
     }
 
-    /// Answers a callout.
+    /// Completes a callout with this response.
     pub fn respond_to(&mut self, id: u64, response: Option<CalloutResponse>) {
         let before = self.host.callouts.len();
         self.host.callouts.retain(|callout| callout.id != id);
@@ -114,7 +114,7 @@ impl FakeWorker {
         self.drive();
     }
 
-    /// Nothing came back for any callout that has timed out.
+    /// Ends all callouts that have timed out.
     pub fn time_out(&mut self) {
         let now = self.host.proxy.now();
         let is_over = |callout: &&Callout| callout.sent_at.saturating_add(callout.timeout) <= now;
@@ -122,13 +122,13 @@ impl FakeWorker {
         over.into_iter().for_each(|id| self.respond_to(id, NO_ANSWER));
     }
 
-    /// Time has passed.
+    /// Ticks the worker.
     pub fn tick(&mut self) {
         self.worker.on_tick(&mut self.host);
         self.drive();
     }
 
-    /// Takes the messages of other workers.
+    /// Delivers the messages of other workers; returns their number.
     pub fn take_mail(&mut self) -> usize {
         let mut count = 0;
         while let Some(message) = self.next_message() {
@@ -139,11 +139,18 @@ impl FakeWorker {
         count
     }
 
-    fn next_message(&self) -> Option<Vec<u8>> {
+    /// Whether another worker has sent a message that was not taken.
+    pub fn has_mail(&self) -> bool {
+        let inner = self.host.proxy.0.borrow();
+        self.host.mailbox.and_then(|mailbox| inner.mail.get(&mailbox)).is_some_and(|mail| !mail.is_empty())
+    }
+
+    /// Takes the next message of another worker, without delivering it.
+    pub fn next_message(&self) -> Option<Vec<u8>> {
         self.host.proxy.0.borrow_mut().mail.get_mut(&self.host.mailbox?)?.pop_front()
     }
 
-    /// A client leaves.
+    /// Ends a request, as if its client had left.
     pub fn leave(&mut self, stream: u64) {
         self.worker.on_stream_end(stream, &self.host);
         self.drive();
@@ -158,7 +165,7 @@ impl FakeWorker {
         }
     }
 
-    /// How often something was counted.
+    /// Returns the value of a counter, by its name.
     pub fn count(&mut self, name: &str) -> u32 {
         for (index, count) in self.counters.take() {
             *self.counts.entry(index).or_default() += count;
@@ -168,12 +175,12 @@ impl FakeWorker {
     }
 }
 
-/// Answers every callout, also those that follow, until there is none left.
-pub fn answer_all(worker: &mut FakeWorker, mut answer: impl FnMut(&Callout) -> Option<CalloutResponse>) {
+/// Completes every callout, including follow-up callouts, until none is left.
+pub fn answer_all(worker: &mut FakeWorker, mut respond: impl FnMut(&Callout) -> Option<CalloutResponse>) {
     for _ in 0..1_000 {
         let Some(callout) = worker.host.callouts.first().cloned() else { return };
-        let response = answer(&callout);
+        let response = respond(&callout);
         worker.respond_to(callout.id, response);
     }
-    panic!("it never ends");
+    panic!("still callouts after 1 000 responses");
 }

@@ -10,7 +10,7 @@ macro_rules! signed {
         let custom = json!({ "client_id": concat!("client-", $name), "scope": "view" });
         let mut claims = Claims::with_custom_claims(custom, Duration::from_secs(60)).with_issuer("https://as").with_audience("api");
         (claims.issued_at, claims.invalid_before) = (None, None);
-        claims.expires_at = Some(Duration::from_secs(scopegate_fuzz::NOW.as_secs() + 60));
+        claims.expires_at = Some(Duration::from_secs(scopegate_fake_proxy::START.as_secs() + 60));
         let header = HeaderOptions { signature_type: Some("at+jwt".to_owned()), ..HeaderOptions::default() };
         let token = key.sign_with_options(claims, &header).unwrap();
         json!({ "jwk": serde_json::from_str::<Value>(&key.public_key().to_jwk()).unwrap(), "token": token })

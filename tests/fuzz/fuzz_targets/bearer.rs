@@ -1,18 +1,22 @@
 //! Credentials: one token or none, wherever it stands; a second one is never overlooked, and none is left behind.
 #![no_main]
 
+use std::cell::RefCell;
+
 use libfuzzer_sys::fuzz_target;
-use scopegate::{CalloutResult, Edit, Gate, RequestHead};
-use scopegate_fuzz::{gate, run};
+use scopegate::{HeaderEdit, RequestHead};
+use scopegate_fake_proxy::{FakeWorker, status};
+use scopegate_fuzz::{run, worker};
 
 const CONFIGURATION: &str = r#"{
   "authorization_servers": [ { "name": "main", "cluster": "as", "audience": "any",
       "introspection": { "path": "/i", "client_id": "g", "client_secret": "s" } } ],
+  "unknown_tokens": "unlimited",
   "bearer": { "header": "x-token", "query": "access_token", "cookie": "token", "max_bytes": 64 },
   "rules": [ { "name": "Everything", "match": [ { "path_prefix": "/" } ], "require": { "authenticated": true } } ]
 }"#;
 
-thread_local!(static GATE: Gate = gate(CONFIGURATION));
+thread_local!(static WORKER: RefCell<FakeWorker> = RefCell::new(worker(CONFIGURATION)));
 
 // Lines: what the first byte says, then the value.
 fuzz_target!(|data: &[u8]| {
@@ -30,12 +34,14 @@ fuzz_target!(|data: &[u8]| {
     if let Some(query) = query {
         head[1].1 = [b"/?", query].concat();
     }
-    GATE.with(|gate| {
+    WORKER.with_borrow_mut(|worker| {
         let found = candidates(&head);
         let raw: Vec<_> = head.iter().map(|(name, value)| (*name, value.as_slice())).collect();
         let raw = RequestHead { headers: &raw, route: None, has_body: false };
-        let ended = run(gate, raw, None, CalloutResult::NoAnswer);
-        if let [form] = &ended.asked[..] {
+        // An error, but not an outage: nothing is cached, and the callout is not retried.
+        let ended = run(worker, raw, status(500));
+        assert!(ended.callouts.len() <= 1 && !ended.is_authorized(), "{ended:?}");
+        if let [form] = &ended.callouts[..] {
             let form: Vec<(String, String)> = form_urlencoded::parse(form.as_bytes()).into_owned().collect();
             let token =
                 form.iter().find(|(name, _)| name == "token").map(|(_, value)| value.as_bytes()).expect("a token");
@@ -45,10 +51,10 @@ fuzz_target!(|data: &[u8]| {
         }
         // What an application could read is gone.
         let mut left = head.clone();
-        for edit in gate.cleaning(raw) {
+        for edit in worker.worker.clean(raw) {
             match edit {
-                Edit::Remove(name) => left.retain(|(held, _)| *held != name),
-                Edit::Set(name, value) => {
+                HeaderEdit::Remove(name) => left.retain(|(held, _)| *held != name),
+                HeaderEdit::Set(name, value) => {
                     left.retain(|(held, _)| *held != name);
                     left.push((name, value));
                 }

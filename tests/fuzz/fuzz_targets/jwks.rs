@@ -1,51 +1,79 @@
-//! Keys of an authorization server, as it answers and as shared data has them: whatever stands there, a token passes
-//! only if an independent reader finds its key.
+//! Keys of an authorization server, as it sends them and as shared data hold them: whatever they are, a token passes only if
+//! an independent reader finds its key.
 #![no_main]
 
+use std::cell::RefCell;
+
 use libfuzzer_sys::fuzz_target;
-use scopegate::{CalloutResult, Gate};
-use scopegate_fuzz::{NOW, SIGNED, Signed, answer, bearer, fetch_keys, jwt_gate, request};
+use scopegate::CalloutResponse;
+use scopegate_fake_proxy::{FakeWorker, NO_ANSWER, Proxy, START, bytes, json};
+use scopegate_fuzz::{
+    JWT_CONFIGURATION, SIGNED, Signed, bearer, fetch_keys, lonely, outlive_keys, proxy, request, worker,
+};
 use serde_json::Value;
 
-thread_local!(static GATE: Gate = jwt_gate());
+// A worker that goes from input to input, and the key under which workers publish keys.
+thread_local! {
+    static WORKER: RefCell<FakeWorker> = RefCell::new(worker(JWT_CONFIGURATION));
+    static PUBLISHED: String = {
+        let mut worker = worker(JWT_CONFIGURATION);
+        fetch_keys(&mut worker, json(r#"{"keys":[]}"#));
+        let keys = worker.host.proxy().keys("scopegate.keys.");
+        keys.into_iter().find(|key| !key.ends_with(".lease")).expect("published keys")
+    };
+}
 
 fuzz_target!(|data: &[u8]| {
     let Some((mode, rest)) = data.split_first() else { return };
     let set = with_keys(rest);
-    GATE.with(|gate| {
-        // What was there before is gone.
-        fetch_keys(gate, answer(br#"{"keys":[]}"#));
-        match mode % 3 {
-            0 => drop(fetch_keys(gate, answer(&set))),
-            1 => {
-                let answer =
-                    CalloutResult::Response { status: u16::from(*mode) + 100, content_type: Some(&set), body: &set };
-                drop(fetch_keys(gate, answer));
-            }
-            // The time, then the keys. Such as are no newer than those that are there are nothing new.
-            _ => {
-                let later = jwt_gate();
-                later.take_over_keys(0, &[&NOW.as_millis().to_le_bytes()[..], &set].concat(), NOW);
-                later.take_over_keys(0, &set, NOW);
-                return check(&later, &set);
-            }
+    let response = match mode % 3 {
+        0 => bytes(&set),
+        1 => {
+            Some(CalloutResponse { status: u16::from(*mode) + 100, content_type: Some(set.clone()), body: set.clone() })
         }
-        check(gate, &set);
+        _ => return check_published(&set),
+    };
+    WORKER.with_borrow_mut(|worker| {
+        // The keys of the input before are gone.
+        worker.host.proxy().set_clock(START);
+        assert!(replace_keys(worker, json(r#"{"keys":[]}"#)) > 0);
+        assert!(replace_keys(worker, response) > 0);
+        check(worker, &set);
         // None of it keeps the right key from its work.
         let [.., last] = &SIGNED[..] else { return };
-        fetch_keys(gate, answer(format!(r#"{{"keys":[{}]}}"#, last.jwk).as_bytes()));
-        assert!(passes(gate, last), "{}", String::from_utf8_lossy(&set));
+        assert!(replace_keys(worker, json(&format!(r#"{{"keys":[{}]}}"#, last.jwk))) > 0);
+        assert!(passes(worker, last), "{}", String::from_utf8_lossy(&set));
     });
 });
 
-fn passes(gate: &Gate, signed: &Signed) -> bool {
-    let authorization = bearer(&signed.token);
-    request(gate, b"/", &[("authorization", &authorization)], None, CalloutResult::NoAnswer).is_authorized()
+fn replace_keys(worker: &mut FakeWorker, response: Option<CalloutResponse>) -> usize {
+    outlive_keys(worker);
+    fetch_keys(worker, response)
 }
 
-fn check(gate: &Gate, set: &[u8]) {
+/// What another worker could have published: the time, then the keys.
+fn check_published(set: &[u8]) {
+    let published = [&START.as_millis().to_le_bytes()[..], set].concat();
+    for published in [&published, set] {
+        let proxy: Proxy = proxy();
+        PUBLISHED.with(|key| proxy.set_shared(key, published));
+        let mut worker = lonely(proxy.worker(JWT_CONFIGURATION));
+        check(&mut worker, set);
+        // A worker that is running takes published keys over as well.
+        PUBLISHED.with(|key| proxy.set_shared(key, set));
+        fetch_keys(&mut worker, NO_ANSWER);
+        check(&mut worker, set);
+    }
+}
+
+fn passes(worker: &mut FakeWorker, signed: &Signed) -> bool {
+    let authorization = bearer(&signed.token);
+    request(worker, b"/", &[("authorization", &authorization)], NO_ANSWER).is_authorized()
+}
+
+fn check(worker: &mut FakeWorker, set: &[u8]) {
     for signed in SIGNED.iter() {
-        assert!(!passes(gate, signed) || offers(set, signed), "{}", String::from_utf8_lossy(set));
+        assert!(!passes(worker, signed) || offers(set, signed), "{}", String::from_utf8_lossy(set));
     }
 }
 

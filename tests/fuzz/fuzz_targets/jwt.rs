@@ -1,25 +1,26 @@
 //! Tokens: only those that were signed pass, whole and unchanged.
 #![no_main]
 
+use std::cell::RefCell;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use libfuzzer_sys::fuzz_target;
-use scopegate::{CalloutResult, Gate};
-use scopegate_fuzz::{SIGNED, answer, fetch_keys, jwks, jwt_gate, request};
+use scopegate_fake_proxy::{FakeWorker, NO_ANSWER, json};
+use scopegate_fuzz::{JWT_CONFIGURATION, SIGNED, fetch_keys, jwks, request, worker};
 
-thread_local!(static GATE: Gate = {
-    let gate = jwt_gate();
-    let answered = fetch_keys(&gate, answer(jwks().as_bytes()));
-    assert_eq!(answered.trouble, None);
-    gate
-});
+thread_local!(static WORKER: RefCell<FakeWorker> = RefCell::new({
+    let mut worker = worker(JWT_CONFIGURATION);
+    assert_eq!(fetch_keys(&mut worker, json(&jwks())), 1);
+    assert_eq!(worker.count("scopegate.callouts.outcome.keys"), 1);
+    worker
+}));
 
 fuzz_target!(|data: &[u8]| {
     let Some(token) = token(data) else { return };
     let is_good = SIGNED.iter().any(|signed| signed.token.as_bytes() == token);
     let authorization = [b"Bearer ", &token[..]].concat();
-    let run =
-        GATE.with(|gate| request(gate, b"/", &[("authorization", &authorization)], None, CalloutResult::NoAnswer));
+    let run = WORKER.with_borrow_mut(|worker| request(worker, b"/", &[("authorization", &authorization)], NO_ANSWER));
     // Whitespace before a token is none of it.
     let is_good = is_good || SIGNED.iter().any(|signed| signed.token.as_bytes() == token.trim_ascii());
     assert_eq!(run.is_authorized(), is_good, "{}", String::from_utf8_lossy(&token));
@@ -49,7 +50,7 @@ fn token(data: &[u8]) -> Option<Vec<u8>> {
                 rest.splitn(3, |b| *b == b'\n').map(|part| BASE64_URL_SAFE_NO_PAD.encode(part)).collect();
             parts.join(".").into_bytes()
         }
-        // Likewise, with a signature of something else.
+        // Header and payload, to be encoded, with the signature of another token.
         _ => {
             let (index, rest) = rest.split_first()?;
             let parts: Vec<String> =

@@ -1,9 +1,11 @@
 //! Paths: none reaches a protected place through a public rule, whatever an application makes of it.
 #![no_main]
 
+use std::cell::RefCell;
+
 use libfuzzer_sys::fuzz_target;
-use scopegate::{CalloutResult, Gate};
-use scopegate_fuzz::{End, gate, request};
+use scopegate_fake_proxy::{FakeWorker, NO_ANSWER};
+use scopegate_fuzz::{End, request, worker};
 
 /// `/admin` needs a token; everything else is public. `%2F` is refused by the one, and data to the other.
 const CONFIGURATION: &str = r#"{
@@ -17,15 +19,18 @@ const CONFIGURATION: &str = r#"{
 }"#;
 
 thread_local! {
-    static STRICT: Gate = gate(&CONFIGURATION.replace("$slash", "false"));
-    static LENIENT: Gate = gate(&CONFIGURATION.replace("$slash", "true"));
+    static STRICT: RefCell<FakeWorker> = RefCell::new(worker(&CONFIGURATION.replace("$slash", "false")));
+    static LENIENT: RefCell<FakeWorker> = RefCell::new(worker(&CONFIGURATION.replace("$slash", "true")));
 }
 
 fuzz_target!(|path: &[u8]| {
-    let passes =
-        |gate: &Gate| matches!(request(gate, path, &[], None, CalloutResult::NoAnswer).end, End::Forward { .. });
-    let strict = STRICT.with(passes);
-    let lenient = LENIENT.with(passes);
+    let passes = |worker: &mut FakeWorker| {
+        let run = request(worker, path, &[], NO_ANSWER);
+        assert!(!run.is_authorized() && run.callouts.is_empty(), "authorized without a token: {run:?}");
+        matches!(run.end, End::Forward { .. })
+    };
+    let strict = STRICT.with_borrow_mut(passes);
+    let lenient = LENIENT.with_borrow_mut(passes);
     if strict {
         assert_public(path, &seen(path, true));
         assert!(lenient, "{} is refused only where more is allowed", path.escape_ascii());

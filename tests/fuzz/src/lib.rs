@@ -1,108 +1,107 @@
-//! What the fuzz targets share: a request through the public API of the core, and tokens with good signatures.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a fuzz target stops by panicking")]
+//! Shared by the fuzz targets: a request to a worker behind a fake proxy, and tokens with valid signatures.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a fuzz target stops by panicking"
+)]
 
 pub mod model;
 
-use std::cell::Cell;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use scopegate::{
-    BucketUpdate, CalloutResult, Config, Gate, HostVerdict, KeysAnswered, Reply, RequestHead, Step, UnixTime,
-};
+use scopegate::{CalloutResponse, Decision, Reply, RequestHead};
+use scopegate_fake_proxy::{FakeWorker, Proxy, answer_all};
 use serde_json::Value;
-
-/// The time of everything.
-pub const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 
 /// How a request ended.
 #[derive(Debug)]
 pub struct Run {
     pub end: End,
-    /// What was learned on the way.
-    pub inserts: Vec<BucketUpdate>,
-    /// The forms that the authorization server was sent.
-    pub asked: Vec<String>,
+    /// The bodies of the callouts.
+    pub callouts: Vec<String>,
 }
 
 /// How a request ended.
 #[derive(Debug)]
 pub enum End {
     /// It passes; whether by a public rule.
-    Forward {
-        public: bool,
-    },
+    Forward { public: bool },
+    /// It is refused.
     Respond(Reply),
+    /// It passes, although the configuration would refuse it.
+    Report(Reply),
 }
 
 impl Run {
-    /// Whether it passes by a rule that demands a token.
+    /// Whether it passes by a rule that requires a token.
     pub fn is_authorized(&self) -> bool {
         matches!(self.end, End::Forward { public: false })
     }
 }
 
-/// The gate of a configuration that is good.
-pub fn gate(configuration: &str) -> Gate {
-    seeded_gate(configuration, [0; 32])
+/// A proxy whose leases are not prepared: that takes longer than all else, and the fake proxy needs it not.
+pub fn proxy() -> Proxy {
+    let proxy = Proxy::default();
+    proxy.set_shared("scopegate.leases", b"1");
+    proxy
 }
 
-/// Likewise, of one worker among several.
-pub fn seeded_gate(configuration: &str, seed: [u8; 32]) -> Gate {
-    let config = Config::parse(configuration.as_bytes(), &|_| Some("secret".to_owned()));
-    Gate::new(config.unwrap_or_else(|problems| panic!("{problems:?}")), seed)
+/// The only worker of a proxy, with a valid configuration.
+pub fn worker(configuration: &str) -> FakeWorker {
+    lonely(proxy().worker(configuration))
 }
 
-/// A request for a path with these headers. Shared data has `bucket` in every place; the authorization server
-/// answers everything with `answer`.
+/// Lets a worker take no leases.
+pub fn lonely(mut worker: FakeWorker) -> FakeWorker {
+    worker.host.mailbox = None;
+    worker
+}
+
+/// A request for a path with these headers, whose callouts all get this response.
 pub fn request(
-    gate: &Gate,
+    worker: &mut FakeWorker,
     path: &[u8],
     headers: &[(&str, &[u8])],
-    bucket: Option<&[u8]>,
-    answer: CalloutResult<'_>,
+    response: Option<CalloutResponse>,
 ) -> Run {
     let mut head = vec![(":method", &b"GET"[..]), (":authority", b"api.example.test"), (":path", path)];
     head.extend_from_slice(headers);
-    run(gate, RequestHead { headers: &head, route: None, has_body: false }, bucket, answer)
+    run(worker, RequestHead { headers: &head, route: None, has_body: false }, response)
 }
 
-/// Takes every step of a request. Signatures are verified by the core.
-pub fn run(gate: &Gate, head: RequestHead<'_>, bucket: Option<&[u8]>, answer: CalloutResult<'_>) -> Run {
-    let (mut step, mut inserts, mut asked) = (gate.begin(head, NOW), Vec::new(), Vec::new());
-    // Longer than any request takes: several keys, our own token, several servers.
-    for _ in 0..1_000 {
-        step = match step {
-            Step::Forward(forward) => {
-                let end = End::Forward { public: forward.permit.is_public() };
-                return Run { end, inserts, asked };
-            }
-            Step::Respond(reply) => {
-                assert!(reply.status >= 400, "{reply:?}");
-                return Run { end: End::Respond(reply), inserts, asked };
-            }
-            Step::Report(reply) => panic!("nothing is configured to report only: {reply:?}"),
-            Step::Lookup(lookup) => lookup.resume(gate, bucket, NOW),
-            Step::Verify(verification) => {
-                let _ = verification.host_arguments();
-                let verified = verification.resume(gate, HostVerdict::Unable, NOW);
-                inserts.extend(verified.insert);
-                verified.step
-            }
-            Step::Call(call) => {
-                if let Ok(attempt) = call.attempt(None, call.deadline(NOW), NOW) {
-                    asked.push(call.request(gate, attempt, NOW).body);
-                }
-                let answered = call.resume(gate, answer, NOW, NOW);
-                inserts.extend(answered.insert);
-                answered.step
-            }
-        };
-    }
-    panic!("it never ends");
+/// A request whose callouts all get this response. The core verifies signatures.
+pub fn run(worker: &mut FakeWorker, head: RequestHead<'_>, response: Option<CalloutResponse>) -> Run {
+    let mut callouts = Vec::new();
+    let stream = worker.begin(head);
+    answer_all(worker, |callout| {
+        callouts.push(callout.body.clone());
+        response.clone()
+    });
+    // Nothing grows from input to input.
+    worker.host.times.clear();
+    worker.host.reads.borrow_mut().clear();
+    worker.host.writes.borrow_mut().clear();
+    let gauges = worker.worker.gauges(worker.host_now());
+    assert_eq!((gauges.requests_waiting, gauges.callouts_in_flight, gauges.leases_held), (0, 0, 0));
+    let end = match worker.take_decision(stream).expect("a decision, once every callout has ended") {
+        Decision::Forward(forward) => End::Forward { public: forward.permit.is_public() },
+        Decision::Respond(reply) => {
+            assert!(reply.status >= 400, "{reply:?}");
+            End::Respond(reply)
+        }
+        Decision::Report(reply) => {
+            assert!(worker.worker.report_only().is_some(), "everything is enforced: {reply:?}");
+            End::Report(reply)
+        }
+    };
+    Run { end, callouts }
 }
 
-/// A public key and a good token by it.
+/// A public key and a valid token by it.
 #[derive(Debug)]
 pub struct Signed {
     pub jwk: Value,
@@ -122,28 +121,29 @@ pub fn jwks() -> String {
     serde_json::json!({ "keys": SIGNED.iter().map(|signed| &signed.jwk).collect::<Vec<_>>() }).to_string()
 }
 
-/// The gate of an authorization server with JWTs of every algorithm; it has no keys yet.
-pub fn jwt_gate() -> Gate {
-    gate(
-        r#"{
+/// An authorization server with JWTs of every algorithm.
+pub const JWT_CONFIGURATION: &str = r#"{
   "authorization_servers": [ { "name": "main", "cluster": "as", "issuer": "https://as", "audience": ["api"], "jwt": {
-      "jwks_path": "/jwks", "algorithms": ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"] } } ],
+      "jwks_path": "/jwks", "refresh": "1s",
+      "algorithms": ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"] } } ],
+  "unknown_tokens": "unlimited",
   "rules": [ { "name": "Everything", "match": [ { "path_prefix": "/" } ], "require": { "authenticated": true } } ]
-}"#,
-    )
+}"#;
+
+/// Lets a worker fetch keys for as long as any are due; every callout gets this response. Returns the number of callouts.
+pub fn fetch_keys(worker: &mut FakeWorker, response: Option<CalloutResponse>) -> usize {
+    let before = worker.host.sent;
+    // Keys are checked on every tenth tick.
+    for _ in 0..10 {
+        worker.tick();
+        answer_all(worker, |_| response.clone());
+    }
+    worker.host.sent - before
 }
 
-/// Has the keys of the first server fetched, with this answer. Each fetch is later than the one before: of one time
-/// there is one answer.
-pub fn fetch_keys(gate: &Gate, answer: CalloutResult<'_>) -> KeysAnswered {
-    thread_local!(static FETCHES: Cell<u64> = const { Cell::new(0) });
-    let now = NOW.saturating_add(Duration::from_millis(FETCHES.replace(FETCHES.get() + 1)));
-    gate.fetch_keys(0, now).expect("keys are asked for").resume(answer, now, now)
-}
-
-/// An answer of an authorization server with this body.
-pub fn answer(body: &[u8]) -> CalloutResult<'_> {
-    CalloutResult::Response { status: 200, content_type: None, body }
+/// Lets keys become due.
+pub fn outlive_keys(worker: &FakeWorker) {
+    worker.host.proxy().advance(Duration::from_secs(3));
 }
 
 /// A header with a bearer token.

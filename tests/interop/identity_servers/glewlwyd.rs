@@ -79,7 +79,7 @@ fn its_refusal_of_the_gateway_is_no_verdict_on_the_token() {
     for client in [(GATEWAY.0, "wrong"), ("nobody", "wrong")] {
         let envoy = gateway(bookings("glewlwyd", client, &[]), identity.addr(), &upstream).start();
         assert_eq!([status(&envoy, &token), status(&envoy, &token)], [503, 503], "{client:?}");
-        assert_logged(&envoy, "answered 401: it refuses our client");
+        assert_logged(&envoy, "the server refused the gateway's client with status 401");
     }
     // Each request asked: a refusal is not remembered.
     assert_eq!((identity.introspections(), upstream.request_count()), (4, 0));

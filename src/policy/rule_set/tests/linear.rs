@@ -1,4 +1,4 @@
-//! The index against the plain reading of the rules: one after the other, entry by entry.
+//! Compares the index with a linear search through the rules.
 
 use proptest::collection::vec;
 use proptest::option;
@@ -56,7 +56,7 @@ fn shadowing(policy: &RuleSet, index: usize) -> Vec<&Arc<Rule>> {
     shadowing
 }
 
-/// Whether every request that `single` takes is taken by `entry`.
+/// Returns whether `entry` matches every request of `single`.
 fn covers(entry: &RequestMatch, single: &Single<'_>) -> bool {
     let method = entry.methods.is_empty() || single.method.is_some_and(|method| entry.methods.contains(method));
     let covers_host = |theirs| entry.hosts.iter().any(|ours| host_covers(ours, theirs));
@@ -138,7 +138,7 @@ const SEGMENTS: [&str; 7] = ["a", "%61", "b", "caf%C3%A9", "caf%c3%a9", "a%2Fb",
 
 fn pattern() -> impl Strategy<Value = PathPattern> {
     (vec(select(&SEGMENTS[..]), 0..4), any::<bool>(), any::<bool>()).prop_map(|(segments, prefix, slash)| {
-        // Each parameter has a name of its own.
+        // Parameters have unique names.
         let segment = |(at, text): (usize, &&str)| format!("/{}", text.replace("{}", &format!("{{p{at}}}")));
         let text: String = segments.iter().enumerate().map(segment).collect();
         match (prefix, text.is_empty() || slash) {
@@ -151,7 +151,7 @@ fn pattern() -> impl Strategy<Value = PathPattern> {
     })
 }
 
-/// An entry; `routes` and `hosts` say whether it may name any.
+/// An entry. `routes` and `hosts` permit it to name routes and hosts.
 fn an_entry(routes: bool, hosts: bool) -> impl Strategy<Value = RequestMatch> {
     let route = option::of(select(&["r", "s", "a"][..])).prop_map(move |route| route.filter(|_| routes));
     let hosts = subsequence(&HOST_PATTERNS[..], if hosts { 0..3 } else { 0..1 });
@@ -179,7 +179,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_index_finds_what_a_reader_of_the_rules_finds(policy in a_policy(), requests in vec(a_request(), 16)) {
+    fn index_finds_the_same_rule_as_linear_search(policy in a_policy(), requests in vec(a_request(), 16)) {
         for (method, host, path, route) in requests {
             with_target(method, host, &path, route, |target| -> Result<(), TestCaseError> {
                 let pointer = |rule: &Arc<Rule>| Arc::as_ptr(rule);
@@ -207,7 +207,7 @@ proptest! {
     }
 
     #[test]
-    fn the_index_sees_what_shadows_a_rule_as_a_reader_does(policy in a_policy()) {
+    fn index_finds_the_same_shadowing_rules_as_linear_search(policy in a_policy()) {
         for index in 0..policy.rules.len() {
             let names = |rules: Vec<&Arc<Rule>>| rules.iter().map(|rule| rule.name.to_string()).collect::<Vec<_>>();
             prop_assert_eq!(names(policy.shadowing(index)), names(shadowing(&policy, index)));

@@ -15,7 +15,7 @@ use crate::yaml;
 
 pub(crate) type Members = [(String, Json)];
 
-/// The name that a plugin has to have to be recognized by it.
+/// The name by which a plugin is recognized.
 const NAME: &str = "scopegate";
 
 /// The keys of a plugin configuration.
@@ -23,7 +23,7 @@ const KEYS: &[&str] = &["authorization_servers", "cache", "upstream", "realm", "
 
 /// Whether `document` is a plugin configuration, with nothing around it.
 pub(crate) fn is_bare(document: &Json) -> bool {
-    // The `rules` of a Kubernetes ClusterRole, for one, are not ours.
+    // Other resources, such as a Kubernetes ClusterRole, have `rules`, too.
     members(document).is_some_and(|members| {
         members.iter().any(|(key, _)| KEYS.contains(&key.as_str())) && field(members, "api_version").is_none()
     })
@@ -89,7 +89,7 @@ impl<'a> Plugin<'a> {
             .then_some(plugin)
     }
 
-    /// The way from the plugin to what is read as its configuration.
+    /// The keys that lead from the plugin to its configuration.
     pub(crate) fn way(&self) -> &'static [&'static str] {
         match (self.kind, self.configuration.as_ref().and_then(|configuration| configuration.content.as_ref())) {
             (_, None) => &[],
@@ -115,8 +115,8 @@ impl<'a> Plugin<'a> {
         resource == Some(NAME) || ["name", "root_id", "plugin_name"].iter().any(named) || modules.iter().any(loads)
     }
 
-    /// The environment variables that the module sees. A value from Envoy's own environment is not known here:
-    /// any text stands in for it.
+    /// The environment variables of the module. The values from Envoy's own environment are unknown: [`STAND_IN`] replaces
+    /// them.
     pub(crate) fn environment(&self) -> BTreeMap<&'a str, &'a str> {
         let mut environment = BTreeMap::new();
         match self.kind {
@@ -155,7 +155,7 @@ pub(crate) static STAND_IN: LazyLock<String> = LazyLock::new(|| {
 pub(crate) struct Configuration<'a> {
     /// A problem of the envelope: the key in it, or an empty text, the problem, the remedy.
     pub(crate) problem: Option<(&'static str, String, &'static str)>,
-    /// The key in the envelope and what it holds.
+    /// The key in the envelope and its content.
     pub(crate) content: Option<(&'static str, Content<'a>)>,
 }
 
@@ -272,7 +272,7 @@ pub(crate) fn is_field(key: &str, name: &str) -> bool {
     key.next().is_none()
 }
 
-/// The value at the end of a way through objects.
+/// The value behind the keys of nested objects.
 pub(crate) fn at<'a>(members: &'a Members, path: &[&str]) -> Option<&'a Json> {
     let (first, rest) = path.split_first()?;
     let value = field(members, first)?;

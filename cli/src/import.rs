@@ -3,6 +3,7 @@
 //! A setting without a counterpart becomes a comment or a remark: nothing is dropped silently, no secret is printed, and
 //! no resource becomes accessible. Values that only the operator knows stay empty, so that `check` reports them.
 
+mod alias;
 mod endpoint;
 mod settings;
 mod webmethods;

@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_of_an_endpoint_is_refused_without_being_repeated() {
+    fn invalid_urls_are_refused_without_repeating_them() {
         for url in [
             "",
             "as.test/a",

@@ -1,17 +1,20 @@
-//! The settings of a Microgateway as they are written: `security_settings.auth_servers`, or the serialized
-//! authServerAlias and gateway scopes by themselves, a document each.
+//! Reads the settings of a Microgateway: `security_settings.auth_servers`, or serialized authServerAlias and gateway
+//! scopes, a document each.
 
 use std::collections::BTreeSet;
 
 use scopegate::{Json, Problem};
 
 use super::Remark;
+use super::alias::{
+    Alias, Described, GatewayScope, LocalIntrospection, Place, RemoteIntrospection, RequiredScope, Secret,
+};
 use crate::find::{Members, items, members};
 use crate::input::{Finding, Input};
-use crate::path::{Path, shown};
+use crate::path::Path;
 use crate::yaml;
 
-/// Everything of a file that was understood, and remarks on the rest.
+/// The known settings of a file, and remarks on the others.
 #[derive(Debug, Default)]
 pub(super) struct Settings {
     pub(super) aliases: Vec<Alias>,
@@ -20,83 +23,7 @@ pub(super) struct Settings {
     document: Option<usize>,
 }
 
-/// A place in the file that later remarks may be about.
-#[derive(Clone, Debug)]
-pub(super) struct Place {
-    document: Option<usize>,
-    path: String,
-}
-
-/// A serialized authServerAlias. A member that is absent or null is `None`.
-#[derive(Debug)]
-pub(super) struct Alias {
-    pub(super) place: Place,
-    pub(super) id: Option<String>,
-    pub(super) name: Option<String>,
-    pub(super) description: Option<String>,
-    pub(super) owner: Option<String>,
-    pub(super) scopes: Vec<Described>,
-    pub(super) local: Option<LocalIntrospection>,
-    pub(super) remote: Option<RemoteIntrospection>,
-}
-
-/// A name and what it means.
-#[derive(Debug)]
-pub(super) struct Described {
-    pub(super) name: String,
-    pub(super) description: Option<String>,
-}
-
-/// How the gateway verifies JWTs by itself.
-#[derive(Debug)]
-pub(super) struct LocalIntrospection {
-    pub(super) place: Place,
-    pub(super) issuer: Option<String>,
-    pub(super) trust_store: Option<String>,
-    /// The sources of its keys. Without any, the gateway verifies no JWTs.
-    pub(super) keys: Vec<String>,
-    pub(super) description: Option<String>,
-}
-
-/// Where the gateway asks about tokens.
-#[derive(Debug)]
-pub(super) struct RemoteIntrospection {
-    pub(super) place: Place,
-    pub(super) endpoint: Option<String>,
-    pub(super) client_id: Option<String>,
-    pub(super) secret: Secret,
-    pub(super) user: Option<String>,
-}
-
-/// How the file has a secret. The secret itself is not kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Secret {
-    Absent,
-    Masked,
-    Present,
-}
-
-/// Scopes of authorization servers and the APIs or API scopes that they open.
-#[derive(Debug)]
-pub(super) struct GatewayScope {
-    pub(super) place: Place,
-    pub(super) id: Option<String>,
-    pub(super) owner: Option<String>,
-    pub(super) name: Option<String>,
-    pub(super) description: Option<String>,
-    pub(super) audience: Option<String>,
-    pub(super) opens: Vec<String>,
-    pub(super) required: Vec<RequiredScope>,
-}
-
-#[derive(Debug)]
-pub(super) struct RequiredScope {
-    pub(super) place: Place,
-    pub(super) alias: String,
-    pub(super) scope: String,
-}
-
-/// What issues tokens or talks to those who do; nothing of it is about a request to an API.
+/// Settings for issuing tokens, which have no effect on requests to APIs.
 const OF_ISSUING: &[&str] =
     &["authServerType", "discoveryURL", "supportedGrantTypes", "metadata", "tokenGeneratorConfig"];
 const SCOPE_LISTS: &[&str] = &["gatewayScopes", "gateway_scopes"];
@@ -124,12 +51,12 @@ impl Settings {
         settings
     }
 
-    /// Says that something is missing from the configuration, and what to do about it.
+    /// Reports that something is missing from the configuration, and the remedy.
     pub(super) fn problem(&mut self, place: &Place, problem: impl Into<String>, hint: impl Into<String>) {
         self.remark(place, problem.into(), hint.into(), true);
     }
 
-    /// Says what the operator should know though all is well.
+    /// Reports something that the operator should know, although nothing is missing.
     pub(super) fn note(&mut self, place: &Place, problem: impl Into<String>, hint: impl Into<String>) {
         self.remark(place, problem.into(), hint.into(), false);
     }
@@ -148,7 +75,11 @@ impl Settings {
     }
 
     fn not_understood(&mut self, path: &Path<'_>) {
-        self.wrong(path, "is not understood, so it is left out", "see whether Scopegate needs to know of it");
+        self.wrong(
+            path,
+            "unknown setting, so it is left out",
+            "check whether Scopegate has a counterpart in docs/configuration.md",
+        );
     }
 
     fn read_document(&mut self, document: &Json) {
@@ -157,7 +88,7 @@ impl Settings {
             members(document).is_some_and(|members| members.iter().any(|(key, _)| names.contains(&key.as_str())))
         };
         if *document == Json::Null {
-            // Nothing stands between two separators.
+            // An empty document between two separators.
         } else if has(&["requiredAuthScopes", "apiScopes", "scopeName"]) {
             self.read_gateway_scope(&root, document);
         } else if has(&["remoteIntrospectionConfig", "localIntrospectionConfig", "type"]) {
@@ -187,7 +118,7 @@ impl Settings {
         }
     }
 
-    /// An alias, or the text of one.
+    /// An alias, or the YAML text of one.
     fn read_serialized_alias(&mut self, path: &Path<'_>, value: &Json) {
         let Json::String(text) = value else {
             return self.read_alias(path, value);
@@ -350,7 +281,7 @@ impl Settings {
                 }),
                 "id" => scope.id = self.text(&path, value),
                 "owner" => scope.owner = self.text(&path, value),
-                // It says what the members have said already.
+                // The members have identified it.
                 "type" => {}
                 _ => self.not_understood(&path),
             }
@@ -374,7 +305,7 @@ impl Settings {
         Some(RequiredScope { place: self.place(path), alias: alias?, scope: scope? })
     }
 
-    /// The members of an object, none of null or of anything else.
+    /// The members of an object; none of any other value.
     fn object<'j>(&mut self, path: &Path<'_>, value: &'j Json) -> &'j Members {
         let Some(members) = members(value) else {
             if *value != Json::Null {
@@ -400,7 +331,7 @@ impl Settings {
         }
     }
 
-    /// A text that says something.
+    /// A text that is not empty.
     fn text(&mut self, path: &Path<'_>, value: &Json) -> Option<String> {
         match value {
             Json::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
@@ -410,25 +341,5 @@ impl Settings {
                 None
             }
         }
-    }
-}
-
-impl Place {
-    /// The member `key` of what stands there.
-    pub(super) fn key(&self, key: &str) -> Self {
-        let dot = if self.path.is_empty() { "" } else { "." };
-        Self { document: self.document, path: format!("{}{dot}{key}", self.path) }
-    }
-
-    /// The file as a whole.
-    pub(super) fn file() -> Self {
-        Self { document: None, path: String::new() }
-    }
-}
-
-impl Alias {
-    /// What others call it.
-    pub(super) fn label(&self) -> String {
-        shown(self.name.as_deref().or(self.id.as_deref()).unwrap_or_default())
     }
 }

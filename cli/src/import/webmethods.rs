@@ -1,10 +1,11 @@
-//! A configuration for what the settings of a Microgateway say.
+//! Converts the settings of a Microgateway into a configuration.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Remark;
+use super::alias::{Alias, GatewayScope, Place, RemoteIntrospection, Secret};
 use super::endpoint::Endpoint;
-use super::settings::{Alias, GatewayScope, Place, RemoteIntrospection, Secret, Settings};
+use super::settings::Settings;
 use super::write::{Yaml, list, scalar};
 use crate::path::shown;
 
@@ -17,7 +18,7 @@ struct Server<'a> {
     name: &'a str,
     remote: &'a RemoteIntrospection,
     endpoint: Endpoint,
-    /// The environment variable that its secret is wanted in.
+    /// The environment variable for its secret.
     variable: String,
 }
 
@@ -42,8 +43,8 @@ pub(super) fn configure(mut settings: Settings) -> (Option<String>, Vec<Remark>)
     }
     let mappings = read_mappings(&mut settings, &servers, &gateway_scopes);
     if servers.is_empty() {
-        let hint = "give the settings of a Microgateway, with security_settings.auth_servers";
-        settings.problem(&Place::file(), "has no auth server that could be imported", hint);
+        let hint = "pass the settings of a Microgateway, with security_settings.auth_servers";
+        settings.problem(&Place::file(), "no auth server can be imported", hint);
         return (None, settings.remarks);
     }
     (Some(write(&servers, &mappings)), settings.remarks)
@@ -57,13 +58,15 @@ fn read_server<'a>(settings: &mut Settings, alias: &'a Alias) -> Option<(&'a str
     let verifies = alias.local.as_ref().filter(|local| !local.keys.is_empty());
     let Some(remote) = &alias.remote else {
         let hint = match &alias.local {
-            Some(_) => "write a server with issuer and jwt: { jwks_path } for it, which judges JWTs in the proxy",
-            None => "add a remoteIntrospectionConfig that says where its tokens are introspected",
+            Some(_) => {
+                "add an authorization server with issuer and jwt: { jwks_path }, which verifies JWTs in the proxy"
+            }
+            None => "add one with the introspectionEndpoint of its tokens",
         };
         let place = alias.local.as_ref().map_or(&alias.place, |local| &local.place);
         let problem = match &alias.local {
-            Some(_) => "has JWTs verified locally, which is not imported",
-            None => "says nowhere how tokens are introspected",
+            Some(_) => "local verification of JWTs is not imported",
+            None => "`remoteIntrospectionConfig` is missing",
         };
         settings.problem(place, format!("{problem}: the alias `{}` is left out", alias.label()), hint);
         return None;
@@ -81,8 +84,8 @@ fn read_server<'a>(settings: &mut Settings, alias: &'a Alias) -> Option<(&'a str
         }
     };
     if let Some(local) = verifies {
-        let problem = "has JWTs verified locally, which is not imported";
-        let hint = "write jwt: { jwks_path } beside introspection, or see that the endpoint answers for JWTs, too";
+        let problem = "local verification of JWTs is not imported";
+        let hint = "add jwt: { jwks_path } beside introspection, or check that the endpoint introspects JWTs, too";
         settings.note(&local.place, problem, hint);
     }
     if remote.client_id.is_none() {
@@ -103,7 +106,8 @@ fn variable(alias: &str, servers: &[Server<'_>]) -> String {
 
 fn note_secret(settings: &mut Settings, variable: &str, remote: &RemoteIntrospection) {
     let client = shown(remote.client_id.as_deref().unwrap_or_default());
-    let wanted = format!("the secret of the client `{client}` is wanted in the environment variable {variable}");
+    let wanted =
+        format!("the module reads the secret of the client `{client}` from the environment variable {variable}");
     let hint = match remote.secret {
         Secret::Absent => "it is not in this file: get it from the owner of the client",
         Secret::Masked => "it is masked in this file: get it from the owner of the client",

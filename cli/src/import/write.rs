@@ -4,7 +4,7 @@ use scopegate::Json;
 
 use crate::yaml;
 
-/// A document that grows.
+/// A document under construction.
 #[derive(Debug, Default)]
 pub(super) struct Yaml(String);
 
@@ -28,7 +28,7 @@ impl Yaml {
     }
 }
 
-/// Whether a reader of YAML may take it for the end of a line, or for nothing at all.
+/// Whether a YAML reader may treat it as the end of a line, or skip it.
 fn is_special(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')
 }
@@ -41,7 +41,7 @@ fn escaped(line: &str) -> String {
     escaped
 }
 
-/// A string as a value or a key: plain where every reader takes it for that string, or else in quotes.
+/// A string as a value or a key: unquoted if every reader reads it as that string, else in quotes.
 pub(super) fn scalar(text: &str) -> String {
     let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '/');
     let is_word = starts_well && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_./-".contains(&b));
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scalar_is_read_as_the_text_it_was() {
+    fn scalars_are_read_back_unchanged() {
         for text in [
             "view",
             "/a/b?c=d",

@@ -65,7 +65,7 @@ fn in_envoy(clusters: &str, configuration: &str) -> String {
 }
 
 #[test]
-fn every_example_for_an_identity_server_passes_behind_the_cluster_that_is_shown() {
+fn identity_server_examples_pass_with_their_cluster() {
     let document = read(IDENTITY_SERVERS);
     let (clusters, examples) = blocks(&document).split_first().map(|(first, rest)| (*first, rest.to_vec())).unwrap();
     assert!(clusters.starts_with("static_resources:\n"), "{clusters}");
@@ -76,7 +76,7 @@ fn every_example_for_an_identity_server_passes_behind_the_cluster_that_is_shown(
 }
 
 #[test]
-fn every_preset_has_a_section_with_an_example_of_it() {
+fn every_preset_has_a_documented_example() {
     let document = read(IDENTITY_SERVERS);
     let sections: Vec<&str> = document.split("\n## ").skip(1).collect();
     let run = scopegate(&["presets"], b"");
@@ -95,7 +95,7 @@ fn every_preset_has_a_section_with_an_example_of_it() {
 }
 
 #[test]
-fn every_example_of_the_reference_and_of_the_readme_passes() {
+fn reference_and_readme_examples_pass() {
     for example in
         REFERENCES.iter().flat_map(|name| blocks(&read(name)).into_iter().map(str::to_owned).collect::<Vec<_>>())
     {

@@ -9,7 +9,7 @@ fn names() -> Vec<String> {
 }
 
 #[test]
-fn each_preset_is_listed_with_our_authentication_and_the_path() {
+fn presets_are_listed_with_authentication_and_path() {
     let run = scopegate(&["presets"], b"");
     for line in [
         "rfc7662                      client_secret_basic      such as /oauth2/introspect",
@@ -21,7 +21,7 @@ fn each_preset_is_listed_with_our_authentication_and_the_path() {
 }
 
 #[test]
-fn a_preset_is_shown_with_what_it_builds_on() {
+fn a_preset_is_shown_with_its_base() {
     scopegate(&["presets", "lemonldap"], b"").says(
         0,
         &[

@@ -128,7 +128,8 @@ mod tests {
     fn long_words_are_not_compared() {
         let long = "x".repeat(61);
         assert_eq!(most_similar(&long, &[&long]), None);
-        assert_eq!(most_similar(&long[1..], &[&long[1..]]), Some(&long[1..]));
+        let longest = "x".repeat(60);
+        assert_eq!(most_similar(&longest, &[&longest]), Some(longest.as_str()));
     }
 
     #[test]

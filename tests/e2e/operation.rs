@@ -272,7 +272,7 @@ fn a_bad_update_is_turned_down_and_the_old_configuration_stays() {
 
     let bad = bookings_with("/rules/0/require", json!({}));
     envoy.replace_listeners(&[("main", ListenerSpec::new().plugin(bad))]).unwrap_err();
-    assert!(envoy.log().contains("rules[0].require: demands nothing"), "{}", envoy.log());
+    assert!(envoy.log().contains("rules[0] (View).require: empty requirement"), "{}", envoy.log());
     wait_until("a refusal to be counted", LIMIT, || envoy.counter("scopegate.configurations_refused") > 0);
     assert_eq!([get(&envoy, "/bookings"), get(&envoy, "/new")], [200, 403]);
 

@@ -93,11 +93,11 @@ fn roads(candidate: &Candidate) -> Roads {
     let host = candidate.host_arguments.as_ref().map(|arguments| {
         let result = hostcalls::call_foreign_function("verify_signature", Some(arguments));
         match result
-            .map(|result| result.map_or(SignatureVerdict::Unable, |result| SignatureVerdict::from_host(&result)))
+            .map(|result| result.map_or(SignatureVerdict::Unsupported, |result| SignatureVerdict::from_envoy(&result)))
         {
             Ok(SignatureVerdict::Valid) => "valid",
             Ok(SignatureVerdict::Invalid) => "invalid",
-            Ok(SignatureVerdict::Unable) | Err(_) => "unable",
+            Ok(SignatureVerdict::Unsupported) | Err(_) => "unable",
         }
     });
     Roads { host, module: candidate.is_valid }

@@ -1,5 +1,5 @@
-//! Whatever reads what others wrote does so within a bounded stack, and with memory that is bounded by the length of
-//! what it reads: each in a thread whose stack is a quarter of the module's, with every allocation counted.
+//! Every parser of untrusted input uses a bounded stack, and memory that is bounded by the length of
+//! the input. Each test runs in a thread whose stack is a quarter of the module's, and counts every allocation.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -29,7 +29,7 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 /// A quarter of what wasm-ld gives a module.
 const STACK_BYTES: usize = 256 * 1024;
 
-/// Of everything that is allocated on the way, whether or not it is freed again: for each byte that is read, and besides.
+/// The bound of all allocations, freed or not: so many bytes for each byte of input, plus a constant.
 const BYTES_FOR_EACH: usize = 64;
 const BYTES_BESIDES: usize = 128 * 1024;
 
@@ -44,7 +44,7 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Reads something of `length` bytes as it must, within the bounds. `bound` is what keeps it so.
+/// Runs `read` on an input of `length` bytes and checks the bounds. `bound` names the limit that is tested.
 #[track_caller]
 fn within_bounds(bound: &str, length: usize, read: impl FnOnce(&mut FakeWorker) + Send) {
     let allocated = std::thread::scope(|scope| {
@@ -100,7 +100,7 @@ fn nested(open: &str, inner: &str, close: &str, levels: usize) -> String {
     [&open.repeat(levels), inner, &close.repeat(levels)].concat()
 }
 
-/// What is nested deeper than anyone means, as a list and as an object.
+/// Deeply nested JSON: a list, an object, and an unclosed list.
 fn deep(levels: usize) -> [String; 3] {
     [nested("[", "", "]", levels), nested(r#"{"a":"#, "1", "}", levels), "[".repeat(levels)]
 }
@@ -215,7 +215,7 @@ fn keys_are_read_within_bounds() {
     let many = format!(r#"{{"keys":[{}{{}}]}}"#, r#"{"kty":"EC"},"#.repeat(5_000));
     within_bounds("MAX_KEYS", many.len(), |worker| assert!(!taken(worker, &many)));
     let long = format!(r#"{{"keys":[{{"kty":"RSA","alg":"RS256","e":"AQAB","n":"{}"}}]}}"#, "_".repeat(60_000));
-    // A key that is none of those that may sign is passed over.
+    // A key that is not for signatures is skipped.
     within_bounds("RSA_BITS", long.len(), |worker| assert!(taken(worker, &long)));
     // From another worker, perhaps.
     for text in deep(DEEP) {

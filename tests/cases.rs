@@ -30,7 +30,7 @@ enum End {
 
 struct Run {
     worker: FakeWorker,
-    /// How what was asked differs from what should have been.
+    /// Differences between the callouts and the expected ones.
     wrong: Vec<String>,
     /// How everything that came by prints.
     printed: String,
@@ -68,7 +68,7 @@ impl Run {
         self.print(&format!("{decision:?} {:?}", self.worker.worker));
         match decision {
             Decision::Forward(forward) => {
-                // A request that passed without a callout must have had a public rule.
+                // Only a public rule allows a request without a callout.
                 assert_eq!(forward.permit.is_public(), self.worker.host.sent == 0, "{}", case.name);
                 headers.extend(forward.set.into_iter().map(|(name, value)| (name, value.into_bytes())));
                 End::Forward(headers)
@@ -85,7 +85,7 @@ impl Run {
         assert!(asked.is_about(token), "{}", case.name);
         self.wrong.extend(case.expect.callout.iter().flat_map(|callout| asked.differences(callout, token)));
         let answer = case.answer.as_ref();
-        match answer.unwrap_or_else(|| panic!("{}: nobody said what the server answers", case.name)) {
+        match answer.unwrap_or_else(|| panic!("{}: a callout was sent, but the case has no `answer`", case.name)) {
             Answer::Response { status, content_type, json, text, repeat } => {
                 let body = format::body(json.as_ref(), text.as_deref(), *repeat, NOW);
                 let content_type = content_type.as_deref().map(|value| value.as_bytes().to_vec());
@@ -139,10 +139,10 @@ fn every_case_ends_as_it_must_in_the_core() {
             let retried = usize::try_from(run.worker.count("scopegate.callouts_retried")).unwrap();
             let calls = |run: &Run| run.worker.host.sent - retried;
             let mut wrong = differences(case, &token, &end, calls(&run));
-            // The same request again: from the cache if the first answer was one, and never to another end.
+            // Repeats the request: a cache hit if the first response could be cached, and always the same decision.
             if calls(&run) == 1 && case.expect.status != 503 {
                 let again = run.request(&suite, case, &token);
-                // An expired token is kept as an inactive one: the reason may change, the answer may not.
+                // An expired token is cached as an inactive one: the reason may change, the response may not.
                 let case = Case { expect: Expect { reason: None, ..case.expect.clone() }, ..case.clone() };
                 let cached = differences(&case, &token, &again, calls(&run));
                 wrong.extend(cached.into_iter().map(|wrong| format!("from the cache: {wrong}")));
@@ -160,7 +160,7 @@ fn every_case_ends_as_it_must_in_the_core() {
     assert!(searched > count, "only {searched} secrets");
 }
 
-/// What is wrong with a secret is said without it.
+/// Messages about an invalid secret do not contain the secret.
 #[test]
 fn problems_of_a_configuration_show_no_secret() {
     const SECRET: &str = "s3cret-that-is-shown-nowhere";
@@ -192,7 +192,7 @@ fn problems_of_a_configuration_show_no_secret() {
     }
 }
 
-/// A preset whose cases nobody wrote is a guess at a server. Its cases ask for the path that is called like it.
+/// A preset without cases is untested. The cases of a preset request the path with the name of the preset.
 #[test]
 fn every_preset_has_a_case_of_a_good_token_a_bad_one_and_a_server_that_refuses_our_client() {
     let presets: BTreeMap<String, serde_json::Value> =
@@ -208,10 +208,10 @@ fn every_preset_has_a_case_of_a_good_token_a_bad_one_and_a_server_that_refuses_o
                 case.expect.status == status && (answered.is_empty() || answered.contains(found))
             })
         };
-        // Where the token is its own credential, a 401 is about the token.
+        // If the token is also the credential of the callout, a 401 is about the token.
         let itself = presets[name]["request"]["token_in"] == "authorization";
         assert!(ends(200, &[200]) && ends(401, &[]), "{name}: no case of a good token, or of a bad one");
-        assert!(ends(503, &[401, 403]) || itself, "{name}: no case of a server that refuses our client");
+        assert!(ends(503, &[401, 403]) || itself, "{name}: no case of a server that rejects the gateway");
         assert!(of_preset.iter().any(|case| case.expect.callout.is_some()), "{name}: no case says what is asked");
     }
 }

@@ -1,4 +1,4 @@
-//! Properties that hold for all inputs, tried on random ones: no panic, no way in.
+//! Properties that hold for all inputs, tested with random ones: no panic, no bypass.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use scopegate::{CalloutResponse, Config, Decision, RequestHead};
 use scopegate_fake_proxy::{FakeWorker, Proxy};
 
-/// `/admin` needs a scope; everything else is public. Whatever reaches `/admin` without one is a way in.
+/// `/admin` needs a scope; everything else is public. A request that reaches `/admin` without one is a bypass.
 const CONFIGURATION: &str = r#"{
   "authorization_servers": [ { "name": "main", "cluster": "as", "issuer": "https://as", "audience": ["api"],
       "introspection": { "path": "/i", "client_id": "g", "client_secret": "s" } } ],
@@ -41,8 +41,8 @@ fn head<'a>(path: &'a [u8], extra: &[(&'a str, &'a [u8])]) -> Vec<(&'a str, &'a 
     headers
 }
 
-/// What the most forgiving application could make of a path: decode again and again, turn every kind of slash
-/// into one, cut parameters, resolve dot segments, drop empty ones.
+/// Normalizes a path like the most lenient application: decodes repeatedly, turns every kind of slash
+/// into `/`, cuts parameters, resolves dot segments, drops empty ones.
 fn forgiving(path: &[u8]) -> String {
     let mut text: Vec<u8> = path.split(|b| *b == b'?').next().unwrap_or_default().to_vec();
     for _ in 0..4 {
@@ -62,7 +62,7 @@ fn forgiving(path: &[u8]) -> String {
     format!("/{}", segments.join("/"))
 }
 
-/// Paths made of the pieces that attackers make them of.
+/// Paths built from fragments that are typical of attacks.
 fn hostile_path() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         Just("/"),

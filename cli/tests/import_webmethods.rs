@@ -10,10 +10,10 @@ const SAMPLE: &str = "cli/tests/cli/microgateway.yaml";
 /// Where the sample says that the identity server is.
 const SAMPLE_HOST: &str = "identity.example.test:7777";
 
-/// More of it than the default, for a slow machine.
+/// A longer introspection timeout than the default, for a slow machine.
 const PATIENCE: (&str, &str) = ("      client_id: ", "      timeout: 5s\n      client_id: ");
 
-/// What the command line tool makes of a file: the configuration, and what it says on its standard error.
+/// Imports a settings file with the command line tool. Returns the configuration and the standard error output.
 #[track_caller]
 fn import(settings: &str) -> (String, String) {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -81,7 +81,7 @@ fn s2_23_imported_auth_servers_and_scope_mappings_work_against_an_identity_serve
     assert_eq!([list(), book()].map(|request| status(&envoy, request, &book_too)), [200, 200]);
     assert_eq!([get_one(), cancel()].map(|request| status(&envoy, request, &book_too)), [403, 403]);
     assert_eq!(send(envoy.addr("main"), &list()).status, 401);
-    // Nobody knows whether the server that is down would call it active.
+    // The token might be active on the server that is down, so the response is 503 and not 401.
     assert_eq!(status(&envoy, list(), "garbage"), 503);
     assert_eq!(upstream.request_count(), 3);
 }

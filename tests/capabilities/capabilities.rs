@@ -1,14 +1,14 @@
-//! docs/capabilities.md: what the reference gateways do, and which tests show that it is done here.
+//! Generates docs/capabilities.md: the capabilities of the reference gateways and the tests that verify them here.
 //!
-//! The texts of the rows are data (`rows.json`); whether a row says yes is not: the output of `cargo test` says so.
+//! The texts of the rows are data (`rows.json`). The status of a row comes from the output of `cargo test`.
 //!
 //! ```text
 //! capabilities write LOG INTEROP_LOG      writes the document
-//! capabilities check LOG [INTEROP_LOG]    fails if the document is another
+//! capabilities check LOG [INTEROP_LOG]    fails if the document is out of date
 //! ```
 //!
-//! Some tests take identity servers that not every machine has: `make test-interop`. Without their log a row that needs
-//! them is held only against the tests that ran.
+//! Some tests need identity servers that are not installed on every machine: `make test-interop`. Without the log of
+//! those tests, a row that needs them is compared only with the tests that ran.
 
 mod document;
 mod results;
@@ -19,7 +19,7 @@ use std::{env, fs};
 
 use self::results::Results;
 
-/// The document, from the root of the repository.
+/// Path of the document, relative to the root of the repository.
 const DOCUMENT: &str = "docs/capabilities.md";
 
 fn main() -> ExitCode {

@@ -6,20 +6,20 @@ use serde::Deserialize;
 
 use crate::results::Results;
 
-/// What is said of a row; what it comes to is for the tests to say.
+/// The texts of a row. The test results decide its status.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Row {
     row: String,
-    /// What the gateway does.
+    /// The capability of the reference gateway.
     reference: String,
-    /// What does it here.
+    /// The feature of this filter that provides it.
     here: String,
-    /// Why there is nothing to do for a filter.
+    /// Why the capability does not apply to a filter.
     not_applicable: Option<String>,
-    /// Why no test shows it.
+    /// Why no test verifies it.
     missing: Option<String>,
-    /// Whether some of its tests take `make test-interop`.
+    /// Whether some of its tests run only with `make test-interop`.
     #[serde(default)]
     interop: bool,
 }
@@ -45,10 +45,10 @@ An adapter stands in front of a real identity server where no open server has a 
 format of the vendor's manual. The keys are explained in [configuration](configuration.md).
 ";
 
-/// The document for these results.
+/// Returns the document for these results.
 ///
 /// # Errors
-/// A test is named by a row that there is not, or that is not applicable; or no test is named by a row at all.
+/// A test name refers to a missing row or to a row that is not applicable, or no test name refers to any row.
 pub(crate) fn write(rows: &[Row], results: &Results<'_>) -> Result<String, String> {
     let tests: Vec<_> = results.of_rows().collect();
     if tests.is_empty() {
@@ -56,7 +56,7 @@ pub(crate) fn write(rows: &[Row], results: &Results<'_>) -> Result<String, Strin
     }
     for (number, test, _) in &tests {
         match rows.iter().find(|row| row.row == *number) {
-            None => return Err(format!("{test}: there is no row {number} in rows.json")),
+            None => return Err(format!("{test}: rows.json has no row {number}")),
             Some(row) if row.not_applicable.is_some() => {
                 return Err(format!("{test}: rows.json says that {number} is not applicable"));
             }
@@ -78,8 +78,8 @@ pub(crate) fn write(rows: &[Row], results: &Results<'_>) -> Result<String, Strin
     Ok(text)
 }
 
-/// The first line of the document that is another than the tests say, and what they say. If not all of them ran, a row
-/// that needs the others must have those that did.
+/// Returns the first line of the document that differs from the test results, and the expected line. If some tests did
+/// not run, a row that needs them must contain those that ran.
 pub(crate) fn difference<'t>(
     rows: &[Row],
     found: &'t str,
@@ -97,7 +97,7 @@ pub(crate) fn difference<'t>(
     found.lines().zip(expected.lines()).find(|(found, expected)| !agrees(found, expected))
 }
 
-/// Whether a row says the same as another one, of which it may have more tests.
+/// Returns whether a row matches the expected one. The row may list more tests.
 fn has_tests_of(found: &str, expected: &str) -> bool {
     let cells = |line: &str| line.trim_end_matches(" |").split(" | ").map(str::to_owned).collect::<Vec<_>>();
     let (found, expected) = (cells(found), cells(expected));
@@ -111,12 +111,12 @@ fn has_tests_of(found: &str, expected: &str) -> bool {
             .collect()
     };
     let (ran, known) = (tests(&expected), tests(&found));
-    // None of its tests ran: nothing is said of it.
+    // If none of its tests ran, the status is not compared.
     let stands = ran.is_empty() || found.iter().rev().nth(1) == expected.iter().rev().nth(1);
     stands && ran.iter().all(|test| known.contains(test))
 }
 
-/// Where a row stands, by its tests.
+/// Returns the status of a row according to its tests.
 fn standing(row: &Row, tests: &[(&str, bool)]) -> String {
     if let Some(reason) = &row.not_applicable {
         return format!("n/a: {reason}");
@@ -133,7 +133,7 @@ fn standing(row: &Row, tests: &[(&str, bool)]) -> String {
     }
 }
 
-/// A test without what all of them have in front.
+/// Returns the test name without the common prefix.
 fn short(test: &str) -> String {
     test.strip_prefix("capabilities::").unwrap_or(test).to_owned()
 }
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_test_of_no_row_is_an_error() {
-        assert_eq!(written("test s0_3_x ... ok\n").unwrap_err(), "s0_3_x: there is no row S0.3 in rows.json");
+        assert_eq!(written("test s0_3_x ... ok\n").unwrap_err(), "s0_3_x: rows.json has no row S0.3");
         assert_eq!(
             written("test s1_12_x ... ok\n").unwrap_err(),
             "s1_12_x: rows.json says that S1.12 is not applicable"

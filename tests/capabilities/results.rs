@@ -1,4 +1,4 @@
-//! What the tests came to, as `cargo test` prints it.
+//! Test results, parsed from the output of `cargo test`.
 
 use std::collections::BTreeMap;
 
@@ -17,14 +17,14 @@ impl<'a> Results<'a> {
             let name = name.split(" - ").next().unwrap_or(name);
             match outcome.split([' ', ',']).next() {
                 Some("ignored") => {}
-                // A name that occurs twice has passed if both have.
+                // If a name occurs twice, the test has passed only if both runs passed.
                 word => *results.entry(name).or_insert(true) &= word == Some("ok"),
             }
         }
         Self(results)
     }
 
-    /// Every test that is named by a row: the row, the test, and whether it passed.
+    /// Returns every test whose name refers to a row: the row, the test, and whether it passed.
     pub(crate) fn of_rows(&self) -> impl Iterator<Item = (String, &'a str, bool)> {
         self.0.iter().filter_map(|(test, passed)| Some((row_of(test)?, *test, *passed)))
     }

@@ -1,8 +1,8 @@
 //! Decision cases as data: a configuration, requests, what the authorization server answers, and what must
 //! happen. The core and a real Envoy run the same files.
 //!
-//! Strings stand for bytes: U+0000 to U+00FF are the bytes 0x00 to 0xFF. In header values, and in what the
-//! authorization server is asked, `$token` becomes a token that is new in every case; in answers `"$now+60"` becomes
+//! Strings stand for bytes: U+0000 to U+00FF are the bytes 0x00 to 0xFF. In header values and in expected
+//! callouts, `$token` becomes a token that is new in every case; in responses `"$now+60"` becomes
 //! the time in 60 seconds.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use serde_json::Value;
 pub struct Suite {
     #[serde(skip)]
     pub name: String,
-    /// What the suite is about.
+    /// A description of the suite.
     pub about: String,
     /// Named routes of the proxy, tried in order; a request without a match has no route name.
     #[serde(default)]
@@ -39,7 +39,7 @@ pub struct Case {
     pub name: String,
     #[serde(default)]
     pub request: Request,
-    /// What the authorization server does if it is asked.
+    /// The reaction of the authorization server to a callout.
     #[serde(default)]
     pub answer: Option<Answer>,
     pub expect: Expect,
@@ -83,11 +83,11 @@ pub enum Fault {
     Close,
     /// The connection is reset in the middle of the body.
     Reset,
-    /// No answer ever comes.
+    /// The server never responds.
     Hang,
-    /// The answer comes a byte at a time, too slowly.
+    /// The response arrives a byte at a time, too slowly.
     Drip,
-    /// What comes is not HTTP.
+    /// The response is not HTTP.
     Noise,
 }
 
@@ -115,10 +115,10 @@ pub struct Expect {
     /// The `error` of the body.
     #[serde(default)]
     pub error: Option<String>,
-    /// How often the authorization server is asked.
+    /// The number of callouts to the authorization server.
     #[serde(default)]
     pub calls: usize,
-    /// What the authorization server is asked, if that matters.
+    /// The expected callout, if the case checks it.
     #[serde(default)]
     pub callout: Option<Callout>,
     /// Headers as the application gets them; `null` says that one is absent.
@@ -175,7 +175,7 @@ impl Asked {
         for (name, value) in &callout.headers {
             let found: Vec<&str> =
                 self.headers.iter().filter(|(held, _)| held == name).map(|(_, value)| value.as_str()).collect();
-            // Of each header there is one, or none.
+            // A header occurs at most once.
             let (found, expected) = (found.join(" and "), value.as_deref().unwrap_or_default());
             compare(&format!("{name} of the callout"), &found, expected);
         }

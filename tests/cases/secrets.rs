@@ -1,4 +1,4 @@
-//! What nobody may read of the cases: tokens, secrets, what servers say of whoever a token stands for.
+//! The confidential values of the cases: tokens, secrets, and the claims in introspection responses.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ impl Secrets {
         }
     }
 
-    /// A secret of a client: as it is, as it is sent, and of a key each line.
+    /// Adds a client secret as configured and as sent, and each line of a private key.
     pub fn add_secret(&mut self, whose: &str, client_id: &str, secret: &str) {
         let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
         self.add(whose, &encoded(secret));
@@ -50,7 +50,7 @@ impl Secrets {
         }
     }
 
-    /// What a case sends: its token, and credentials of other forms.
+    /// Adds the credentials that a case sends: its token, and credentials of other forms.
     pub fn add_request(&mut self, suite: &Suite, case: &Case, token: &str) {
         let whose = format!("{} / {}", suite.name, case.name);
         self.add_token(&whose, token);
@@ -61,7 +61,7 @@ impl Secrets {
         }
     }
 
-    /// What the server says, unless the configuration says so, too: then the log may.
+    /// Adds the values in the server's response, except those in the configuration, which may be logged.
     pub fn add_answer(&mut self, suite: &Suite, case: &Case) {
         let public = format!("{} {} {:?}", suite.configuration, suite.about, case.request);
         let mut texts = Vec::new();
@@ -73,7 +73,7 @@ impl Secrets {
         }
     }
 
-    /// Something that is long enough to be found for what it is.
+    /// Adds a text, if it is long enough that a match is not a coincidence.
     fn add(&mut self, whose: &str, text: &str) {
         if text.len() >= SHORTEST && !OF_ENVOY.contains(&text) {
             self.texts.entry(text.to_owned()).or_insert_with(|| whose.to_owned());
@@ -125,12 +125,12 @@ fn strings(value: &Value, into: &mut Vec<String>) {
 /// Texts shorter than this are searched for everything.
 const LONG: usize = 1 << 20;
 
-/// Shorter ones are in other words.
+/// Shorter texts also occur within other words.
 const SHORTEST: usize = 6;
 
-/// Words of cases that Envoy has in the names of its metrics.
+/// Values in the cases that are also part of Envoy's metric names.
 const OF_ENVOY: [&str; 1] = ["manager"];
 
-/// Members whose values are words of a protocol, which are no secrets.
+/// Members whose values are protocol keywords, not secrets.
 #[allow(dead_code, reason = "the executor in Envoy needs it")]
 const PROTOCOL: [&str; 7] = ["active", "error", "error_description", "scope", "token_type", "token_use", "typ"];

@@ -28,7 +28,7 @@ fn every_case_ends_as_it_must_in_envoy() {
     let envoy = suites
         .iter()
         .fold(Envoy::builder(), |builder, suite| {
-            // Of the cases of a suite several in a row are about a server in trouble.
+            // Several consecutive cases of a suite make the server fail, which would open the circuit breaker.
             let mut configuration = suite.configuration.clone();
             for server in configuration["authorization_servers"].as_array_mut().into_iter().flatten() {
                 server["circuit_breaker"] = json!({ "failures": 0 });
@@ -141,7 +141,7 @@ fn differences(case: &Case, token: &str, response: &Response, calls: usize, upst
         }
     };
     compare("the status", response.status.to_string(), expect.status.to_string());
-    // What is lost is asked once more, while there is a budget for that.
+    // A callout that gets no response is retried once, within the retry budget.
     let is_lost = match &case.answer {
         Some(Answer::Response { status, .. }) => matches!(status, 502..=504),
         Some(Answer::Fault { fault }) => !matches!(fault, Fault::Hang | Fault::Drip),

@@ -1,5 +1,5 @@
-//! The identity server hears of each token once, however many requests bring it at the same time, on however many
-//! workers; and nobody who leaves leaves others waiting.
+//! Concurrent requests with the same token share one introspection request, on any number of workers. A client that
+//! disconnects does not leave the others waiting.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -196,7 +196,7 @@ fn an_answer_that_everybody_has_left_is_kept() {
     }
     latch.open();
     envoy.assert_counter("scopegate.callouts.outcome.active", 1);
-    // Whoever asked anew would wait for ever now.
+    // A new callout would now hang.
     latch.close();
     assert_eq!(send(envoy.addr("main"), &request).status, 200);
     assert_eq!(server.call_count(), 1);
@@ -266,8 +266,8 @@ fn nobody_waits_for_a_token_in_constant_use_and_its_revocation_is_seen() {
         assert_eq!(status(), 200);
         let learned = Instant::now();
         latch.close();
-        // Its use has it renewed before it ends. Nothing is answered, and yet nobody waits: whoever did would be
-        // refused after the timeout.
+        // The cache hit triggers a renewal before the entry expires. The server does not respond, yet no request
+        // waits: a waiting request would be refused after the timeout.
         let found = try_wait("a renewal", LIMIT, || {
             let status = status();
             (server.call_count() > 1 || status != 200).then_some(status)
@@ -276,8 +276,8 @@ fn nobody_waits_for_a_token_in_constant_use_and_its_revocation_is_seen() {
             latch.open();
             return false;
         }
-        assert_eq!(found, Ok(200), "somebody has waited for a renewal");
-        // What the renewal brings counts at once.
+        assert_eq!(found, Ok(200), "a request waited for the renewal");
+        // The response to the renewal takes effect at once.
         revoked.store(true, Ordering::Relaxed);
         latch.open();
         wait_until("the revocation to be seen", LIMIT, || status() == 401);
@@ -328,9 +328,9 @@ fn nobody_is_asked_for_requests_that_left_before_anybody_was() {
     wait_until("all requests to come and go", LIMIT, || {
         envoy.counter("http.main.downstream_rq_total") >= 100 && envoy.counter("http.main.downstream_rq_active") == 0
     });
-    // One callout, behind all that there might be.
+    // This callout comes after any callout of the abandoned requests.
     assert_eq!(send(envoy.addr("main"), &Request::get("/bookings").bearer("good")).status, 200);
-    assert_eq!(server.call_count(), 1, "callouts for requests that nobody waits for");
+    assert_eq!(server.call_count(), 1, "callouts for abandoned requests");
 }
 
 #[test]

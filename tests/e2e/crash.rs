@@ -34,7 +34,7 @@ fn a_vm_that_dies_refuses_while_it_is_away_and_comes_back() {
     for round in 1..=2 {
         upstream.clear();
         assert!(status(&Request::get("/healthz").header("x-crash", "1")) >= 500);
-        // Nobody gets by meanwhile, and nobody is left waiting.
+        // Meanwhile no bad request is permitted, and no request hangs.
         let (mut away, mut asked) = (0, 0);
         wait_until("the VM to come back", LIMIT, || {
             let answers = [&bad, &Request::get("/bookings"), &Request::get("/nowhere")].map(status);
@@ -49,7 +49,7 @@ fn a_vm_that_dies_refuses_while_it_is_away_and_comes_back() {
         assert_eq!(upstream.request_count(), 1, "only the good request passes, once");
         assert_eq!(envoy.log().matches("panicked").count(), round);
     }
-    // What was known is in shared data still.
+    // The cached entries are still in shared data.
     assert_eq!(server.call_count(), 2);
     assert!(envoy.is_running());
 }

@@ -1,5 +1,5 @@
-//! The demo, started as the README says, and the README's transcript, typed as it stands there; but for the ports, which
-//! somebody may use on this machine.
+//! Starts the demo as the README says and runs the commands of the README's transcript. Only the ports differ, because
+//! those of the README may be in use on this machine.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
@@ -74,7 +74,7 @@ impl Demo {
         Self { process, lines, ports, _directory: directory }
     }
 
-    /// What it says until a line that starts with `end`.
+    /// Returns the output up to a line that starts with `end`.
     fn say_until(&self, end: &str) -> String {
         let mut said = String::new();
         loop {
@@ -143,7 +143,7 @@ fn the_demo_checks_itself_and_the_transcript_of_the_readme_holds() {
     let (commands, output) = transcript(demo.ports);
     assert_eq!(shell(&commands), output);
 
-    // What the demo says to type next is typed, too.
+    // Run the commands that the demo suggests, too.
     let (_, advice) = said.split_once("Try, in another terminal:").expect("advice");
     let printed = shell(advice);
     let statuses: Vec<&str> = printed.split("HTTP/1.1 ").skip(1).map(|rest| &rest[..3]).collect();

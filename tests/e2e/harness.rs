@@ -133,7 +133,7 @@ fn a_lease_shows_nothing_of_the_one_before() {
     assert!(!envoy.log().contains("no_rule"), "{}", envoy.log());
     assert!(open.exchange(&Request::get("/healthz")).is_err(), "the old connection is still served");
     assert_ne!(envoy.addr("main"), addr);
-    // The same configuration and the same token: neither a worker nor shared data knows it.
+    // Configuration and token are unchanged, but neither a worker nor shared data has a cached entry.
     server.clear();
     assert_eq!((get(&envoy, "/bookings"), server.call_count()), (200, 1));
 }
@@ -211,7 +211,7 @@ fn http2_shows_headers_and_trailers() {
 
     drop(upstream);
     let response = client.grpc("/bookings.Bookings/List", &[], b"");
-    // UNAVAILABLE, from an Envoy that found nobody behind it.
+    // UNAVAILABLE, from an Envoy that cannot reach its upstream.
     assert_eq!((response.status, response.trailer("grpc-status").as_deref()), (200, Some("14")));
 }
 

@@ -35,8 +35,8 @@ mod django_oauth_toolkit {
 
     const GATEWAY: (&str, &str) = (DjangoOauthToolkit::GATEWAY_ID, DjangoOauthToolkit::GATEWAY_SECRET);
 
-    /// Asked by the name of the cluster it would answer, too, but not always: when it looks for other credentials than
-    /// Basic, it finds that this is no name of its own.
+    /// Sets the server's own authority. The server does not always accept the name of the cluster: it rejects an
+    /// unknown host when it looks for credentials other than Basic.
     fn with(identity: &DjangoOauthToolkit, client: (&str, &str), members: &[(&str, Value)]) -> Value {
         let authority = ("/introspection/authority", json!(identity.addr().to_string()));
         bookings("django-oauth-toolkit", client, &[&[authority], members].concat())
@@ -109,7 +109,7 @@ mod django_oauth_toolkit {
         for client in [(GATEWAY.0, "wrong"), ("nobody", "wrong")] {
             let envoy = gateway(with(&identity, client, &[]), identity.addr(), &upstream).start();
             assert_eq!([status(&envoy, &token), status(&envoy, &token)], [503, 503], "{client:?}");
-            // Others say 401.
+            // Other servers respond with 401.
             assert_logged(&envoy, "the server refused the gateway's client with status 403");
         }
         let configuration = bookings("django-oauth-toolkit", (GATEWAY.0, "wrong"), &[]);
@@ -197,7 +197,7 @@ mod canaille {
         let mut answer = identity.endpoints().introspect(Canaille::GATEWAY, &token).json();
         for name in ["exp", "iat"] {
             let time = answer.as_object_mut().expect("an object").remove(name);
-            assert!(time.is_some_and(|time| time.is_f64()), "{name} is no fraction");
+            assert!(time.is_some_and(|time| time.is_f64()), "{name} is not a fraction");
         }
         let expected = json!({
             "active": true,
@@ -226,7 +226,7 @@ mod canaille {
             assert_logged(&envoy, "the server refused the gateway's client with status 401");
         }
 
-        // By a name that is not its own it does not want to be asked.
+        // The server rejects an authority that is not its own.
         let configuration = bookings("canaille", GATEWAY, &[]);
         let envoy = gateway(configuration, identity.addr(), &upstream).start();
         assert_eq!(status(&envoy, &token), 503);

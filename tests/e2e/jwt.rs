@@ -1,5 +1,4 @@
-//! JWT access tokens, by themes: what real issuers sign, what a token says, which keys vouch for it, and what an
-//! attacker makes of it.
+//! JWT access tokens, by topic: token forms of real issuers, claims, lifetimes, keys, discovery, outages and attacks.
 
 mod algorithms;
 mod claims;

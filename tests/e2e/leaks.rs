@@ -1,4 +1,4 @@
-//! Secrets that no case has: those that come from the environment, what is made of them, and tokens with a signature.
+//! Secrets that no case covers: secrets from the environment, values derived from them, and signed tokens.
 
 use serde_json::json;
 
@@ -53,9 +53,9 @@ fn secrets_of_the_environment_and_signed_tokens_are_in_no_log_metric_or_dump() {
         .start();
 
     let mut secrets = Secrets::default();
-    secrets.add_secret("our client", CLIENT.0, CLIENT.1);
-    secrets.add_secret("our key", CLIENT.0, &pem);
-    for (whose, token) in [("our own token", OWN), ("the subject", SUBJECT), ("the client", "client-of-the-token")] {
+    secrets.add_secret("the gateway's client", CLIENT.0, CLIENT.1);
+    secrets.add_secret("the gateway's key", CLIENT.0, &pem);
+    for (whose, token) in [("gateway token", OWN), ("the subject", SUBJECT), ("the client", "client-of-the-token")] {
         secrets.add_token(whose, token);
     }
     let header = json!({ "alg": "ES256", "kid": "ec", "typ": "at+jwt" });
@@ -81,7 +81,7 @@ fn secrets_of_the_environment_and_signed_tokens_are_in_no_log_metric_or_dump() {
             }
         }
     }
-    // What was sent is secret, too: our credentials, and assertions that our key has signed.
+    // The callouts contain secrets, too: the gateway's credentials, and assertions signed with its key.
     let sent = server.calls();
     sent.iter()
         .filter_map(|call| call.header("authorization"))

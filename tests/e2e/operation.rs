@@ -116,7 +116,7 @@ fn neither_an_outage_nor_a_flood_fills_the_log() {
     let log = envoy.log();
     let lines = log.matches("refused with 401").count();
     assert!((1..=500 * seconds).contains(&lines), "{lines} lines in {seconds} seconds");
-    // What was held back is counted in the next line.
+    // The next line counts the suppressed lines.
     std::thread::sleep(Duration::from_millis(1_100));
     assert_eq!(send(envoy.addr("main"), &Request::get("/bookings")).status, 401);
     wait_until("the count of lines held back", LIMIT, || envoy.log().contains("more since the last message)"));
@@ -229,7 +229,7 @@ fn a_refused_configuration_stays_shut_beside_one_that_was_accepted() {
     shut(&envoy);
     let healed = [("bad", good()), ("good", good())];
     envoy.replace_listeners(&healed).unwrap();
-    wait_until_everywhere("the mended configuration", LIMIT, || {
+    wait_until_everywhere("the corrected configuration", LIMIT, || {
         send(envoy.addr("bad"), &Request::get("/bookings").bearer("good")).status == 200
     });
     assert_eq!(upstream.requests().iter().filter(|request| request.path == b"/other").count(), 0);
@@ -258,7 +258,7 @@ fn the_order_of_the_headers_in_a_configuration_changes_nothing() {
         assert_eq!(request.header("x-subject").as_deref(), Some("alice"));
         assert_eq!(request.header("x-client").as_deref(), Some("web"));
     }
-    // They mean the same, so they share what was learned.
+    // Both configurations are equivalent, so they share cached entries.
     assert_eq!(server.call_count(), 1);
 }
 

@@ -1,4 +1,4 @@
-//! When the identity server is in trouble, or the client goes away.
+//! Failures of the identity server, and clients that disconnect.
 
 mod callouts;
 mod quota;
@@ -35,7 +35,7 @@ fn a_killed_identity_server_costs_503_and_its_return_heals() {
         assert_eq!(response.json()["error"], "temporarily_unavailable");
     }
     assert_eq!(upstream.request_count(), 0);
-    // What was learned before still holds, and what needs no token never depended on the server.
+    // Cached entries stay valid, and requests that need no callout do not depend on the server.
     assert_eq!(get(&cached).status, 200);
     assert_eq!(send(envoy.addr("main"), &Request::get("/healthz")).status, 200);
     assert_eq!(send(envoy.addr("main"), &Request::get("/bookings")).status, 401);
@@ -121,7 +121,7 @@ fn clients_that_leave_while_their_callout_is_in_flight_leave_nothing_hanging() {
                 for n in 0..25 {
                     let token = format!("token{}", worker * 100 + n);
                     let pending = Pending::send(address, &Request::get("/bookings").bearer(&token));
-                    // Some leave before the callout is sent, some while it is under way, some as the answer comes.
+                    // Clients disconnect before the callout is sent, while it is pending, or as the response arrives.
                     if n % 4 != 0 {
                         let is_asked = || seen.lock().expect("the tokens").contains(&token);
                         wait_until("the callout", LIMIT, is_asked);
@@ -227,7 +227,7 @@ fn a_server_that_does_not_answer_is_left_alone_for_a_while() {
         envoy.gauges(["scopegate.circuits_open"]) == [2]
     };
     wait_until("the circuit to open", LIMIT, is_open);
-    // One question at a time tries whether it is back, and nobody else meanwhile.
+    // The half-open circuit breaker admits one callout at a time to probe the server.
     latch.close();
     server.clear();
     server.restart();

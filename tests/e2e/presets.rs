@@ -1,5 +1,5 @@
-//! The presets of the identity servers that run here, with nothing beside them but our client: each knows the path, how
-//! the server takes a secret, and what an answer for an access token has.
+//! The presets of the identity servers that run here, with only the gateway's client added. Each preset knows the path,
+//! the client authentication method, and the members of an introspection response for an access token.
 
 use std::net::SocketAddr;
 

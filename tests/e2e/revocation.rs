@@ -1,5 +1,5 @@
-//! What one worker learns of a revocation, all workers know: nobody who still believes the token has to be told so by
-//! the identity server, or by time.
+//! A revocation that one worker learns of reaches all workers. Their cached entries for the token are dropped without a
+//! callout and before the TTL ends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,14 +58,14 @@ fn a_worker_that_is_not_asked_hears_of_a_revocation_all_the_same() {
         std::thread::sleep(Duration::from_millis(500));
         let heard = hears.exchange(&good).unwrap().status == 401;
         let asked = count(&names[0]);
-        // What was not revoked is known to all as before.
+        // Entries of other tokens stay cached in all workers.
         for connection in [&mut asks, &mut hears] {
             assert_eq!(connection.exchange(&other).unwrap().status, 200);
         }
         let in_time = heard && learned.elapsed() < MAX_TTL;
         if in_time {
             assert_eq!(asked, 2, "once, and once again for the revoked one");
-            // Its use may have it renewed, too.
+            // A cache hit may also trigger a renewal.
             assert!(count(&names[1]) <= 2, "{}", count(&names[1]));
         }
         in_time

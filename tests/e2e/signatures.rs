@@ -1,5 +1,5 @@
-//! The test vectors of signatures through both roads, inside Envoy: its own `verify_signature`, and what is
-//! compiled into the module. Which of them judges a token is for no one to notice.
+//! The signature test vectors inside Envoy, through both implementations: Envoy's `verify_signature`, and the one
+//! compiled into the module. Both must reach the same verdict.
 
 use serde_json::{Value, json};
 
@@ -49,7 +49,7 @@ fn ask(envoy: &Envoy, group: &Group, batch: &[Vector]) -> Vec<Value> {
     verdicts
 }
 
-/// What is not as it should be.
+/// Lists how a verdict differs from the expected outcome.
 fn differences(group: &Group, vector: &Vector, verdict: &Value) -> impl Iterator<Item = String> {
     let mut differences = Vec::new();
     let roads = verdict["keys"].as_array().map_or(&[][..], Vec::as_slice);
@@ -69,7 +69,7 @@ fn differences(group: &Group, vector: &Vector, verdict: &Value) -> impl Iterator
         let agrees = match road["host"].as_str() {
             Some("valid") => for_host && road["module"] == true,
             Some("invalid") => for_host && road["module"] == false,
-            // Of what is none at all the host is not asked.
+            // The host is not called for malformed signatures.
             None => !for_host || road["module"] == false,
             Some(_) => false,
         };

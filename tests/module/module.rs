@@ -1,4 +1,4 @@
-//! The built module: what it can reach in the host is a closed list, so that a new power is a change somebody sees.
+//! Checks the imports and exports of the built module against fixed lists, so that every new one shows up in review.
 #![allow(clippy::expect_used, clippy::panic, missing_docs, reason = "a test stops by panicking")]
 
 mod panics;
@@ -9,8 +9,8 @@ use std::process::Command;
 
 use wasmparser::{Parser, Payload};
 
-/// Everything the module may call. Those of `env` come with the traits of the SDK, whether they are called or not.
-/// Of WASI there are the environment and the way to die: no clock, no randomness, no file, no socket.
+/// The allowed imports. The traits of the SDK add those of `env`, whether the module calls them or not. Those of WASI
+/// cover only environment variables and process exit: no clock, no randomness, no file, no socket.
 const IMPORTS: &[&str] = &[
     "env.proxy_add_header_map_value",
     "env.proxy_call_foreign_function",
@@ -76,7 +76,7 @@ fn the_module_imports_what_it_always_did() {
     assert_eq!(imports, expected);
 }
 
-/// `vectors` shows the tests what no one else should see; `cli` brings what is of no use in Envoy.
+/// `vectors` exposes internals to the tests; `cli` adds code that Envoy does not need.
 #[test]
 fn the_module_has_no_feature_of_the_core() {
     let tree = Command::new(env!("CARGO"))
@@ -92,7 +92,7 @@ fn the_module_has_no_feature_of_the_core() {
     assert!(core.ends_with('|'), "{core}");
 }
 
-/// Each callback that is exported is an entry into the VM, for every request that it concerns.
+/// Envoy enters the VM for each exported callback, on every request that the callback concerns.
 #[test]
 fn the_module_exports_no_callback_that_it_has_no_use_for() {
     let mut exports = BTreeSet::new();

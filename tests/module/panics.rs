@@ -1,9 +1,9 @@
-//! Where the module can panic is a closed list, each place with the reason why no input gets there: a panic takes the
-//! filter of a worker down.
+//! Checks the panic locations in the module against a fixed list, which gives the reason why no input reaches each
+//! location. A panic stops the filter on a worker.
 //!
-//! The compiler leaves for each panic that it could not rule out the place in the source that it stands for, wherever
-//! that has been inlined: file, line and column, in the data of the module. Ours are compared by the text of the line, or
-//! as a borrow; those of dependencies by crate. Memory that runs out has no place: that ends the VM as well.
+//! For each panic that the compiler could not rule out, the data of the module contains its source location: file, line
+//! and column, even for inlined code. Locations in this repository are compared by line text, or as a borrow;
+//! locations in dependencies by crate. Running out of memory has no location, and it ends the VM as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -27,7 +27,7 @@ fn the_module_panics_nowhere_but_where_no_input_gets() {
         let shown = format!("{}:{}:{}", location.file, location.line, location.column);
         found.entry(location.place()).or_default().push(shown);
     }
-    // Without any of these nothing has been looked at.
+    // Guards against a parser that no longer finds the locations.
     assert!(found.len() > 20 && found.values().flatten().count() > 500, "{found:#?}");
     let new: Vec<String> = found
         .iter()
@@ -37,9 +37,9 @@ fn the_module_panics_nowhere_but_where_no_input_gets() {
     let gone: Vec<&String> = listed.iter().filter(|place| !found.contains_key(*place)).collect();
     assert!(
         new.is_empty() && gone.is_empty(),
-        "{}\nMend it, by what returns an Option or saturates; or add it to {LIST} with the reason why no input gets there. \
-         Those cannot panic any more, take them out: {gone:?}. If lines look wrong, the module is not that of this \
-         source: `make build`.",
+        "{}\nReplace it with code that returns an Option or saturates, or add it to {LIST} with the reason why no \
+         input reaches it. Remove these entries, which cannot panic any more: {gone:?}. If lines look wrong, the \
+         module was built from another source: run `make build`.",
         new.join("\n")
     );
 }
@@ -52,7 +52,7 @@ struct Location {
 }
 
 impl Location {
-    /// What it is called in the list.
+    /// Returns its entry in the list.
     fn place(&self) -> String {
         let Some(text) = self.our_line() else { return self.crate_name() };
         let column = usize::try_from(self.column).unwrap_or_default().saturating_sub(1);
@@ -63,7 +63,7 @@ impl Location {
         format!("{}: {}", self.file, text.trim())
     }
 
-    /// The line that it is about, if it is in this repository.
+    /// Returns the source line, if the file is in this repository.
     fn our_line(&self) -> Option<String> {
         let file = Path::new(&self.file);
         if file.is_absolute() {

@@ -1,5 +1,5 @@
-//! Signed tokens: whichever byte is changed in one, it is refused. They are signed by an implementation that is not
-//! ours, and what passes here would pass there.
+//! Signed tokens: a token with any changed byte is refused. An independent implementation signs them,
+//! and it accepts every token that Scopegate accepts.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -24,7 +24,7 @@ const CONFIGURATION: &str = r#"{
   "rules": [ { "name": "Everything", "match": [ { "path_prefix": "/" } ], "require": { "authenticated": true } } ]
 }"#;
 
-/// A key pair of somebody who signs and verifies by other code than ours.
+/// A key pair that signs and verifies with an independent implementation.
 struct Signer {
     jwk: Value,
     sign: Box<Sign>,
@@ -51,7 +51,7 @@ macro_rules! signer {
 
 /// One of every algorithm.
 static SIGNERS: LazyLock<Vec<Signer>> = LazyLock::new(|| {
-    // Whose algorithm is whose, the keys say.
+    // The `alg` member of each key tells the RSA keys apart.
     let rsa = RSAKeyPair::generate(2048).unwrap().to_der().unwrap();
     vec![
         signer!(RS256KeyPair::from_der(&rsa).unwrap(), "RS256"),
@@ -91,7 +91,7 @@ fn claims(custom: Value) -> JWTClaims<Value> {
     }
 }
 
-/// A worker that has the keys of all of them.
+/// A worker that has fetched the keys of all signers.
 fn worker() -> FakeWorker {
     worker_with(&SIGNERS.iter().map(|signer| &signer.jwk).collect::<Vec<_>>())
 }
@@ -114,12 +114,12 @@ fn status(worker: &mut FakeWorker, token: &[u8]) -> u16 {
         ("authorization", &credentials),
     ];
     let stream = worker.begin(RequestHead { headers: &headers, route: None, has_body: false });
-    // It fetches the keys again for a token that none of them has signed. There are no others.
+    // A token with an unknown key makes the worker fetch the JWK set again. It has no further keys.
     answer_all(worker, |_| NO_ANSWER);
     worker.status(stream).expect("a decision")
 }
 
-/// What is to become of bytes that are no good token: 400 if they are no token at all (RFC 6750 §2.1), else 401.
+/// The expected status for an invalid token: 400 if it is malformed (RFC 6750 §2.1), otherwise 401.
 fn refusal(bytes: &[u8]) -> u16 {
     let body = bytes.trim_ascii();
     let body = &body[..body.iter().rposition(|b| *b != b'=').map_or(0, |last| last + 1)];
@@ -147,7 +147,7 @@ fn a_token_changed_at_any_place_is_refused() {
     for token in TOKENS.iter().map(String::as_bytes) {
         for index in 0..token.len() {
             let with = |bytes: &[u8]| [&token[..index], bytes, &token[index + 1..]].concat();
-            // Of the last character of a signature the low bits are nobody's: only one spelling may count.
+            // The low bits of the last base64url character are unused: only one encoding may be accepted.
             let neighbour = if token[index] == b'A' { b'B' } else { b'A' };
             for byte in [token[index] ^ 1, neighbour, b'.', b'='] {
                 if byte != token[index] {
@@ -177,8 +177,8 @@ fn parts_of_several_good_tokens_make_no_good_token() {
     }
 }
 
-/// The same number or point, written otherwise. One spelling is nobody's to refuse: of an ECDSA signature `(r, s)`
-/// the other root `(r, n - s)` is as good (RFC 7518 §3.4), so a token never stands for its digest.
+/// Other encodings of the same number or point. One cannot be refused: for an ECDSA signature `(r, s)`,
+/// `(r, n - s)` is valid, too (RFC 7518 §3.4). So two different tokens can have the same claims and a valid signature.
 #[test]
 fn a_signature_in_another_spelling_is_refused() {
     let mut worker = worker();
@@ -201,7 +201,7 @@ fn a_signature_in_another_spelling_is_refused() {
             vec![0xff; bytes.len()],
         ];
         match index {
-            // The same remainder, of as many bytes if there is room.
+            // An equal number modulo n, with the same length if it fits.
             0..6 => spellings.push((BigUint::from_bytes_be(&bytes) + &modulus).to_bytes_be()),
             6 => spellings.push(p256::ecdsa::Signature::from_slice(&bytes).unwrap().to_der().as_bytes().to_vec()),
             7 => spellings.push(p384::ecdsa::Signature::from_slice(&bytes).unwrap().to_der().as_bytes().to_vec()),
@@ -223,7 +223,7 @@ fn a_signature_in_another_spelling_is_refused() {
     }
 }
 
-/// Claims near the edge between good and bad.
+/// Claims near the edge between valid and invalid.
 fn any_claims() -> impl Strategy<Value = JWTClaims<Value>> {
     let time = || prop_oneof![4 => Just(None), 4 => (NOW - 120..NOW + 120).prop_map(Some), 1 => any::<u32>().prop_map(|t| Some(t.into()))];
     let exp = prop_oneof![8 => (NOW - 20..NOW + 120).prop_map(Some), 1 => Just(None)];
@@ -253,7 +253,7 @@ fn what_passes_would_pass_another_verifier() {
         artificial_time: Some(Duration::from_secs(NOW)),
         ..VerificationOptions::default()
     };
-    // Of times the leeway is for those that lie ahead: `exp` is exact.
+    // The leeway applies to `nbf` and `iat` only: `exp` is exact.
     let exact = VerificationOptions { time_tolerance: None, accept_future: true, ..lenient.clone() };
     let kinds = prop_oneof![8 => Just("at+jwt"), 1 => Just("JWT"), 1 => Just("")];
     // RSA takes longer, and its claims are read by the same code.
@@ -349,7 +349,7 @@ proptest! {
         let place = place.index(token.len());
         let rest = if inserted { &token[place..] } else { &token[place + 1..] };
         let changed = [&token[..place], &[byte], rest].concat();
-        // Whitespace before a token is none of it.
+        // Whitespace around a token is not part of it.
         prop_assume!(changed.trim_ascii() != token);
         let found = WORKER.with_borrow_mut(|worker| status(worker, &changed));
         prop_assert_eq!(found, refusal(&changed), "{}", String::from_utf8_lossy(&changed));

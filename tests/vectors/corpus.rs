@@ -53,24 +53,24 @@ pub struct Vector {
     pub token: Option<String>,
     valid: bool,
     refused: Option<Refused>,
-    /// What the source says of it, where we are stricter.
+    /// The verdict of the source, where Scopegate is stricter.
     elsewhere: Option<String>,
     why: Option<String>,
 }
 
-/// What refuses a signature before it is looked at.
+/// Why a signature is refused before it is verified.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum Refused {
-    /// It can not be read, or names an algorithm that is none of ours.
+    /// It is unreadable, or names an unsupported algorithm.
     Token,
-    /// The algorithm of a bare signature is none of ours.
+    /// The algorithm of a bare signature is unsupported.
     Algorithm,
-    /// No key is fit for it.
+    /// No key is suitable.
     Key,
 }
 
-/// What becomes of a signature.
+/// The outcome for a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Refused(Refused),
@@ -127,7 +127,7 @@ pub const FOR_HOST: usize = 1643;
 /// How often a key judges a signature, by the host or not.
 pub const JUDGED: usize = 3472;
 
-/// Every file, how many signatures it has, and how many of them are valid: what is lost must be missed.
+/// Every file, its number of signatures, and the number of valid ones, so that a missing one fails the test.
 const CORPUS: &[(&str, usize, usize)] = &[
     ("rfc.json", 24, 9),
     ("own/ecdsa.json", 142, 10),

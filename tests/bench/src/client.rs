@@ -1,5 +1,5 @@
 //! A client that sends at a fixed rate, whether answers come or not, and counts each latency from the moment at which
-//! the request was due: a stall is felt by all that it held up. And one that sends many at once.
+//! the request was due, so that a stall counts in every request it delays. A second client sends many at once.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;

@@ -1,4 +1,4 @@
-//! Scopegate beside every other filter that could stand in its place: throughput, latency, and two workers.
+//! Scopegate beside every alternative filter: throughput, latency, and two workers.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +51,7 @@ fn is_about_jwts(contestant: &Contestant<'_>) -> bool {
     contestant.listener.contains("jwt")
 }
 
-/// How long a request takes at a rate that leaves everybody time.
+/// The latency of a request at a rate far below saturation.
 pub(crate) fn latencies(setting: &Setting, scene: &Scene, report: &mut Report) -> Result<()> {
     scene.contestants(setting, 1, None, |contestants| {
         let rate = Rate {

@@ -25,7 +25,7 @@ pub(crate) fn flood(setting: &Setting, scene: &Scene, report: &mut Report) -> Re
         scene.envoy(setting, vec![listener("flood", &[scopegate(&setting.module, "flood", &configuration)])], 1)?;
     let address = envoy.address("flood")?;
     let load = Load { duration: Duration::from_secs(2), ..setting.plan.load };
-    // Everything that a quiet time needs: the tokens of half the capacity are in the cache.
+    // As in normal operation: tokens for half of the capacity are in the cache.
     let good = Pool::bearer("/bookings", &opaque("good-", 5_000))?;
     for _ in 0..3 {
         wrk::run(&address, &good, 0, true, load)?;

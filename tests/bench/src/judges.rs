@@ -1,4 +1,4 @@
-//! Whoever may judge a request, as Envoy spells it: Scopegate, and what else could stand in its place.
+//! The Envoy filter configurations to compare: Scopegate and its alternatives.
 
 use std::path::Path;
 

@@ -14,14 +14,14 @@ use crate::tokens::{Algorithm, Issuer, tampered};
 use crate::wrk::Pool;
 use crate::{BENCH_CORE, Setting, move_to_bench_core};
 
-/// How a JWT is judged.
+/// How a JWT is verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Road {
-    /// By us, for the first time, the host verifying the signature.
+    /// By Scopegate, for the first time; the host verifies the signature.
     Host,
-    /// By us, for the first time, all in the module.
+    /// By Scopegate, for the first time; the module verifies the signature.
     Module,
-    /// By us, from the cache.
+    /// By Scopegate, from the cache.
     Cached,
     /// By jwt_authn without its cache.
     Builtin,
@@ -171,7 +171,7 @@ fn listener_name(algorithm: Algorithm, road: Road) -> String {
 }
 
 fn judge(setting: &Setting, name: &str, algorithm: Algorithm, road: Road, keys: &Value) -> Value {
-    // Enough for all tokens, or so little that each has been forgotten when its turn comes again.
+    // Enough for all tokens, or so little that each is evicted before it is used again.
     let capacity = match road {
         Road::Cached => setting.tokens * 4,
         Road::Host | Road::Module | Road::Builtin | Road::BuiltinCached => crate::FEW,

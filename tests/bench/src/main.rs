@@ -1,13 +1,13 @@
-//! Measures Scopegate beside what else could stand in its place: `make bench`.
+//! Compares Scopegate with its alternatives: `make bench`.
 //!
-//! All contestants of a section are listeners of one Envoy, in front of the same route that answers by itself, and
+//! All contestants of a section are listeners of one Envoy, in front of the same direct-response route, and
 //! are measured in turn, round after round. Envoy has one core; wrk, the bench and the helpers have the other.
-//! What counts are ratios within a run.
+//! Only ratios within a run are meaningful.
 
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
-    reason = "nobody but the developer depends on a bench, and one that fails says so"
+    reason = "only developers run the benchmark, and a panic reports the failure"
 )]
 
 mod builds;
@@ -39,14 +39,14 @@ use crate::scene::Scene;
 use crate::tokens::Algorithm;
 use crate::wrk::Load;
 
-/// Measures Scopegate beside what else could stand in its place.
+/// Compares Scopegate with its alternatives.
 #[derive(Debug, Parser)]
 #[command(name = "scopegate-bench")]
 struct Arguments {
     /// Only these sections
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Section>,
-    /// Rounds; what counts is their median
+    /// Rounds; the result is their median
     #[arg(long, default_value_t = 7)]
     rounds: usize,
     /// Seconds of each contestant in each round
@@ -58,7 +58,7 @@ struct Arguments {
     /// Distinct tokens
     #[arg(long, default_value_t = 2000)]
     tokens: usize,
-    /// One round of one second: to see whether it works, the figures mean nothing
+    /// One round of one second, to check that the benchmark works; the figures are meaningless
     #[arg(long)]
     quick: bool,
     /// Requests a second in the section `latency`
@@ -73,7 +73,7 @@ struct Arguments {
     /// Another build of the module, for the section `builds`
     #[arg(long, value_name = "NAME=FILE", value_parser = build)]
     build: Vec<(String, PathBuf)>,
-    /// Where the Markdown and the charts go: docs/bench, unless only a part is measured; that is printed only
+    /// Output directory for the Markdown and the charts: docs/bench; a partial run is only printed
     #[arg(long)]
     output: Option<PathBuf>,
     /// Envoy
@@ -93,7 +93,7 @@ enum Section {
     Jwt,
     /// Throughput beside every other filter
     Filters,
-    /// The same, with two workers
+    /// Throughput beside every other filter, with two workers
     Workers,
     /// 1, 100 and 10 000 rules
     Rules,
@@ -236,5 +236,5 @@ fn head(setting: &Setting, command: &str) -> Result<String> {
 /// wrk, this process and its helpers.
 pub(crate) const BENCH_CORE: &str = "1";
 
-/// A capacity of the cache that has forgotten each token when its turn comes again.
+/// A cache capacity so small that each token is evicted before it is used again.
 pub(crate) const FEW: usize = 64;

@@ -1,5 +1,5 @@
-//! Rounds: each contestant once in every round, in the same order, so that whatever the machine does meanwhile
-//! happens to all of them. What counts is the median of the rounds.
+//! Rounds: each contestant runs once in every round, in the same order, so that other load on the machine
+//! affects all of them. The result is the median of the rounds.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::envoy::Envoy;
 use crate::wrk::{self, Load, Pool};
 
-/// Somebody who answers requests.
+/// A listener to measure.
 pub(crate) struct Contestant<'a> {
     pub(crate) name: String,
     pub(crate) envoy: &'a Envoy,
@@ -20,16 +20,16 @@ pub(crate) struct Contestant<'a> {
     pub(crate) made: Cell<u64>,
     /// The status that each request must get.
     pub(crate) status: u16,
-    /// A token that must not pass, if the contestant is one that can tell.
+    /// A token that the contestant must reject, if it verifies tokens.
     pub(crate) forged: Option<&'a str>,
-    /// What its own statistics must say after a run.
+    /// The expected statistics of the contestant after a run.
     pub(crate) cache: Expect,
 }
 
-/// What the cache of a contestant must have known.
+/// The expected cache hits and misses of a contestant.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Expect {
-    /// It has none, or it does not matter.
+    /// The contestant has no cache, or its hits are not checked.
     #[default]
     Anything,
     /// Nearly every request adds to the first counter, and nearly none to the second.
@@ -77,8 +77,8 @@ pub(crate) fn throughput(contestants: &[Contestant<'_>], plan: Plan) -> Result<V
 }
 
 impl Contestant<'_> {
-    /// Sees whether it judges as it should, and runs until the cache has seen every token, if there is one. V8
-    /// compiles meanwhile. Nothing of this is counted.
+    /// Checks its decisions, and runs until the cache, if there is one, contains every token. Meanwhile V8
+    /// compiles the module. Nothing of this is counted.
     pub(crate) fn prepare(&self, load: Load) -> Result<()> {
         self.check()?;
         let load = Load { duration: Duration::from_secs(1), ..load };
@@ -111,7 +111,7 @@ impl Contestant<'_> {
         let total = format!("http.{}.downstream_rq_completed", self.listener);
         let completed = self.envoy.counter(&total)?;
         let result = run(&self.envoy.address(&self.listener)?, self.made.get());
-        // What was under way at the end must not cost the next contestant anything.
+        // Requests in flight at the end must not slow down the next contestant.
         let open = format!("http.{}.downstream_cx_active", self.listener);
         let limit = Instant::now() + Duration::from_secs(10);
         while self.envoy.counter(&open)? > 0 && Instant::now() < limit {
@@ -128,11 +128,11 @@ impl Contestant<'_> {
         result
     }
 
-    /// Two single requests: one as in the run, and one that must not pass.
+    /// Sends two single requests: one as in the run, and one that the contestant must reject.
     fn check(&self) -> Result<()> {
         let address = self.envoy.address(&self.listener)?;
         let (path, authorization) = self.pool.first()?;
-        // Keys may still be on their way.
+        // The JWK set may not have been fetched yet.
         let limit = Instant::now() + Duration::from_secs(5);
         loop {
             let status = status(&address, path, authorization)?;

@@ -1,4 +1,4 @@
-//! What was measured, as Markdown and as charts.
+//! The results, as Markdown and as charts.
 
 use std::fmt::Write as _;
 use std::path::Path;

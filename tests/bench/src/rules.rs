@@ -1,4 +1,4 @@
-//! What the number of rules costs, where the last of them is the one that matches.
+//! The cost of the number of rules, if only the last rule matches.
 
 use std::cell::Cell;
 

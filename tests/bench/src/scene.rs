@@ -1,4 +1,4 @@
-//! What the sections about filters share: the helpers, the tokens, and one Envoy with a listener for each contestant.
+//! Shared by the sections about filters: the helpers, the tokens, and one Envoy with a listener for each contestant.
 
 use std::cell::Cell;
 
@@ -29,7 +29,7 @@ pub(crate) struct Scene {
     nowhere: Pool,
 }
 
-/// Somebody in the list of contestants.
+/// An entry in the list of contestants.
 struct Entry<'s> {
     name: &'static str,
     listener: &'static str,

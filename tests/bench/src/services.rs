@@ -1,5 +1,5 @@
-//! The leanest services that Envoy's ext_authz can ask: whoever asks is told yes, and nothing is looked at. No real
-//! one is quicker, so they are the lower bound of every decision that is made outside the proxy.
+//! Minimal services for Envoy's ext_authz: they allow every request without looking at it. No real
+//! service is faster, so they are the lower bound of every decision that is made outside the proxy.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Where they are.
+/// The addresses of the services.
 pub(crate) struct Services {
     pub(crate) grpc: SocketAddr,
     pub(crate) http: SocketAddr,
@@ -67,7 +67,7 @@ async fn permit(mut request: Request<h2::RecvStream>, mut respond: SendResponse<
     Ok(())
 }
 
-/// Envoy asks without a body and waits for each answer, so the end of the headers is the end of the question.
+/// Envoy sends no body and waits for each response, so the end of the headers is the end of the request.
 async fn answer_http(mut socket: TcpStream) -> Result<()> {
     socket.set_nodelay(true)?;
     let (mut held, mut buffer) = (Vec::new(), [0; 16 * 1024]);

@@ -1,4 +1,4 @@
-//! What the module costs before the first request: time and memory.
+//! The cost of the module before the first request: time and memory.
 
 use anyhow::Result;
 use serde_json::json;

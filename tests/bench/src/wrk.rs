@@ -74,7 +74,7 @@ pub(crate) fn run(address: &str, pool: &Pool, start: u64, passes: bool, load: Lo
     Ok(per_second(summary.requests, summary.micros))
 }
 
-/// Sends tokens that nobody has ever seen, and in every tenth request one of the pool. Returns how many requests were
+/// Sends new tokens, and in every tenth request one of the pool. Returns how many requests were
 /// answered.
 pub(crate) fn flood(address: &str, pool: &Pool, seed: u64, load: Load) -> Result<u64> {
     let summary = command(address, FLOOD, [pool.file.path().as_os_str(), seed.to_string().as_ref()], load)?;

@@ -1,4 +1,4 @@
-//! What goes wrong, one thing after the other, each with an Envoy of its own.
+//! The fault scenarios. Each act has its own Envoy.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,18 +13,18 @@ use crate::scene::{CLIENT, Configuration, START, Scene, Setting, Special};
 use crate::tally::{Counts, Tally};
 use crate::truth::{HEALING, RULES_EITHER, RULES_NEW, TIMEOUT};
 
-/// What was counted while one Envoy ran.
+/// The counts of one Envoy run.
 #[derive(Debug)]
 pub(crate) struct Act {
     pub(crate) title: &'static str,
     pub(crate) phases: Vec<Counts>,
-    /// What was still waiting, being asked or being answered at the end.
+    /// Requests and callouts that were still in flight at the end.
     pub(crate) leftovers: Vec<(String, u64)>,
-    /// Other things that must not be.
+    /// Other failures.
     pub(crate) findings: Vec<String>,
 }
 
-/// An act under way.
+/// A running act.
 struct Stage<'s> {
     setting: &'s Setting,
     scene: Scene,
@@ -63,7 +63,7 @@ impl<'s> Stage<'s> {
         self.setting.only_fault.as_ref().is_none_or(|only| fault.contains(only.as_str()))
     }
 
-    /// The identity server has a fault for a while, then it is well again.
+    /// The identity server has a fault for a while, then it recovers.
     fn fault(&mut self, name: &str, fault: Fault) -> Result<()> {
         self.trouble(name, fault.is_lost(), |scene, time| {
             scene.server.set(fault);
@@ -73,7 +73,7 @@ impl<'s> Stage<'s> {
         })
     }
 
-    /// The identity server is in trouble, then it is well again; `is_lost`: nobody is there at all meanwhile.
+    /// The identity server fails, then it recovers. `is_lost`: it is unavailable, so stale-if-error applies.
     fn trouble(
         &mut self,
         name: &str,
@@ -89,14 +89,14 @@ impl<'s> Stage<'s> {
         self.recover(name)
     }
 
-    /// The identity server is well again from now on.
+    /// The identity server works again from now on.
     fn recover(&mut self, name: &str) -> Result<()> {
         self.scene.world.end_trouble();
         self.hold(&format!("{name}: after it"), self.recovery())?;
         Ok(())
     }
 
-    /// How many requests have passed by what was last known.
+    /// How many requests have passed by a stale cache entry.
     fn stale_passed(&self) -> Result<u64> {
         self.scene.envoy.counter("wasmcustom.scopegate.cache.result.stale")
     }
@@ -156,9 +156,9 @@ pub(crate) fn identity_server(setting: &Setting) -> Result<Act> {
     stage.close()
 }
 
-/// What was last known may do while the identity server is lost, but not when it says something.
+/// Stale cache entries are used while the identity server is unavailable, but not if it rejects the gateway.
 pub(crate) fn stale(setting: &Setting) -> Result<Act> {
-    // A part of each fault, so that its end is seen, too.
+    // Shorter than each fault, so that the end of stale-if-error is tested, too.
     let special = Special { stale_if_error: setting.fault / 3, ..Special::default() };
     let mut stage = Stage::open(setting, "What was last known may do for a while", special)?;
     stage.hold("nothing is wrong", setting.fault / 2)?;
@@ -200,7 +200,7 @@ pub(crate) fn fault_filter(setting: &Setting) -> Result<Act> {
             runtime(scene, none)
         })?;
     }
-    // Slower than usual, but in time: nobody must notice.
+    // Slower than usual, but within the timeout: no request may fail.
     runtime(&stage.scene, "delay.fixed_delay_percent=100&fault.http.delay.fixed_duration_ms=300")?;
     stage.hold("delay of 300 ms, all", setting.fault)?;
     stage.close()
@@ -236,7 +236,7 @@ pub(crate) fn an_hour(setting: &Setting) -> Result<Act> {
     stage.scene.world.begin_trouble(false);
     stage.scene.server.set(Fault::Killed);
     std::thread::sleep(setting.fault / 2);
-    // Whatever waits for a point in time must not wait for an hour then.
+    // No timer may wait for an hour after this jump.
     jump(&mut stage, "killed, an hour later again", HOUR, setting.fault / 2)?;
     jump(&mut stage, "killed, the clock goes back", 0, setting.fault / 2)?;
     stage.scene.server.set(Fault::Nothing);
@@ -245,7 +245,7 @@ pub(crate) fn an_hour(setting: &Setting) -> Result<Act> {
     stage.begin("hanging")?;
     stage.scene.world.begin_trouble(false);
     stage.scene.server.set(Fault::Hanging);
-    // Callouts are under way when the clock goes back, and their time must not be an hour then.
+    // Callouts are in flight when the clock goes back. Their timeout must not become an hour.
     std::thread::sleep(TIMEOUT / 2);
     jump(&mut stage, "hanging, the clock goes back", 0, setting.fault.max(Duration::from_secs(8)))?;
     stage.scene.server.set(Fault::Nothing);
@@ -273,7 +273,7 @@ pub(crate) fn swap(setting: &Setting) -> Result<Act> {
         let is_taken = stage.scene.configure(configuration)?;
         ensure!(is_taken, "Envoy turned a good configuration down:\n{}", stage.scene.envoy.log_tail());
         stage.scene.await_change()?;
-        // What was under way may still be by the old rules.
+        // The old rules may still apply to requests in flight.
         std::thread::sleep(Duration::from_millis(500));
         rules_of(&stage, RULES_NEW);
         let before = (stage.scene.server.asked_by(CLIENT), stage.scene.server.asked());
@@ -283,10 +283,10 @@ pub(crate) fn swap(setting: &Setting) -> Result<Act> {
             stage.findings.push(format!("{name}: the old secret is still in use"));
         }
         if name == "another authorization server" && stage.scene.server.asked() > before.1 {
-            stage.findings.push(format!("{name}: the old one is still asked"));
+            stage.findings.push(format!("{name}: the old one still receives introspection requests"));
         }
         if name == "another authorization server" && stage.scene.other.asked() == 0 {
-            stage.findings.push(format!("{name}: nobody asks it"));
+            stage.findings.push(format!("{name}: it receives no introspection requests"));
         }
     }
     stage.begin("a bad configuration, which is refused")?;
@@ -314,7 +314,7 @@ pub(crate) fn drain(setting: &Setting) -> Result<Act> {
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    // Nobody is answered any more, and nobody has to be.
+    // Envoy no longer responds, and no response is expected.
     let gone = stage.begin("the listener is gone")?;
     gone.counts().is_held = false;
     std::thread::sleep(Duration::from_secs(2));

@@ -1,4 +1,4 @@
-//! An identity server that fails on demand. It answers by the record of what tokens are worth.
+//! An identity server that fails on demand. Its responses follow the record of all tokens.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use tokio::task::JoinSet;
 
 use crate::truth::World;
 
-/// What is wrong with it.
+/// A fault of the identity server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     Nothing,
     /// Its port is closed, and every connection with it.
     Killed,
-    /// It takes questions and never answers.
+    /// It accepts requests and never responds.
     Hanging,
     /// It sends a byte now and then.
     Dripping,
@@ -31,16 +31,16 @@ pub(crate) enum Fault {
     Closing,
     /// It answers with this status.
     Status(u16),
-    /// It sends whoever asks to a login page.
+    /// It redirects every request to a login page.
     Redirecting,
     /// A page, with status 200.
     Html,
-    /// What it sends is not HTTP.
+    /// Its response is not HTTP.
     Garbage,
 }
 
 impl Fault {
-    /// Whether nobody is there, rather than somebody who says something of no use.
+    /// Whether the server counts as unavailable, so that stale-if-error applies.
     pub(crate) fn is_lost(self) -> bool {
         match self {
             Self::Killed | Self::Hanging | Self::Dripping | Self::Resetting | Self::Closing | Self::Garbage => true,
@@ -63,7 +63,7 @@ struct State {
     world: Arc<World>,
     keys: String,
     keys_asked: AtomicU64,
-    /// The credentials of the gateway that it takes, and how often it was asked with them.
+    /// The accepted credentials of the gateway, and the number of requests with each.
     clients: Vec<(String, AtomicU64)>,
 }
 
@@ -97,23 +97,23 @@ impl IdentityServer {
         self.fault.send_replace(fault);
     }
 
-    /// How often it was asked with credentials that it knows.
+    /// The number of requests with accepted credentials.
     pub(crate) fn asked(&self) -> u64 {
         self.state.clients.iter().map(|(_, count)| count.load(Ordering::Relaxed)).sum()
     }
 
-    /// How often it was asked for its keys.
+    /// The number of requests for its JWK set.
     pub(crate) fn keys_asked(&self) -> u64 {
         self.state.keys_asked.load(Ordering::Relaxed)
     }
 
-    /// How often it was asked with these.
+    /// The number of requests with these credentials.
     pub(crate) fn asked_by(&self, client: &str) -> u64 {
         self.state.clients.iter().find(|(name, _)| name == client).map_or(0, |(_, count)| count.load(Ordering::Relaxed))
     }
 }
 
-/// A socket that is not listening keeps the port: connections are refused, and nobody else can take it.
+/// A bound socket that does not listen: it refuses connections and keeps other processes from the port.
 fn bound(address: SocketAddr) -> Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
@@ -191,7 +191,7 @@ async fn converse(mut stream: TcpStream, fault: watch::Receiver<Fault>, state: A
     }
 }
 
-/// What came in.
+/// A received request.
 struct Question {
     path: String,
     client: String,
@@ -199,7 +199,7 @@ struct Question {
 }
 
 impl Question {
-    /// It, and how long it was, once it is complete.
+    /// The request and its length, once it is complete.
     fn parse(held: &[u8]) -> Result<Option<(Self, usize)>> {
         let mut headers = [httparse::EMPTY_HEADER; 32];
         let mut request = httparse::Request::new(&mut headers);
@@ -252,7 +252,7 @@ impl State {
     }
 }
 
-/// Three issuers share the server; how a token begins says whose it is.
+/// Three issuers share the server; the prefix of a token identifies its issuer.
 pub(crate) fn issuer(token: &str) -> &'static str {
     match token.get(..2) {
         Some("l-") => "https://lasting.example.test",
@@ -269,8 +269,8 @@ fn response(status: u16, headers: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Were it ever taken for an answer, every token would be good.
+/// If the gateway accepted this as an introspection response, every token would be active.
 const GOOD_FOR_ANYTHING: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 63\r\n\r\n\
     {\"active\":true,\"scope\":\"openid profile view\",\"client_id\":\"x\"  }";
-/// The whole answer takes longer than anybody waits.
+/// The whole response takes longer than any timeout.
 const DRIP: Duration = Duration::from_millis(25);

@@ -1,5 +1,5 @@
 //! A load at a fixed rate, whether answers come or not: each request is due at its time and its latency counts from
-//! then, so that a stall is felt by all that it held up. Every answer is judged.
+//! then, so that a stall counts in every request it delays. Every response is checked.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -98,7 +98,7 @@ impl Load {
 
     /// Ends it, when everything that is under way has ended.
     pub(crate) fn end(mut self) -> Result<()> {
-        // What is not answered by now is over, too.
+        // Requests without a response by now belong to the ended phase.
         self.begin("end")?;
         self.shared.ends.store(true, Ordering::Relaxed);
         let thread = self.thread.take().context("the load ends once")?;
@@ -237,7 +237,7 @@ impl Client {
 }
 
 impl Shot {
-    /// What is sent. `claims_stale`: it claims to be known to be stale, which is not for callers to say.
+    /// The bytes of the request. `claims_stale`: adds a forged `x-auth-stale` header, which Scopegate must remove.
     fn request(&self, claims_stale: bool) -> Vec<u8> {
         let mut request = Vec::with_capacity(1500);
         for part in ["GET ", self.path, " HTTP/1.1\r\nhost: chaos.test\r\n"] {
@@ -256,13 +256,13 @@ impl Shot {
     }
 }
 
-/// Why there is no answer.
+/// Why a request has no response.
 #[derive(Debug)]
 enum Broken {
     Refused,
     /// Closed before the first byte of an answer.
     Closed,
-    /// Within the answer, or what came is no HTTP.
+    /// Closed within the response, or the response is invalid HTTP.
     Garbled,
     /// One connection answered by the rules before a change and by those after it.
     Mixed,
@@ -331,12 +331,12 @@ fn parse(held: &[u8], sent: Instant) -> Result<Option<(Answer, bool)>> {
     Ok(Some((answer, !header("connection").is_some_and(|header| header.value.eq_ignore_ascii_case(b"close")))))
 }
 
-/// In which the application tells what it was told in `x-auth-stale`.
+/// The response header in which the application echoes the `x-auth-stale` that it received.
 pub(crate) const STALE_ECHO: &str = "x-told-stale";
-/// After this time nobody waits any more.
+/// A request without a response after this time has hung.
 const HUNG: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_millis(1);
-/// So many requests under way mean that nothing moves any more.
+/// With so many requests in flight, the run is aborted.
 const MOST_OPEN: usize = 50_000;
-/// More connections than that would only be a burden: whatever is due meanwhile waits, and its latency tells.
+/// The maximum number of connections: further requests wait, and their latency includes that time.
 const MOST_CONNECTIONS: usize = 1024;

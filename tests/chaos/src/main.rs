@@ -1,13 +1,13 @@
 //! Holds a load on Scopegate while everything around it fails, and checks every answer: `make chaos`, `make soak`.
 //!
-//! The identity servers fail on demand and answer by a record of what each token is worth at any time; every answer of
-//! Envoy is held against the same record. No request may pass whose token is not good, none may wait for ever, and
-//! nothing may come back but what the record explains.
+//! The identity servers fail on demand and respond by a record of each token's state over time; every response of
+//! Envoy is checked against the same record. No request may pass with an invalid token, none may hang, and
+//! every response must agree with the record.
 
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
-    reason = "nobody but the developer depends on a measurement, and one that fails says so"
+    reason = "only developers run the measurement, and a panic reports the failure"
 )]
 
 mod acts;
@@ -96,7 +96,7 @@ struct Common {
 enum Which {
     /// The identity server fails
     Identity,
-    /// What was last known may do while it is lost
+    /// Stale cache entries while the identity server is unavailable
     Stale,
     /// Envoy's fault filter in front of it
     Filter,
@@ -132,7 +132,7 @@ fn main() -> Result<()> {
             let parts: Vec<String> = done.iter().map(|act| report::act(act, rate)).collect();
             let text = format!("{}\n{}\n{}", common.head(&setting)?, report::totals(&done), parts.join("\n"));
             common.publish("chaos", &text)?;
-            ensure!(report::is_good(&done, rate), "something happened that must not: see above");
+            ensure!(report::is_good(&done, rate), "the run failed: see the table above");
         }
         Command::Soak { minutes, rate, common } => {
             let setting = common.setting(rate, Duration::ZERO, None)?;
@@ -143,7 +143,7 @@ fn main() -> Result<()> {
                 soak.draw(Path::new("docs/reliability/soak.svg"))?;
             }
             let is_flat = soak.is_flat();
-            ensure!(report::is_good(&[soak.act], rate) && is_flat, "something happened that must not: see above");
+            ensure!(report::is_good(&[soak.act], rate) && is_flat, "the run failed: see the table above");
         }
     }
     Ok(())

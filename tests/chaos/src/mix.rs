@@ -196,8 +196,8 @@ pub(crate) const BRIEF: Duration = Duration::from_secs(2);
 /// When a token that is revoked after a second comes again, in milliseconds: while it is good, while it may still be
 /// believed, and when it may not any more.
 const REVOKED_AGAIN: &[u64] = &[500, 1_500, 4_100, 5_000];
-/// And when the answer that it is inactive has ended (`inactive_ttl`), but not the time in which one that it is active
-/// would do if nobody is there.
+/// Also after the cached inactive response has expired (`inactive_ttl`), but within the time in which a cached active
+/// response could be used if the server were unavailable (`stale_if_error`).
 const REVOKED_LATE_AGAIN: &[u64] = &[500, 1_500, 4_100, 5_000, 10_500];
 const GOOD: &str = "openid view";
 const DAY: i64 = 24 * 3600;

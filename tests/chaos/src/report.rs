@@ -1,4 +1,4 @@
-//! What was counted, as Markdown.
+//! The counts, as Markdown.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -9,11 +9,11 @@ use crate::acts::Act;
 use crate::soak::{MOST_GROWTH, Soak};
 use crate::tally::Counts;
 
-/// The table of an act, and what else is to be said of it.
+/// The table of an act, and its findings.
 pub(crate) fn act(act: &Act, rate: u64) -> String {
     let mut text = format!("### {}\n\n{HEAD}", act.title);
     for (index, counts) in act.phases.iter().enumerate() {
-        // Where a trouble is over, how long it was felt.
+        // After a fault: the time until the last 503.
         let felt = counts.last_unavailable.filter(|_| counts.name.ends_with(": after it") && index > 0);
         let felt = felt.map(|last| last.duration_since(counts.begun));
         text.push_str(&row(counts, felt, rate));
@@ -30,7 +30,7 @@ pub(crate) fn act(act: &Act, rate: u64) -> String {
     text
 }
 
-/// What counts of all acts together.
+/// The totals of all acts.
 pub(crate) fn totals(acts: &[Act]) -> String {
     let sum = |of: fn(&Counts) -> u64| acts.iter().flat_map(|act| &act.phases).map(of).sum::<u64>();
     let rows = [
@@ -47,7 +47,7 @@ pub(crate) fn totals(acts: &[Act]) -> String {
     text
 }
 
-/// Whether all is as it must be: nothing wrong, nothing left over, the rate held.
+/// Whether the run passed: no failures, nothing left over, the rate held.
 pub(crate) fn is_good(acts: &[Act], rate: u64) -> bool {
     let is_bad = |counts: &Counts| counts.is_bad() || !is_rate_held(counts, rate);
     acts.iter().all(|act| {
@@ -56,7 +56,7 @@ pub(crate) fn is_good(acts: &[Act], rate: u64) -> bool {
     })
 }
 
-/// What a soak has shown.
+/// The results of a soak.
 pub(crate) fn soak(soak: &Soak, rate: u64) -> String {
     let measured = soak.measured();
     let kibibytes = measured.iter().map(|sample| sample.kibibytes);
@@ -76,7 +76,7 @@ pub(crate) fn soak(soak: &Soak, rate: u64) -> String {
     let _ = write!(
         text,
         "\nMemory is {verdict}: a line fitted to {} samples of ten seconds by least squares may rise by {} % of what \
-         there was after the warm-up. Of the CPU time of ten seconds, the host gave {} % to others at most.\n\n",
+         there was after the warm-up. The host took at most {} % of the CPU time of a ten-second sample (steal).\n\n",
         measured.len(),
         MOST_GROWTH * 100.0,
         shown(soak.most_stolen() * 100.0, 1),

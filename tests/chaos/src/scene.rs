@@ -1,4 +1,4 @@
-//! What the load runs through: an Envoy with Scopegate, and the identity servers behind it.
+//! The system under test: an Envoy with Scopegate, and the identity servers behind it.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::load::{Connections, Load, STALE_ECHO};
 use crate::mix::{BRIEF, LASTING, Mix, Rates};
 use crate::truth::{OPEN_FOR, TIMEOUT, World};
 
-/// What is to be run.
+/// The settings of a run.
 #[derive(Debug)]
 pub(crate) struct Setting {
     pub(crate) envoy: PathBuf,
@@ -30,7 +30,7 @@ pub(crate) struct Setting {
     pub(crate) only_fault: Option<String>,
 }
 
-/// How an Envoy is to be different.
+/// Deviations from the default setup.
 #[derive(Debug, Default)]
 pub(crate) struct Special {
     /// The callouts pass a listener with Envoy's own fault filter.
@@ -46,7 +46,7 @@ pub(crate) struct Scene {
     pub(crate) world: Arc<World>,
     pub(crate) envoy: Envoy,
     pub(crate) server: IdentityServer,
-    /// Another one, which only a changed configuration asks.
+    /// A second identity server, which only a changed configuration uses.
     pub(crate) other: IdentityServer,
     /// The issuer of the JWTs.
     issuer: Issuer,
@@ -54,12 +54,12 @@ pub(crate) struct Scene {
     between: Option<Value>,
 }
 
-/// What of the configuration changes while it runs.
+/// The part of the configuration that changes during a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Configuration {
     pub(crate) cluster: &'static str,
     pub(crate) secret: &'static str,
-    /// What the rule that is changed demands.
+    /// The scope that the changed rule requires.
     pub(crate) requirement: &'static str,
 }
 
@@ -123,14 +123,14 @@ impl Scene {
     fn listeners(module: &Path, between: Option<&Value>, document: &Value) -> Vec<Value> {
         let reload = [("failure_policy", json!("FAIL_RELOAD"))];
         let filter = wasm("scopegate", "scopegate", module, &document.to_string(), &reload);
-        // An application that says by which mark it was told that what is known of the token has ended.
+        // The application echoes the `x-auth-stale` header that it receives.
         let echo = json!({ "header": { "key": STALE_ECHO, "value": "%REQ(x-auth-stale)%" } });
         let mut route = answering_route();
         route["response_headers_to_add"] = json!([echo]);
         [listener_with_routes("main", &[filter], &[route])].into_iter().chain(between.cloned()).collect()
     }
 
-    /// What has to be zero when nothing is under way: what waits, what is asked.
+    /// The gauges that are zero when the system is idle: waiting requests, callouts in flight, leases.
     pub(crate) fn leftovers(&self) -> Result<Vec<(String, u64)>> {
         self.gauges(r"http\.main\.downstream_rq_active|cluster\..*identity\.upstream_rq_(pending_)?active|wasmcustom\.scopegate\.(requests_waiting|callouts_in_flight|leases_held)")
     }
@@ -150,7 +150,7 @@ impl Scene {
         stats.lines().map(parse).collect()
     }
 
-    /// Waits until nothing is left over, and says what is after a while.
+    /// Waits until nothing is left over; after a timeout, returns what is.
     pub(crate) fn settled_leftovers(&self) -> Result<Vec<(String, u64)>> {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
@@ -247,9 +247,9 @@ fn between(port: u16) -> Value {
     listener
 }
 
-/// What every Envoy begins with.
+/// The initial configuration of every Envoy.
 pub(crate) const START: Configuration = Configuration { cluster: "identity", secret: "secret", requirement: "old" };
-/// `gateway:secret`, as the identity server is told (RFC 7617).
+/// `gateway:secret`, as sent to the identity server (RFC 7617).
 pub(crate) const CLIENT: &str = "Basic Z2F0ZXdheTpzZWNyZXQ=";
 /// `gateway:another`.
 pub(crate) const CLIENT_LATER: &str = "Basic Z2F0ZXdheTphbm90aGVy";

@@ -16,13 +16,13 @@ use crate::scene::{Scene, Setting, Special};
 pub(crate) struct Sample {
     pub(crate) minutes: f64,
     pub(crate) kibibytes: f64,
-    /// The share of the CPU time since the one before that the machine did not get.
+    /// The share of the CPU time since the previous sample that the machine did not get (steal).
     stolen: f64,
-    /// What was waiting, being asked or being answered, and the connections.
+    /// The number of waiting requests, requests and callouts in flight, and connections.
     under_way: Vec<(String, u64)>,
 }
 
-/// What was measured.
+/// The measurements.
 #[derive(Debug)]
 pub(crate) struct Soak {
     pub(crate) act: Act,
@@ -146,7 +146,7 @@ impl Soak {
 const EVERY: Duration = Duration::from_secs(10);
 /// Far more than are in use at a time.
 const CONNECTIONS: usize = 64;
-/// Of the whole time.
+/// The warm-up takes one part in so many of the whole time.
 pub(crate) const WARM_UP_SHARE: u32 = 5;
-/// Of the memory after the warm-up.
+/// The maximum growth, as a share of the memory after the warm-up.
 pub(crate) const MOST_GROWTH: f64 = 0.01;

@@ -1,4 +1,4 @@
-//! What is counted in a phase.
+//! The counters of a phase.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -24,7 +24,7 @@ pub(crate) struct Counts {
     pub(crate) unexpected: u64,
     /// Sent again, because Envoy had closed an idle connection at the same time.
     pub(crate) sent_again: u64,
-    /// Connections that a listener refused which was to go away.
+    /// Connections that a draining listener refused.
     pub(crate) refused: u64,
     pub(crate) restarts: u64,
     /// From when a request was due until it was answered, in microseconds.
@@ -37,7 +37,7 @@ pub(crate) struct Counts {
     pub(crate) stolen: f64,
     /// Whether the rate was to be held.
     pub(crate) is_held: bool,
-    /// The first few of what must not be.
+    /// The first few failures.
     pub(crate) examples: Vec<String>,
 }
 
@@ -80,7 +80,7 @@ impl Counts {
     pub(crate) fn answered(&mut self, status: u16, took: Duration) {
         *self.statuses.entry(status).or_default() += 1;
         self.latencies.saturating_record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
-        // What is answered in the next phase may be the trouble of that.
+        // A response that arrives in the next phase may fail because of that phase's fault.
         if status == 503 && self.lasted.is_zero() {
             self.last_unavailable = Some(Instant::now());
         }
@@ -104,7 +104,7 @@ impl Counts {
         self.sent as f64 / self.lasted.as_secs_f64().max(0.001)
     }
 
-    /// Whether something happened that must not.
+    /// Whether the phase failed.
     pub(crate) fn is_bad(&self) -> bool {
         self.wrongly_allowed + self.hung + self.unexpected + self.restarts > 0
     }

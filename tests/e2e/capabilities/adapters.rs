@@ -1,19 +1,19 @@
 //! Endpoints of vendors whose servers cannot be had here, in the shape of the vendors' manuals.
 //!
-//! Thin adapters: whether a token is good, and everything that is told of it, the real identity server says. An adapter
-//! asks its introspection and puts the answer into other words.
+//! Thin adapters: the real identity server decides whether a token is valid and supplies all claims. An adapter sends
+//! it an introspection request and translates the response.
 
 use serde_json::Map;
 
 use super::*;
 
 pub const NETIQ_ISSUER: &str = "https://idp.example.test/nidp/oauth/nam";
-/// What the product sends with a token that is not good. It is no challenge: it has no scheme.
+/// The product's header for an invalid token. It is not a challenge, because it has no scheme.
 pub const NETIQ_CHALLENGE: &str = "error=OAuth bearer token required. Token has expired";
-/// What a policy of the product may leave in its answers: the manual shows it.
+/// A secret that a policy of the product may leave in its responses, as the manual shows.
 pub const AXWAY_LEAK: &str = "leaked-client-secret";
 
-/// What the identity server at `addr` says of a token that it calls active.
+/// Introspects a token at the identity server `addr`. Returns `None` if the token is inactive.
 fn introspect(addr: SocketAddr, token: &str) -> Option<Map<String, Value>> {
     let gateway = Client::Basic(OidcProvider::GATEWAY_ID, OidcProvider::GATEWAY_SECRET);
     let answer = send(addr, &gateway.form(OidcProvider::INTROSPECTION_PATH, &[("token", token)]));
@@ -40,8 +40,7 @@ fn refused(status: u16, headers: &[(&str, &str)], body: &str) -> Script {
     Script::Answer { status, headers, body: body.into() }
 }
 
-/// Access Manager, TokenInfo: the token is its own credential, and there are no others. `edit`: of what it says of a
-/// good one.
+/// Access Manager, TokenInfo: the token is the only credential. `edit` changes the response for a valid token.
 pub fn netiq_tokeninfo(
     identity: &OidcProvider,
     edit: impl Fn(Value) -> Value + Send + Sync + 'static,
@@ -114,7 +113,7 @@ pub fn netiq_introspect(
             "iat": members["iat"],
             "nbf": members["iat"].to_string(),
         });
-        // Of a refresh token the identity server says none.
+        // The identity server sends no token type for a refresh token.
         if members.contains_key("token_type") {
             told["token_type"] = json!("bearer");
         }

@@ -1,13 +1,13 @@
 //! S1: Axway API Gateway.
 //!
-//! Where nothing else is said the statuses are those of RFC 6750; the product's own, the error profile `axway`, are
+//! Unless stated otherwise, the statuses are those of RFC 6750; the product's own, the error profile `axway`, are
 //! shown in S1.10. Its implicit flow answers with an access token alone (`response_type=token`), which oidc-provider
 //! refuses: here an ID token comes along.
 
 use super::adapters::{AXWAY_LEAK, axway_tokeninfo};
 use super::*;
 
-/// A form that is refused as RFC 6749, 5.2, has it.
+/// The token endpoint refuses the request as RFC 6749, 5.2, specifies.
 #[track_caller]
 fn assert_not_granted(response: &Response) {
     assert_eq!((response.status, &response.json()["error"]), (400, &json!("invalid_grant")), "{}", response.text());
@@ -41,7 +41,7 @@ fn s1_1_a_code_is_redeemed_once_and_only_by_whom_it_was_for() {
     let envoy = gateway(&identity, &upstream).plugin(with_names(&identity, &[("/cache/max_ttl", json!("0s"))])).start();
     let login = Login::new("alice", "alice-pw", &["openid", "view"]);
 
-    // A verifier belongs to the code (RFC 7636, 4.6): another, none, or one that nobody asked for.
+    // The verifier must match the code (RFC 7636, 4.6): a wrong, a missing and an unexpected one are refused.
     let wrong = "another-verifier-of-forty-three-characters-too";
     let proven = || identity.code_with_pkce(Client::WEB, &login);
     assert_not_granted(&identity.redeem_code(Client::WEB, &proven(), &[("code_verifier", wrong)]));
@@ -51,7 +51,7 @@ fn s1_1_a_code_is_redeemed_once_and_only_by_whom_it_was_for() {
     let verifier = [("code_verifier", OidcProvider::VERIFIER)];
     assert_not_granted(&identity.redeem_code(Client::NETIQ, &proven(), &verifier));
 
-    // A code that comes twice was stolen: what was issued for it ends (RFC 6749, 4.1.2).
+    // A code that is redeemed twice was stolen: its tokens are revoked (RFC 6749, 4.1.2).
     let code = proven();
     let token = tokens_of(&identity.redeem_code(Client::WEB, &code, &verifier)).access_token;
     assert_eq!(named(&envoy, &upstream, &token), names("web", "alice"));
@@ -72,7 +72,7 @@ fn s1_2_a_token_from_the_fragment_of_the_implicit_grant_is_honoured_in_the_heade
     assert_eq!(upstream.request_count(), 1);
 }
 
-/// What the application has got of the one request that was sent, which has no more of the token than it was told.
+/// Returns the one request that the upstream received. Its path and headers must not contain the token.
 #[track_caller]
 fn arrived(upstream: &Upstream, token: &str) -> Recorded {
     let [passed] = upstream.requests().try_into().expect("one request");
@@ -194,7 +194,7 @@ fn s1_2_a_token_in_a_cookie_or_a_header_of_its_own_is_honoured_where_it_is_said_
         assert_eq!(upstream.request_count(), 0, "{request:?}");
     }
 
-    // A form is the application's own: nobody here reads it, and it arrives as it was.
+    // A form body belongs to the application: the gateway does not read it and passes it on unchanged.
     let form = Request::form("/bookings", &[("access_token", &token)]);
     assert_refused(&answer("main", &form), Refusal::NoToken);
     assert_eq!(answer("main", &form.clone().bearer(&token)).status, 200);
@@ -299,12 +299,12 @@ fn s1_7_a_revoked_token_is_refused_within_max_ttl_or_at_once() {
     for by_refresh_token in [false, true] {
         let tokens = identity.password("alice", "alice-pw", "view");
         let token = tokens.access_token.as_str();
-        // What was asked while workers hear of the revocation before is not kept.
+        // A response is not cached if its callout overlaps with the broadcast of the previous revocation.
         std::thread::sleep(Duration::from_millis(500));
         assert_eq!([status(&envoy, list(), token), never(token)], [200, 200]);
         identity.revoke(if by_refresh_token { tokens.refresh() } else { token });
         assert_eq!(never(token), 401);
-        // It would be let by for a minute if nothing were said of it.
+        // If the workers did not share the revocation, the cached entry would stay valid for a minute.
         wait_until("the token to be refused", LIMIT / 2, || status(&envoy, list(), token) == 401);
     }
 }
@@ -369,11 +369,11 @@ fn s1_8_adapter_token_information_is_asked_for_by_post_and_get_and_counts() {
         assert_eq!(call.headers_named("authorization"), [""; 0]);
         assert_eq!(send(envoy.addr(listener), &book().bearer(&alice)).status, 200);
         assert_refused(&send(envoy.addr(listener), &cancel().bearer(&alice)), Refusal::LacksScope("cancel"));
-        // A client that acts for itself is no user, whatever the answer calls it.
+        // A client that acts for itself is not a user, whatever the response calls it.
         let alone = identity.client_credentials("view");
         assert_eq!(told(&alone), ["traveller", "", "view", "", "Bearer"]);
 
-        // All of these it answers with 400 and not a word.
+        // The server responds to all of these with 400 and no explanation.
         upstream.clear();
         for token in ["garbage", &revoked, &other.client_credentials("view"), login.refresh(), login.id()] {
             for _ in 0..2 {
@@ -465,7 +465,7 @@ fn validating(identity: &OidcProvider, changes: &[(&str, Value)]) -> Value {
         rule("all", json!({ "scope": "view book" })),
         rule("any", json!({ "any_scope": ["book", "cancel"] })),
         rule("write", json!({ "any_scope": ["resource.WRITE"] })),
-        // A choice of roles is none of scopes.
+        // Alternative roles do not make the scopes alternative.
         rule("managers", json!({ "scope": "view book", "any_role": ["manager", "admin"] })),
         rule("verb", json!({ "scope_template": "{method}:bookings" })),
         registered,
@@ -563,7 +563,7 @@ fn s1_10_adapter_a_token_that_is_told_with_an_end_in_the_past_has_expired() {
         .listener("cached", max_ttl("60s"))
         .start();
     let token = identity.password("alice", "alice-pw", "view book").access_token;
-    // What is expired is kept as inactive, and then it is no longer known why.
+    // An expired token is cached as inactive, without the reason.
     for (listener, challenges) in [("asked", [EXPIRED, EXPIRED]), ("cached", [EXPIRED, NOT_IN_STORE])] {
         for challenge in challenges {
             assert_challenged(&send(envoy.addr(listener), &Request::get("/all").bearer(&token)), 401, challenge);
@@ -683,7 +683,7 @@ fn s1_11_a_preflight_reaches_the_application_without_a_token_where_it_is_said() 
     let origin = |request: Request| request.header("origin", "https://app.example.test");
     let asks = |request: Request| request.header("access-control-request-method", "GET");
     for (listener, request, refusal) in [
-        // What is no preflight needs a token, or a rule of its own.
+        // A request that is not a preflight needs a token, or a rule of its own.
         ("main", options("/api/x"), Refusal::NoToken),
         ("main", origin(options("/api/x")), Refusal::NoToken),
         ("main", asks(options("/api/x")), Refusal::NoToken),
@@ -691,7 +691,7 @@ fn s1_11_a_preflight_reaches_the_application_without_a_token_where_it_is_said() 
         ("main", asks(origin(Request::get("/api/x"))), Refusal::NoToken),
         ("main", options("/bookings"), Refusal::NoRule),
         ("main", origin(options("/bookings")), Refusal::NoRule),
-        // A rule that does not say so, and what is in no rule.
+        // A rule that does not allow preflights, and a path that matches no rule.
         ("main", preflight("/bookings/7", "DELETE"), Refusal::NoRule),
         ("main", preflight("/bookings", "PATCH"), Refusal::NoRule),
         ("main", preflight("/admin", "GET"), Refusal::NoRule),
@@ -814,7 +814,7 @@ fn s1_13_later_policies_and_the_application_are_told_who_called_and_nothing_that
         }
     }
 
-    // Nobody is named where nobody was asked, and of a token that does not do nothing is told.
+    // Headers and access log carry no identity on public routes, nor for a token that is refused.
     let public = forged(Request::get("/healthz"));
     upstream.clear();
     assert_eq!(send(envoy.addr("main"), &public.bearer(&alice)).status, 200);

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::*;
 
-/// What the identity server calls the API for which it issues JWTs.
+/// The audience of the API for which the identity server issues JWTs.
 const JWT_AUDIENCE: &str = OidcProvider::JWT_RESOURCE;
 
 /// The bookings API for holders of JWTs.
@@ -38,10 +38,10 @@ fn s2_21_a_jwt_is_honoured_without_asking_and_only_for_its_scope() {
     let passed = upstream.requests();
     assert_eq!(passed[0].headers_named("x-client"), ["traveller"]);
     assert_eq!(passed[0].headers_named("x-scope"), ["view"]);
-    // The client is nobody's user.
+    // A client that acts for itself has no user.
     assert_eq!(passed[0].headers_named("x-owner"), [""; 0]);
     assert_eq!(passed[0].headers_named("authorization"), [""; 0]);
-    // Where nobody introspects, an opaque token is nobody's.
+    // Without introspection, every opaque token is invalid.
     assert_refused(&send(envoy.addr("main"), &list().bearer(&identity.client_credentials("view"))), Refusal::BadToken);
     assert_reason(&envoy, "malformed_jwt");
     assert_eq!(identity.introspections(), 0);
@@ -103,10 +103,10 @@ fn s2_21_after_a_key_rotation_the_next_token_is_good_and_the_old_key_vouches_for
     let configuration = with(jwt_bookings(&first), &[("/authorization_servers/0/jwt/refresh", json!("1s"))]);
     let envoy = gateway(&first, &upstream).plugin(configuration).start();
     let old = first.jwt("view", JWT_AUDIENCE);
-    // A worker whose keys are on their way says 503.
+    // A worker that is still fetching keys responds with 503.
     wait_until_everywhere("the keys to be there", LIMIT, || status(&envoy, list(), &old) == 200);
 
-    // The same server with another key.
+    // Restart the server with another key.
     let port = first.addr().port();
     drop(first);
     let second = OidcProvider::builder().port(port).start();
@@ -169,7 +169,7 @@ fn s2_21_tokens_with_unknown_keys_do_not_become_a_flood_of_fetches() {
         upstream.clear();
         let (before, start) = (identity.keys_fetched(), Instant::now());
         let found = load(envoy.addr(listener), 8, TOKENS, |number| {
-            // A key that nobody has, and on every tenth token a key of the server that has not signed it.
+            // Nine tokens of ten name an unknown key. The tenth names a published key that did not sign it.
             let mut header = header.clone();
             let mut claims = claims.clone();
             claims["jti"] = json!(number);
@@ -187,7 +187,7 @@ fn s2_21_tokens_with_unknown_keys_do_not_become_a_flood_of_fetches() {
         assert!(fetched <= most, "{listener}: {fetched} fetches for {TOKENS} tokens in {took:?}, {most} may be");
         let count = |status: u16| found.get(&status).copied().unwrap_or_default();
         assert_eq!(count(401) + count(503), TOKENS, "{listener}: {found:?}");
-        // While keys are on their way, nobody knows whether an unknown one is among them. They are not always.
+        // While keys are being fetched, an unknown key gets a 503. At other times it gets a 401.
         assert!(count(401) > 0, "{listener}: {found:?}");
         assert_eq!(upstream.request_count(), 0, "{listener}");
         assert_eq!(answer(&good), 200, "{listener}: a good token, after the flood");

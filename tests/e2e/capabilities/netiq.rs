@@ -1,7 +1,7 @@
 //! S0: NetIQ Secure API Manager with Access Manager.
 //!
-//! Where nothing else is said the statuses are those of RFC 6750. The product's own are the error profiles `netiq`, 403
-//! whatever is wrong with a token, and `netiq-hide`, which keeps to itself that there is an API at all.
+//! Unless stated otherwise, the statuses are those of RFC 6750. The product's own are the error profiles `netiq`, which
+//! sends 403 for every token error, and `netiq-hide`, which hides that the API exists.
 
 use std::thread;
 
@@ -16,13 +16,13 @@ fn s0_1_a_public_route_is_open_and_a_protected_one_is_not() {
 
     let public = answer(&Request::get("/healthz?verbose"));
     assert_eq!((public.status, &public.json()["path"]), (200, &json!("/healthz?verbose")));
-    // Nobody looks at a token that nobody asked for.
+    // A token on a public route is ignored.
     assert_eq!(answer(&Request::get("/healthz").bearer("garbage")).status, 200);
     assert_eq!(upstream.request_count(), 2);
 
     assert_refused(&answer(&list()), Refusal::NoToken);
     assert_refused(&answer(&cancel()), Refusal::NoToken);
-    // What the gateway does not hold is not passed on, and neither is what it could misread.
+    // The gateway refuses a path without a rule, and an ambiguous path.
     assert_refused(&answer(&Request::get("/admin")), Refusal::NoRule);
     assert_refused(&answer(&Request::new("PATCH", "/bookings")), Refusal::NoRule);
     assert_refused(&answer(&Request::get("/healthz/../bookings")), Refusal::Ambiguous);
@@ -151,7 +151,7 @@ fn s0_2_in_the_netiq_profiles_whatever_is_wrong_is_refused_alike() {
         for request in &tokenless {
             assert_eq!(answer(request), first, "{listener}: {request:?}");
         }
-        assert_eq!(identity.introspections(), asked, "{listener}: nobody is asked without a token");
+        assert_eq!(identity.introspections(), asked, "{listener}: callouts without a token");
         for request in &bad {
             assert_eq!(answer(request), first, "{listener}: {request:?}");
         }
@@ -222,7 +222,7 @@ fn s0_3_a_request_waits_for_the_answer_of_the_identity_server() {
     });
     assert_eq!((identity.introspections(), upstream.request_count()), (1, 1));
 
-    // An answer that does not come in time is no verdict on the token.
+    // A timeout is not a verdict on the token.
     latch.close();
     let response = send(envoy.addr("impatient"), &list().bearer(&token));
     assert_refused(&response, Refusal::Unavailable);
@@ -320,7 +320,8 @@ fn s0_4_adapter_tokeninfo_takes_the_token_as_its_own_credential_and_its_word_cou
     assert_eq!(call.headers_named("content-type"), [""; 0]);
     assert_refused(&send(envoy.addr("main"), &cancel().bearer(&fred)), Refusal::LacksScope("cancel"));
 
-    // Garbage, of another server, revoked. What is said of them is no challenge and must not become one.
+    // Garbage, a token of another server, a revoked token. The error text of the product is not a valid challenge and
+    // must not be sent to the client as one.
     let revoked = identity.password("alice", "alice-pw", "view").access_token;
     identity.revoke(&revoked);
     upstream.clear();
@@ -357,7 +358,7 @@ fn s0_4_adapter_tokeninfo_says_how_long_a_token_lives_and_no_longer_is_it_honour
 #[test]
 fn s0_4_adapter_tokeninfo_that_says_less_than_it_has_to_is_not_believed() {
     let (identity, upstream) = (OidcProvider::start(), Upstream::start());
-    // What the answer says is made to depend on the scopes that the token has.
+    // The adapter changes its response according to the last scope of the token.
     let adapter = netiq_tokeninfo(&identity, |mut answer| {
         let members = answer.as_object_mut().expect("an object");
         let scope = members["scope"].as_array().and_then(|scope| scope.last()).and_then(Value::as_str);
@@ -419,14 +420,14 @@ fn s0_4_adapter_introspection_has_the_client_as_audience_and_times_in_strings() 
     let tokens = |scope: &str| identity.password_for(Client::NETIQ, "fred", "test0123", scope);
     let fred = tokens("view");
 
-    // The product's tokens are encrypted for the identity server alone: in five parts, and nobody here looks inside.
+    // The product encrypts its tokens for the identity server (JWE, five parts). The gateway treats them as opaque.
     for token in [&fred.access_token, &sealed(&fred.access_token)] {
         assert_eq!(told(&envoy, &upstream, token), [Client::NETIQ.id(), "fred", "view", NETIQ_ISSUER]);
     }
     let call = adapter.calls().remove(1);
     assert_eq!((&*call.method, &*call.path), ("POST", &b"/nidp/oauth/v1/nam/introspect"[..]));
     assert_eq!(call.form_value("token"), Some(&*sealed(&fred.access_token)));
-    // The client is known by its audience alone where that is all there is.
+    // If the response names no client, the audience identifies the client.
     let unnamed = tokens("view cancel").access_token;
     assert_eq!(told(&envoy, &upstream, &unnamed), [Client::NETIQ.id(), "fred", "view cancel", NETIQ_ISSUER]);
 
@@ -466,7 +467,7 @@ fn s0_5_garbage_tampered_revoked_refresh_and_id_tokens_are_refused() {
     let tampered = tampered(&good);
     let revoked = identity.password("alice", "alice-pw", "view").access_token;
     identity.revoke(&revoked);
-    // The product has its users revoke the refresh token, which ends what was issued with it.
+    // In the product, users revoke the refresh token, which also revokes the access tokens issued with it.
     let ended = identity.password("alice", "alice-pw", "view");
     identity.revoke(ended.refresh_token.as_deref().expect("a refresh token"));
     let login = identity.authorization_code_pkce("bob", "bob-pw", &["openid", "view"], &["view"]);
@@ -541,7 +542,7 @@ fn s0_5_a_token_whose_refresh_token_is_revoked_after_use_is_refused_within_max_t
 
 #[test]
 fn s0_6_a_valid_token_is_asked_about_once_in_max_ttl() {
-    // What is used in its last fifth is asked about again before it ends.
+    // A cached entry that is used in the last fifth of its TTL is renewed early.
     const MAX_TTL: Duration = Duration::from_secs(6);
     let (identity, upstream) = (OidcProvider::start(), Upstream::start());
     let changes = [("/cache/max_ttl", json!("6s")), ("/upstream", json!({ "headers": { "x-auth-subject": "sub" } }))];
@@ -603,7 +604,7 @@ fn s0_7_every_token_must_carry_the_scope_of_the_gateway() {
     assert_eq!(upstream.request_count(), 0);
     assert_eq!(answer("view APIManagerScope").status, 200);
     assert_eq!(answer("APIManagerScope apimanagerscope view").status, 200);
-    // It is not demanded where no token is.
+    // Public routes do not require the scope of the gateway.
     assert_eq!(send(envoy.addr("main"), &Request::get("/healthz")).status, 200);
 }
 
@@ -623,7 +624,7 @@ fn s0_7_in_the_netiq_profile_a_token_without_the_scope_of_the_gateway_is_refused
     assert_eq!(answer("view APIManagerScope").status, 200);
 }
 
-/// The 403 of a token that is good and not enough, for which there is no challenge.
+/// A 403 for a valid token with insufficient rights. It has no challenge.
 #[track_caller]
 fn assert_denied(response: &Response, description: &str) {
     let body = format!(r#"{{"error":"access_denied","error_description":"{description}"}}"#);
@@ -662,7 +663,7 @@ fn s0_8_a_role_opens_what_client_and_scope_alone_do_not() {
         .listener("top-level", listener("rfc7662", None))
         .listener("nested", listener("keycloak", None))
         .listener("keys", listener("zitadel", None))
-        // Where the server puts none, nobody has any.
+        // The server sends no roles at this path, so no token has any.
         .listener("elsewhere", listener("keycloak", Some("resource_access.bookings.roles")))
         .listener("text", listener("rfc7662", Some("username")))
         .start();
@@ -756,7 +757,7 @@ fn s0_9_two_apis_share_a_scope_and_one_endpoint_demands_another_beside_it() {
     }
 }
 
-/// An API that demands the scope of the gateway and nothing else, and is told who calls.
+/// An API that requires only the scope of the gateway. The gateway forwards the caller's identity to it.
 fn api(identity: &OidcProvider) -> Value {
     let api = json!([{ "name": "Api", "match": [{ "path_prefix": "/" }], "require": { "scope": "APIManagerScope" } }]);
     let headers = json!({ "headers": { "x-client": "client_id", "x-owner": "sub" } });
@@ -856,7 +857,7 @@ fn s0_12_an_api_takes_tokens_of_the_clients_it_lists_and_of_no_other() {
     // The other API has no list, and the other gateway has none for either.
     assert_eq!(status(&envoy, hotel(), &once), 200);
     assert_eq!(send(envoy.addr("off"), &flight().bearer(&once)).status, 200);
-    // A token that is meant for others is not taken, whoever it was issued to.
+    // A token for another audience is refused, whichever client it was issued to.
     assert_refused(&send(envoy.addr("audience"), &flight().bearer(&web)), Refusal::BadToken);
     assert_eq!(send(envoy.addr("audience"), &hotel().bearer(&web)).status, 200);
 }
@@ -903,7 +904,7 @@ fn s0_13_an_application_calls_the_apis_that_it_has_subscribed_to_and_no_other() 
         assert_denied(&send(envoy.addr("main"), &request.clone().bearer(&stranger)), UNREGISTERED);
         assert_forbidden(&send(envoy.addr("netiq"), &request.bearer(&stranger)));
     }
-    // A subscription is no scope.
+    // A subscription does not grant a scope.
     let book = identity.password("fred", "test0123", "book").access_token;
     assert_refused(&send(envoy.addr("main"), &flight().bearer(&book)), Refusal::LacksScope("view"));
 
@@ -947,7 +948,7 @@ fn s0_14_a_rate_limit_behind_the_filter_counts_each_client_by_itself() {
     let web = identity.password("fred", "test0123", "view").access_token;
     let other = identity.password_for(Client::NETIQ, "fred", "test0123", "view").access_token;
 
-    // What is refused never arrives at the limit, whatever client it claims to be.
+    // Refused requests do not reach the rate limit, whatever client they claim to be.
     for _ in 0..2 * CALLS {
         assert_eq!(status(&envoy, list().header("x-client", "web"), "garbage"), 401);
     }
@@ -964,7 +965,7 @@ fn s0_14_a_rate_limit_behind_the_filter_counts_each_client_by_itself() {
     assert_eq!(status(&envoy, list(), &other), 429);
     assert_eq!(upstream.request_count(), 2 * CALLS);
 
-    // Who called, and who called too often, is in the access log; of a refused request it is nobody.
+    // The access log names the client of permitted and of rate-limited requests, but not of refused ones.
     let netiq = Client::NETIQ.id();
     let lines =
         ["[401 for -]", "[200 for web]", "[429 for web]", &format!("[200 for {netiq}]"), &format!("[429 for {netiq}]")];

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::*;
 
-/// The profile `webmethods` tells nobody what is wrong with a token, nor that its scope is.
+/// The profile `webmethods` does not reveal why a token is refused, not even that its scope is insufficient.
 #[track_caller]
 fn assert_refused_as_the_product_does(response: &Response) {
     let text = "Token is invalid or expired";
@@ -52,7 +52,7 @@ fn s2_1_in_the_profile_garbage_and_expired_tokens_and_bad_credentials_look_alike
         let response = send(envoy.addr("main"), &list().header("authorization", credentials));
         assert_refused_as_the_product_does(&response);
     }
-    // What is not about a token is told as ever.
+    // Refusals that are not about a token are unchanged.
     assert_refused(&send(envoy.addr("main"), &Request::get("/admin").bearer("garbage")), Refusal::NoRule);
     assert_refused(&send(envoy.addr("main"), &Request::get("/%2e%2e/bookings")), Refusal::Ambiguous);
     assert_eq!(send(envoy.addr("main"), &Request::get("/healthz")).status, 200);
@@ -237,7 +237,7 @@ fn s2_6_each_api_is_closed_or_open_as_it_is_told() {
 
     assert_refused(&answer(&Request::get("/closed/1")), Refusal::NoToken);
     assert_refused(&answer(&Request::get("/closed/1").bearer("garbage")), Refusal::BadToken);
-    // An API that nobody said anything about is not open.
+    // An API without a rule is not open.
     assert_refused(&answer(&Request::get("/other/1").bearer(&token)), Refusal::NoRule);
     assert_eq!(upstream.request_count(), 3);
     assert_eq!(answer(&Request::get("/closed/1").bearer(&token)).status, 200);
@@ -298,7 +298,7 @@ fn s2_9_a_token_that_an_adapter_says_never_expires_is_asked_about_again_after_ma
         .start();
     let statuses = |tokens: &[String; 2]| tokens.each_ref().map(|token| status(&envoy, list(), token));
 
-    // What is used in its last fifth is asked about again before it ends.
+    // A cached entry that is used in the last fifth of its TTL is renewed early.
     let (tokens, asked) = in_time(Duration::from_millis(1500), || {
         let tokens = ["view", "view book"].map(|scope| identity.password("alice", "alice-pw", scope).access_token);
         let before = identity.introspections();
@@ -382,7 +382,7 @@ fn s2_12_a_confidential_client_without_its_secret_gets_no_token_and_the_gateway_
     for client in [Client::Public("web"), Client::Basic("web", "wrong"), Client::Basic("nobody", "web-secret")] {
         let response = redeem(client);
         assert_eq!((response.status, &response.json()["error"]), (401, &json!("invalid_client")), "{client:?}");
-        // RFC 6749, 5.2: told how, if it tried by this header.
+        // RFC 6749, 5.2: a client that used the `Authorization` header gets a challenge.
         assert!(matches!(client, Client::Public(_)) || response.header("www-authenticate").is_some(), "{response:?}");
     }
     assert_eq!((identity.introspections(), upstream.request_count()), (0, 0));
@@ -534,7 +534,7 @@ fn s2_14_every_property_and_any_claim_can_be_forwarded_and_what_is_missing_leave
             ("x-realm-roles", "admin"),
         ];
         assert_eq!(seen(&alice), expected(&[&shared[..], &of_alice].concat()));
-        // A client alone: what the answer lacks is absent, and nobody sees a template.
+        // A client that acts for itself: claims missing from the response are omitted, and templates are not sent.
         let of_client = [("x-client", "traveller"), ("x-raw-client", "traveller")];
         assert_eq!(seen(&alone), expected(&[&shared[..], &of_client].concat()));
     }
@@ -548,7 +548,7 @@ fn s2_14_forged_headers_are_removed_in_every_spelling_on_public_routes_too() {
     let spellings = ["x-auth-subject", "X-Auth-Subject", "x_auth_subject", "X-AUTH_SUBJECT", "x.auth.subject"];
     let forge = |request: Request| {
         let forged = spellings.iter().fold(request, |request, name| request.header(name, "root"));
-        // A neighbour that only looks alike is nobody's business.
+        // A header with a similar name is passed on unchanged.
         forged.header("x-auth-subject-hint", "kept")
     };
     let alone = identity.client_credentials("view");
@@ -606,11 +606,11 @@ fn s2_15_a_refreshed_token_has_the_scopes_asked_for_and_the_refresh_token_opens_
     assert_eq!(status(&envoy, list(), &new.access_token), 200);
     assert_refused(&send(envoy.addr("main"), &book().bearer(&new.access_token)), Refusal::LacksScope("book"));
 
-    // What is not used any more, a careful application revokes: here that ends the grant, new token and all.
+    // A careful application revokes a token that it no longer uses. This server then ends the whole grant.
     identity.revoke(&old.access_token);
     let both = || [&old, &new].map(|tokens| status(&envoy, list(), &tokens.access_token));
     wait_until("both tokens to be refused", LIMIT, || both() == [401; 2]);
-    // By the other worker, too.
+    // The other worker must refuse them, too.
     std::thread::sleep(Duration::from_millis(1100));
     upstream.clear();
     for token in [old.refresh(), new.refresh(), &old.access_token, &new.access_token] {

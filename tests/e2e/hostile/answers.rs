@@ -1,5 +1,5 @@
-//! What an identity server could answer, by mistake or malice: none of it is a pass but an answer that says so, its
-//! trouble is never the caller's fault, and nothing of it stays behind.
+//! Faulty and malicious responses of an identity server. Only a valid active response permits a request, a failure of
+//! the server is never reported as the client's fault, and no state is left behind.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

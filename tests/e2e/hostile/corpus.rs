@@ -1,4 +1,4 @@
-//! The hostile corpus: requests and answers as data, and what must become of each. `tests/hostile/README.md` says how to
+//! The hostile corpus: requests and responses as data, with expected outcomes. `tests/hostile/README.md` says how to
 //! read and write it.
 
 use std::collections::BTreeMap;
@@ -139,15 +139,15 @@ pub struct AnswerCase {
     pub expect: Outcome,
 }
 
-/// What the identity server does. At most one of `raw` and `fault` stands in place of a response.
+/// The response of the identity server. At most one of `raw` and `fault` replaces it.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Answer {
     pub status: u16,
-    /// Without `content-type`, it is `application/json`; `null` as its value: none.
+    /// `content-type` defaults to `application/json`; the value `null` omits it.
     pub headers: Vec<(String, Option<String>)>,
     pub body: Text,
-    /// The body comes in chunks of so many bytes.
+    /// Sends the body in chunks of this many bytes.
     pub chunks: Option<usize>,
     /// These bytes instead of a response; then the connection is closed.
     pub raw: Option<Text>,
@@ -237,7 +237,7 @@ impl<'p> Place<'p> {
             && self.protocol.is_none_or(|of| of == protocol)
     }
 
-    /// Of two that hold, the one that says more is closer: by the version first, the protocol last.
+    /// If two places apply, the more specific one is closer: compare the version first, the protocol last.
     fn closeness(&self) -> (bool, bool, bool) {
         (self.before.is_some(), self.settings.is_some(), self.protocol.is_some())
     }
@@ -250,7 +250,7 @@ pub fn minor_version(version: &str) -> (u32, u32) {
 }
 
 impl RequestCase {
-    /// What must happen under these settings over this protocol in this Envoy: the closest that is said of it.
+    /// The expected outcome under these settings, over this protocol, in this Envoy: the most specific one applies.
     pub fn expected(&self, settings: &str, protocol: &str, envoy: (u32, u32)) -> &Outcome {
         let mut said: Vec<_> = self.said().filter(|(place, _)| place.holds(settings, protocol, envoy)).collect();
         said.sort_by_key(|(place, _)| place.closeness());

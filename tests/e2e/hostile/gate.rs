@@ -27,13 +27,13 @@ pub struct Settings {
 
 /// All of them; each is a listener of its name.
 pub const SETTINGS: [Settings; 6] = [
-    // As Envoy is if nothing is said.
+    // Envoy's defaults.
     Settings { name: "plain", gate: OPEN, manager: || json!({}) },
     Settings { name: "listed", gate: LISTED, manager: || json!({}) },
-    // The two forms of what SECURITY.md recommends.
+    // The two variants that SECURITY.md recommends.
     Settings { name: "hardened", gate: OPEN, manager: || hardened("REJECT_REQUEST", "REJECT_REQUEST") },
     Settings { name: "redirecting", gate: OPEN, manager: || hardened("UNESCAPE_AND_REDIRECT", "DROP_HEADER") },
-    // Envoy makes one path of many.
+    // Envoy maps several spellings to one path.
     Settings { name: "unescaping", gate: OPEN, manager: || hardened("UNESCAPE_AND_FORWARD", "ALLOW") },
     Settings { name: "generous", gate: OPEN, manager: generous },
 ];

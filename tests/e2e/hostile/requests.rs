@@ -131,8 +131,8 @@ fn send_case(case: &RequestCase, protocol: &str, addr: SocketAddr) -> Option<std
 pub struct Behind([u64; 2]);
 
 impl Behind {
-    /// Waits until the upstream has what Envoy has sent, or has read its connections to their end: what came has to be
-    /// seen now, and not with the next case. What is behind for a long time is so for good, until it is seen not to be.
+    /// Waits until the upstream has received all that Envoy sent, or has read its connections to their end, so that no
+    /// request is recorded with the next case. A long-lasting backlog is taken as permanent until it disappears.
     pub fn settle(&mut self, envoy: &Envoy, listener: &str, witness: &Witness) {
         let mut behind = self.0;
         // A client may see a reset before Envoy has done with the request.

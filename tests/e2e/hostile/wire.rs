@@ -1,5 +1,5 @@
-//! Two clients that send whatever they are told, and see no more than how it ends: HTTP/1.1 as bytes, and HTTP/2 as
-//! frames with fields that no library would let through.
+//! Two clients that send any input and report only the outcome: HTTP/1.1 as bytes, and HTTP/2 as frames with fields
+//! that no library would accept.
 
 use std::io::{ErrorKind, Read as _, Result, Write as _};
 use std::net::{SocketAddr, TcpStream};

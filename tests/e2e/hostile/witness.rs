@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::support::runtime;
 
-/// What came, by the port of the other side.
+/// The received bytes, by remote port.
 type Connections = Arc<Mutex<BTreeMap<u16, Vec<u8>>>>;
 
 pub type Fields = Vec<(Vec<u8>, Vec<u8>)>;
@@ -31,10 +31,10 @@ pub struct Witness {
 pub struct Arrived {
     pub method: Vec<u8>,
     pub target: Vec<u8>,
-    /// Names as they came.
+    /// Names as received.
     pub headers: Fields,
     pub trailers: Fields,
-    /// What came behind its end.
+    /// The bytes received after the end of the request.
     pub rest: Vec<u8>,
 }
 
@@ -74,7 +74,7 @@ impl Witness {
         self.ended.load(Ordering::SeqCst)
     }
 
-    /// What came since this was last asked.
+    /// Returns the requests received since the last call.
     pub fn take(&self) -> Vec<Arrived> {
         let connections = std::mem::take(&mut *self.connections.lock().expect("the record"));
         connections.values().map(|bytes| Arrived::read(bytes)).collect()
@@ -130,7 +130,7 @@ impl Arrived {
     }
 }
 
-/// Each kind of end of line is one to somebody.
+/// Accepts CR, LF and CRLF as line ends, because servers differ.
 fn read_fields(lines: &[u8]) -> Fields {
     let lines = lines.split(|byte| b"\r\n".contains(byte)).map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
     let parts = lines.map(|line| {

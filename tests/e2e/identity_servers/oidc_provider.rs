@@ -83,7 +83,7 @@ fn the_gateway_is_known_by_its_secret_in_the_header_in_the_form_and_by_its_key()
     for (name, _) in &good {
         assert_eq!([status(name, &token), status(name, "garbage")], [200, 401], "{name}");
     }
-    // Whom the server refuses to answer knows nothing of a token, neither of a good one nor of a bad one.
+    // If the server refuses the gateway's client, the gateway has no verdict on any token, valid or not.
     for (name, _) in &bad {
         assert_eq!([status(name, &token), status(name, "garbage")], [503, 503], "{name}");
     }
@@ -108,11 +108,11 @@ fn no_two_assertions_are_the_same_whichever_worker_made_them() {
     let tokens: Vec<String> = (0..32).map(|_| identity.client_credentials("view")).collect();
     let configuration = |client_id: &str, key: &SigningKey| {
         let mut configuration = with_key(&identity, client_id, &[("private_key", json!(pem(key)))]);
-        // Every request asks.
+        // Every request causes a callout.
         configuration["cache"] = json!({ "max_ttl": "0s", "inactive_ttl": "0s" });
         ListenerSpec::new().plugin(configuration)
     };
-    // Two filters of one client in each worker: four that must not agree by chance.
+    // Two filters of one client in each of two workers: all four must draw different random values.
     let envoy = Envoy::builder()
         .listener("first", configuration("gateway-key", &es256))
         .listener("second", configuration("gateway-key", &es256))

@@ -17,13 +17,13 @@ pub struct Server {
     pub gateway: (&'static str, &'static str),
     /// How the gateway proves who it is at the token endpoint.
     pub method: &'static str,
-    /// What the server answers to a token that does not do.
+    /// The status with which the server refuses an invalid token of the gateway.
     pub refusal: u16,
-    /// It ends with this value.
+    /// The server process ends with this value.
     pub _process: Box<dyn std::any::Any>,
 }
 
-/// How long none is obtained after one was refused.
+/// The pause between a refused token request and the next one.
 const PAUSE: Duration = Duration::from_secs(2);
 /// How often something is tried that takes a machine which does not stand still.
 const ROUNDS: usize = 8;
@@ -60,12 +60,12 @@ impl Server {
         gateway(configuration, self.front.addr(), &self.upstream).concurrency(1)
     }
 
-    /// A new token of somebody who wants in.
+    /// A new access token of an API client.
     fn token(&self) -> String {
         self.endpoints.client_credentials(Client::TRAVELLER, "view")
     }
 
-    /// The newest token that the gateway has shown.
+    /// The access token of the gateway's latest callout.
     fn shown(&self) -> String {
         let asked = self.front.calls().into_iter().rfind(|call| call.path == self.endpoints.introspection.as_bytes());
         let header = asked.and_then(|call| call.header("authorization")).expect("a token of the gateway");
@@ -98,7 +98,7 @@ fn one_token_serves_many_introspections() {
         let own = server.shown();
         assert_eq!(server.asked(), (1, 9));
 
-        // Whoever shows the token of the gateway to the gateway has stolen it.
+        // A client that sends the gateway's own access token has stolen it.
         assert_eq!(status(&envoy, &own), 401);
         assert_eq!((server.asked(), server.upstream.request_count()), ((0, 0), 8));
         server.assert_not_logged(&envoy, &[&own]);

@@ -34,7 +34,7 @@ fn each_algorithm_is_taken_where_it_is_listed_and_nowhere_else() {
         rows.push((signed_with, "default", token.clone(), verdict(DEFAULT.contains(&signed_with))));
         for listed in ALGORITHMS {
             rows.push((signed_with, listed, token.clone(), verdict(listed == signed_with)));
-            // The same with a scope that nobody granted, and the old signature.
+            // A tampered token: the payload has an additional scope, the signature is unchanged.
             let verdict = Refused(if listed == signed_with { "bad_signature" } else { "malformed_jwt" });
             rows.push((signed_with, listed, tampered(token, &json!({ "scope": "view book" })), verdict));
         }

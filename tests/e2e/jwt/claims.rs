@@ -1,4 +1,4 @@
-//! What a token says, in every shape in which servers say it; each token is properly signed.
+//! Claims, in every shape that servers use. Each token is properly signed.
 
 use super::*;
 
@@ -148,7 +148,7 @@ fn roles(issuer: &Issuer) -> Vec<Row> {
     ]
 }
 
-/// Tokens of the right issuer for the right audience that are no access tokens for bearers.
+/// Tokens of the right issuer for the right audience that are not bearer access tokens.
 fn other_kinds(issuer: &Issuer) -> Vec<Row> {
     let token = |kind: &str, members: Value| {
         issuer.rsa.sign(&with(header(), &json!({ "typ": kind })), &with(claims(), &members))

@@ -1,4 +1,4 @@
-//! The form of a token: what is not exactly a JWS in compact serialization is none, however well it is signed.
+//! The form of a token: only a JWS in compact serialization is accepted, however well another form is signed.
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};

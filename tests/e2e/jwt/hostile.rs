@@ -14,7 +14,7 @@ fn no_key_but_a_fit_one_of_the_issuer_makes_a_token() {
     let (attacker, weak, encrypting) = (SigningKey::rs256(), SigningKey::rsa(1024), SigningKey::rs256());
     let unfit = Unfit { weak: &weak, encrypting: &encrypting };
     unfit.publish(&issuer);
-    // Serves the keys of the attacker to whoever comes.
+    // Serves the attacker's keys to every client.
     let jwks = json!({ "keys": [attacker.jwk("rsa")] });
     let lair = ScriptedServer::start(move |_| Script::json(jwks.clone()));
     let ways = [
@@ -43,12 +43,12 @@ fn no_key_but_a_fit_one_of_the_issuer_makes_a_token() {
     rows.extend(brought_along(&attacker, lair.addr()));
     rows.push(("a good token, after all of them", "default", good, Passes));
     judge(&envoy, &upstream, &rows);
-    assert_eq!(lair.call_count(), 0, "somebody asked the attacker: {:?}", lair.calls());
+    assert_eq!(lair.call_count(), 0, "requests to the attacker: {:?}", lair.calls());
     // No token of the table has chosen where keys are fetched.
     assert!(issuer.server.calls().iter().all(|call| call.path == b"/jwks"));
 }
 
-/// Signed with what everybody may read, as if it were a secret.
+/// Tokens signed with public data, as if it were a secret.
 fn secrets(issuer: &Issuer) -> Vec<Row> {
     let pem = std::fs::read_to_string(issuer.rsa.public_pem()).expect("the key");
     let key = rsa::RsaPublicKey::from_public_key_pem(&pem).expect("the key");

@@ -13,7 +13,7 @@ fn a_rotated_key_is_found_by_the_next_token_and_a_withdrawn_one_vouches_for_noth
         })
     };
     let on_demand = plugin("on-demand", json!({ "min_refetch_interval": "1s", "timeout": "2s" }));
-    // Another authority makes it another place: what is fetched from here does not serve there.
+    // Another authority makes it another key set: keys fetched from here are not used there.
     let refreshing =
         plugin("refreshing", json!({ "refresh": "2s", "timeout": "2s", "authority": "refreshing.example.test" }));
     let envoy = gateway()
@@ -42,8 +42,8 @@ fn a_rotated_key_is_found_by_the_next_token_and_a_withdrawn_one_vouches_for_noth
     wait_until("the refresh to bring the new key", LIMIT, takes_new);
 
     identity.withdraw_old_keys();
-    wait_until("the key before to vouch for nothing", LIMIT, || refreshing(&old) == [401; 8]);
-    // One that no cache has seen; and by the worker, too, that has had none of those requests, if there is one.
+    wait_until("tokens of the old key to be refused", LIMIT, || refreshing(&old) == [401; 8]);
+    // The token is in no cache. A worker that got none of the requests above must refuse it, too.
     wait_until("every worker to know", LIMIT, || refreshing(&unseen) == [401; 8]);
     assert_eq!(refreshing(&new), [200; 8]);
     assert!(envoy.log().contains("rule `refreshing`: refused with 401: unknown_key"));

@@ -1,4 +1,4 @@
-//! How long a token is good, and who is asked about it meanwhile.
+//! Token lifetimes, and which tokens cause an introspection request.
 
 use super::*;
 
@@ -91,12 +91,12 @@ fn of_one_server_jwts_are_judged_here_and_opaque_tokens_are_asked_about() {
     judge(&envoy, &upstream, &[passes("a JWT", &jwt)]);
     assert_eq!(identity.introspections(), 0);
     let opaque = identity.client_credentials("view");
-    // Shown twice, asked about once: the answer is kept.
+    // Two requests, one callout: the response is cached.
     judge(&envoy, &upstream, &[passes("an opaque token", &opaque)]);
     assert_eq!(identity.introspections(), 1);
     judge(&envoy, &upstream, &[passes("the JWT again", &jwt), passes("the opaque token again", &opaque)]);
     assert_eq!(identity.introspections(), 1);
-    // What has the form of a JWT is never asked about, however bad it is; what has not is.
+    // A token in the form of a JWT is never introspected, however bad it is. Any other token is.
     let changed = tampered(&jwt, &json!({ "scope": "view book" }));
     judge(&envoy, &upstream, &[("a JWT, changed", "both", changed, Refused("bad_signature"))]);
     assert_eq!(identity.introspections(), 1);

@@ -11,7 +11,7 @@ const REFRESH: Duration = Duration::from_secs(2);
 const MAX_AGE: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_millis(500);
 
-/// What a server does that has keys and does not give them.
+/// Failures of a server that has keys but does not serve them.
 fn trouble(path: &[u8]) -> Script {
     let html = || vec![("content-type".to_owned(), "text/html".to_owned())];
     match path {

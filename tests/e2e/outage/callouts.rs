@@ -24,7 +24,7 @@ fn under_way(envoy: &Envoy) -> [u64; 3] {
     envoy.gauges(["scopegate.requests_waiting", "scopegate.callouts_in_flight", "scopegate.leases_held"])
 }
 
-/// One that nobody has sent before.
+/// A token that was not sent before.
 fn random_token() -> String {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     format!("random{}", COUNT.fetch_add(1, Ordering::Relaxed))

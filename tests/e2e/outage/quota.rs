@@ -1,4 +1,4 @@
-//! How many unknown tokens of a client the identity server is asked about.
+//! The quota of introspection requests for unknown tokens of a client.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ fn random_tokens_of_one_client_are_no_flood_and_known_ones_pass() {
     let start = Instant::now();
     assert_eq!(get("good").status, 200);
     let counts = load(envoy.addr("main"), 4, 500, |n| Request::get("/bookings").bearer(&format!("random{n}")));
-    // What has come in since the start, at two a second.
+    // The quota gained since the start, at two per second.
     let earned = usize::try_from(start.elapsed().as_secs()).unwrap() * 2 + 2;
     let asked = counts[&401];
     assert!((15..=20 + earned).contains(&asked) && counts[&429] == 500 - asked, "{counts:?}, {earned}");
@@ -40,7 +40,7 @@ fn random_tokens_of_one_client_are_no_flood_and_known_ones_pass() {
         (refused.header("www-authenticate"), refused.json()["error"].clone()),
         (None, json!("too_many_requests"))
     );
-    // What is known costs nothing, whatever it is; and the same token again is charged to nobody.
+    // A cache hit uses no quota, whether the token is active or inactive.
     assert_eq!((get("good").status, get("random0").status), (200, 401));
     envoy.assert_counter("scopegate.decisions.outcome.too_many_unknown_tokens", counts[&429] as u64 + 1);
     wait_until("new tokens to be asked about again", LIMIT, || get("good-but-new").status == 200);

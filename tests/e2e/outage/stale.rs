@@ -1,4 +1,4 @@
-//! `stale_if_error`: what was last known, while the identity server is away.
+//! `stale_if_error`: expired cached entries are used while the identity server is unavailable.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ fn known_tokens_pass_for_a_while_without_their_server_and_the_application_is_tol
         let request = Request::get("/bookings").bearer(token).header("x-auth-stale", "forged");
         send(envoy.addr("main"), &request).status
     };
-    // What was learned was so between these two times; each request is judged by what must be true of any time then.
+    // The entries were cached between these two times. The assertions below hold for any time in between.
     let before = Instant::now();
     assert_eq!(["good", "short", "bad"].map(get), [200, 200, 401]);
     let after = Instant::now();
@@ -68,5 +68,5 @@ fn known_tokens_pass_for_a_while_without_their_server_and_the_application_is_tol
 const MAX_TTL: Duration = Duration::from_secs(2);
 /// With `stale_if_error`.
 const STALE_END: Duration = Duration::from_secs(8);
-/// Of the token itself, less the second that is rounded off.
+/// The lifetime of the token itself, less one second for rounding.
 const SHORT: Duration = Duration::from_secs(3);

@@ -1,16 +1,16 @@
-// What an administrator does, not a client. Nobody is asked who they are: this server has no secrets, and it
-// listens where nobody else is.
+// The admin API. It requires no authentication, because this server has no real secrets and listens on the loopback
+// interface by default.
 //
-//   POST /admin/revoke  form: token   204, or 404 for a token that is not known
-//   POST /admin/purge                 removes what has expired, as the schedule does; says how much
-//                                     that was since the start
+//   POST /admin/revoke  form: token   204, or 404 for an unknown token
+//   POST /admin/purge                 removes expired entries, as the schedule does; returns the number
+//                                     of entries removed since the start
 //   POST /admin/rotate                204; new keys sign from now on, the others are still published
 //   POST /admin/withdraw              204; only the newest keys are published
 import { readForm } from './form.mjs';
 
 export const ADMIN_PATH = '/admin/';
 
-// By the provider's own models: its revocation endpoint takes only the client that owns the token.
+// Uses the provider's models, because its revocation endpoint accepts only the client that owns the token.
 async function revoke(provider, token) {
   for (const model of [provider.AccessToken, provider.ClientCredentials, provider.RefreshToken]) {
     const found = await model.find(token);

@@ -1,25 +1,25 @@
-// What the grants that redeem an assertion of somebody else share (RFC 7521).
+// Shared code of the assertion grants (RFC 7521).
 import { errors } from 'oidc-provider';
 
-// Who may vouch for our users.
+// The only issuer whose assertions are accepted.
 export const TRUSTED_ISSUER = 'https://partner.example.test';
 
-// How far the clocks of the two may be apart.
+// Allowed clock skew between the issuer and this server.
 export const SKEW_SECONDS = 5;
 
 export const now = () => Math.floor(Date.now() / 1000);
 
-// An assertion names who may redeem it by the issuer or by the token endpoint. Not by what the request calls
-// this server: the Host header is the caller's.
+// The accepted audiences: the issuer identifier and the token endpoint. The Host header is not used, because the
+// client controls it.
 export const tokenEndpoint = (provider) => `${provider.issuer}/token`;
 export const audiences = (provider) => [provider.issuer, tokenEndpoint(provider)];
 
-// Identifiers of assertions that were redeemed, each until it would be refused for its age. Looked up and
-// entered in one step: two requests that arrive together must not both find nothing.
+// Identifiers of redeemed assertions, each kept until the assertion expires. Lookup and insertion are one step, so
+// that two concurrent requests cannot redeem the same assertion.
 export class Redeemed {
   #until = new Map();
 
-  // Whether this is the first time.
+  // Returns whether the assertion is redeemed for the first time.
   add(id, until) {
     for (const [other, end] of this.#until) if (end + SKEW_SECONDS < now()) this.#until.delete(other);
     if (this.#until.has(id)) return false;
@@ -28,8 +28,8 @@ export class Redeemed {
   }
 }
 
-// The one error of an assertion that does not do (RFC 7521, 4.1.1). Its description says why, which oidc-provider
-// would keep to itself: it is about what the client has sent.
+// The error for an invalid assertion (RFC 7521, 4.1.1). Its description gives the reason, which oidc-provider would
+// omit. This is safe, because the reason concerns only data that the client sent.
 export function refuse(reason) {
   return new errors.CustomOIDCProviderError('invalid_grant', `the assertion is refused: ${reason}`);
 }

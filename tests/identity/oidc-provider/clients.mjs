@@ -1,4 +1,4 @@
-// Which applications the server knows, and the gateways that may ask it about tokens.
+// The registered applications, and the gateways that may introspect tokens.
 import { createPublicKey } from 'node:crypto';
 import { JWT_BEARER } from './jwt-bearer-grant.mjs';
 import { SAML_BEARER } from './saml-bearer-grant.mjs';
@@ -49,7 +49,7 @@ function applications(redirectUri) {
   ];
 }
 
-// They introspect and get no tokens, but for those that have a key.
+// Gateways introspect tokens. Only gateways with a key can also obtain tokens.
 const GATEWAY = { grant_types: [], ...NO_REDIRECT };
 const GATEWAYS = [
   // Its secret survives HTTP Basic only if both sides form-encode it first (RFC 6749, 2.3.1).

@@ -1,4 +1,4 @@
-// The pages between the authorization request and its answer: who are you, and what may the client do.
+// The login and consent pages between the authorization request and the authorization response.
 //
 // GET the page, POST its form back to the same address, follow the redirect.
 import { errors } from 'oidc-provider';
@@ -40,8 +40,8 @@ function requestedScopes({ details }) {
   return [...new Set(scopes)].filter((scope) => scope !== OPENID);
 }
 
-// What is unticked is recorded as refused, not merely left out: the server would otherwise see a scope
-// nobody decided about and ask again for ever.
+// Unticked scopes are recorded as rejected. Without a recorded decision, the server would ask for consent to the
+// same scope again and again.
 async function saveGrant(provider, { params, session, prompt: { details } }, ticked) {
   const grant = new provider.Grant({ accountId: session.accountId, clientId: params.client_id });
   const approved = (scope) => scope === OPENID || ticked.has(scope);

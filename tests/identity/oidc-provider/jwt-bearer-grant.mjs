@@ -1,4 +1,4 @@
-// The JWT bearer grant (RFC 7523, 2.1): a token for whom a trusted issuer vouches in a signed JWT.
+// The JWT bearer grant (RFC 7523, 2.1): issues a token to the subject of a JWT that a trusted issuer has signed.
 import { createPublicKey } from 'node:crypto';
 import { jwtVerify } from 'jose';
 import { errors } from 'oidc-provider';
@@ -7,10 +7,10 @@ import { isUser } from './users.mjs';
 
 export const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 
-// An assertion that is good for longer is refused: it would be a password that travels.
+// An assertion with a longer lifetime is rejected, because it could be used like a password.
 const LONGEST_SECONDS = 300;
 
-// `publicKey`: the registered key of the trusted issuer as PEM; without one nobody is trusted.
+// `publicKey`: the registered key of the trusted issuer as PEM. If it is omitted, every assertion is rejected.
 export function registerJwtBearerGrant(provider, { issue, publicKey }) {
   const key = publicKey && createPublicKey(publicKey);
   const redeemed = new Redeemed();
@@ -25,7 +25,7 @@ export function registerJwtBearerGrant(provider, { issue, publicKey }) {
       clockTolerance: SKEW_SECONDS,
     }).catch((error) => { throw refuse(error.message); });
     if (payload.exp - now() > LONGEST_SECONDS + SKEW_SECONDS) throw refuse('it is good for too long');
-    if (!isUser(payload.sub)) throw refuse('nobody here has that name');
+    if (!isUser(payload.sub)) throw refuse('unknown user');
     // `requiredClaims` takes a null for a claim.
     if (typeof payload.jti !== 'string') throw refuse('its jti is no string');
     if (!redeemed.add(payload.jti, payload.exp)) throw refuse('it was redeemed before');

@@ -1,14 +1,14 @@
 // Storage of the authorization server: a map whose entries end with their lifetime.
 //
-// oidc-provider's own in-memory adapter keeps the 1000 entries used last, so under load it forgets tokens
-// that are still valid. Here only time removes an entry, which also bounds the memory.
+// oidc-provider's built-in memory adapter keeps the 1000 most recently used entries, so under load it evicts valid
+// tokens. This one removes an entry only when it expires, which also bounds the memory.
 
 const PURGE_MS = 10_000;
 
 // Revoking a grant removes these; sessions and interactions only mention it.
 const GRANTED = new Set(['AccessToken', 'AuthorizationCode', 'DeviceCode', 'RefreshToken']);
 
-// What one server has stored: `Adapter` for oidc-provider, `purge` for an administrator, `close` for its end.
+// The storage of one server: `Adapter` for oidc-provider, `purge` for the admin API, `close` for shutdown.
 export function createStorage() {
   const entries = new Map(); // "Model:id" -> { payload, expiresAt }
   const sessions = new Map(); // uid of a session -> key of its entry
@@ -22,7 +22,7 @@ export function createStorage() {
 
   let purged = 0;
 
-  // Removes what has expired and says how much that was since the start.
+  // Removes expired entries. Returns the number of entries removed since the start.
   function purge() {
     const now = Date.now();
     const before = entries.size;

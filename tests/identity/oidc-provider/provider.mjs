@@ -1,5 +1,5 @@
-// An authorization server: oidc-provider with users, clients and tokens kept in memory. What it can be told is in
-// server.mjs, which starts one; fleet.mjs starts many.
+// An authorization server: oidc-provider with users, clients and tokens kept in memory. server.mjs starts one server
+// and documents the settings; fleet.mjs starts many.
 import { createPrivateKey, generateKeyPair, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ import { describe, findAccount } from './users.mjs';
 
 const DAY = 24 * 3600;
 
-// The access log status of a request whose client left before the answer was out.
+// The access log status of a request whose client disconnected before the response was sent.
 const CLIENT_LEFT = 499;
 
 const SCOPE = 'view book cancel admin all APIManagerScope apimanagerscope GET:bookings DELETE:bookings';
@@ -46,7 +46,7 @@ function resourceServer(resource, accessTokenTTL) {
 
 const isConfidential = (client) => client.clientAuthMethod !== 'none';
 
-// RFC 7009, 2.1: a client that revokes a token of another one is told so.
+// RFC 7009, 2.1: a client that tries to revoke the token of another client gets an error.
 async function mayRevoke(ctx, client, token) {
   if (token.clientId !== client.clientId) throw new errors.InvalidRequest('the token belongs to another client');
   return true;
@@ -177,7 +177,7 @@ export async function start(env, say) {
     let keys = [];
     let provider;
     let protocol;
-    // A provider has its keys for life, so another one takes over. What was issued stays: it is in the storage.
+    // The keys of a provider cannot change, so a new provider replaces it. Issued tokens remain in the storage.
     const publish = (next) => {
       keys = next;
       provider = createProvider(issuer, keys);
@@ -229,7 +229,7 @@ export async function start(env, say) {
     }
   }
 
-  // Before it listens: no request may come that nobody answers.
+  // Prepares the keys before the server listens, so that no request arrives while no handler is attached.
   const keys = await signingKeys(env);
   const plain = createServer();
   const url = `http://${await listen(plain, Number(env.PORT ?? 9400))}`;

@@ -1,5 +1,5 @@
-// The SAML 2.0 bearer grant (RFC 7522, 2.1): a token for whom a trusted identity provider vouches in a signed
-// assertion.
+// The SAML 2.0 bearer grant (RFC 7522, 2.1): issues a token to the subject of an assertion that a trusted identity
+// provider has signed.
 import { DOMParser, onWarningStopParsing } from '@xmldom/xmldom';
 import { errors } from 'oidc-provider';
 import { SignedXml } from 'xml-crypto';
@@ -13,7 +13,7 @@ export const SAML_BEARER = 'urn:ietf:params:oauth:grant-type:saml2-bearer';
 const SAML = 'urn:oasis:names:tc:SAML:2.0:assertion';
 const BEARER = 'urn:oasis:names:tc:SAML:2.0:cm:bearer';
 const XMLDSIG = 'http://www.w3.org/2000/09/xmldsig#';
-// All that a signature may be made of.
+// The only algorithms that a signature may use.
 const SIGNATURES = ['http://www.w3.org/2001/04/xmldsig-more#rsa-sha256'];
 const DIGESTS = ['http://www.w3.org/2001/04/xmlenc#sha256'];
 const TRANSFORMS = ['http://www.w3.org/2001/10/xml-exc-c14n#', `${XMLDSIG}enveloped-signature`];
@@ -25,19 +25,19 @@ function parse(xml) {
   } catch (error) {
     throw refuse(error.message);
   }
-  // Its entities could make the parser read something else than what was signed.
+  // Entities could make the parsed document differ from the signed one.
   if (document.doctype) throw refuse('it has a document type');
   return document;
 }
 
 const only = (algorithms, names) => Object.fromEntries(names.map((name) => [name, algorithms[name]]));
 
-// The assertion as it was signed. Whatever else the document holds is left unread: an element that is moved, or
-// slipped in beside the signed one, is not seen.
+// Returns the signed assertion. The rest of the document is ignored, so that moved or inserted elements have no effect
+// (signature wrapping).
 function signedAssertion(xml, certificate) {
   const signatures = parse(xml).getElementsByTagNameNS(XMLDSIG, 'Signature');
   if (signatures.length !== 1) throw refuse('it does not have exactly one signature');
-  // The key is ours, not the one that the signature brings along.
+  // Verifies with the configured certificate and ignores any key in the signature.
   const signed = new SignedXml({ publicCert: certificate, getCertFromKeyInfo: () => null });
   signed.SignatureAlgorithms = only(signed.SignatureAlgorithms, SIGNATURES);
   signed.HashAlgorithms = only(signed.HashAlgorithms, DIGESTS);
@@ -59,16 +59,17 @@ const children = (element, name) => Array.from(element?.childNodes ?? [])
   .filter((child) => child.namespaceURI === SAML && child.localName === name);
 const text = (element) => element?.textContent.trim();
 
-// In seconds; NaN if it is missing, which no comparison accepts.
+// In seconds; NaN if the attribute is missing, so that every comparison fails.
 const time = (element, name) => Date.parse(element.getAttribute(name) ?? '') / 1000;
 const hasBegun = (element) => !element.hasAttribute('NotBefore') || time(element, 'NotBefore') - SKEW_SECONDS <= now();
 const isOver = (element) => element.hasAttribute('NotOnOrAfter') && !(time(element, 'NotOnOrAfter') + SKEW_SECONDS > now());
 
-// `certificate`: that of the trusted identity provider as PEM; without one nobody is trusted.
+// `certificate`: the certificate of the trusted identity provider as PEM. If it is omitted, every assertion is
+// rejected.
 export function registerSamlBearerGrant(provider, { issue, certificate }) {
   const redeemed = new Redeemed();
 
-  // RFC 7522, 3, in its order. What is confirmed for us until when, as the first confirmation that holds says.
+  // Checks in the order of RFC 7522, 3. Returns the expiry time of the first valid subject confirmation.
   function confirmedUntil(subject, conditions) {
     for (const confirmation of children(subject, 'SubjectConfirmation')) {
       const [data] = children(confirmation, 'SubjectConfirmationData');
@@ -93,7 +94,7 @@ export function registerSamlBearerGrant(provider, { issue, certificate }) {
     const [subject] = children(assertion, 'Subject');
     const until = confirmedUntil(subject, conditions);
     const name = text(children(subject, 'NameID')[0]);
-    if (!isUser(name)) throw refuse('nobody here has that name');
+    if (!isUser(name)) throw refuse('unknown user');
     if (!redeemed.add(assertion.getAttribute('ID'), until)) throw refuse('it was redeemed before');
     return name;
   }

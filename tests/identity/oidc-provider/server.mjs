@@ -1,11 +1,11 @@
-// The authorization server of the demo and of the end to end tests: oidc-provider with users, clients and
-// tokens kept in memory. Everything in it is public; it is no place for real secrets.
+// The authorization server of the demo and of the end-to-end tests: oidc-provider with users, clients and
+// tokens kept in memory. All its credentials are public; never use it with real secrets.
 //
 //   HOST                    address to listen on (127.0.0.1)
 //   PORT                    port to listen on (9400); 0 takes a free one
 //   ISSUER                  issuer identifier (http://HOST:PORT)
 //   ACCESS_TOKEN_TTL        lifetime of access tokens in seconds (3600)
-//   INTROSPECTION_DELAY_MS  waits this long before it answers an introspection (0)
+//   INTROSPECTION_DELAY_MS  delay before each introspection response (0)
 //   REDIRECT_URI            redirect URI of the clients that take one (http://127.0.0.1:9500/callback)
 //   KEYFILE                 file that keeps the signing key across restarts (none: a new key each start)
 //   EVERY_ALGORITHM         any value: has a key for each of the algorithms of its JWT access tokens (RS256 only)

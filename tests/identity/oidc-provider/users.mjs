@@ -10,8 +10,8 @@ const users = new Map([
 
 const digest = (text) => createHash('sha256').update(text).digest();
 
-// Digests have one length, so the comparison takes the same time whatever was typed, and an unknown name
-// costs what a wrong password costs.
+// Compares digests, which all have the same length, in constant time. An unknown user takes as long as a wrong
+// password.
 export function authenticate(name = '', password = '') {
   const same = timingSafeEqual(digest(password), digest(users.get(name)?.password ?? ''));
   return users.has(name) && same;
@@ -29,7 +29,7 @@ function roleMembers(roles) {
   };
 }
 
-// What the introspection answer says about a user beyond the registered members.
+// Returns the members of the introspection response that describe a user, beyond the registered ones.
 export function describe(name) {
   const user = users.get(name);
   return user && { username: name, department: user.department, ...roleMembers(user.roles) };

@@ -1,4 +1,4 @@
-//! S2.21: JWTs that are verified in the proxy and asked about besides.
+//! S2.21: JWTs that the proxy verifies and also introspects.
 
 use super::*;
 

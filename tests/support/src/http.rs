@@ -135,12 +135,12 @@ impl Connection {
     }
 }
 
-/// Sends on a connection of its own, or says why there is no answer.
+/// Sends the request on a new connection. Returns the response or the error.
 pub fn try_send(addr: SocketAddr, request: &Request) -> Result<Response> {
     Connection::open(addr)?.exchange_bytes(&request.encode(true), request.method == "HEAD")
 }
 
-/// Sends on a connection of its own; no answer fails the test.
+/// Sends the request on a new connection. A missing response fails the test.
 #[track_caller]
 pub fn send(addr: SocketAddr, request: &Request) -> Response {
     try_send(addr, request).unwrap_or_else(|error| {
@@ -148,7 +148,7 @@ pub fn send(addr: SocketAddr, request: &Request) -> Response {
     })
 }
 
-/// How a client goes away.
+/// How a client closes its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Abort {
     /// An orderly close.
@@ -157,7 +157,7 @@ pub enum Abort {
     Rst,
 }
 
-/// A request that is sent, and whose answer nobody has read.
+/// A request that has been sent and whose response has not been read.
 pub struct Pending(tokio::net::TcpStream);
 
 impl Pending {
@@ -172,7 +172,7 @@ impl Pending {
         Self(sent.unwrap_or_else(|error| panic!("sending to {addr}: {error}")))
     }
 
-    /// Goes away without reading an answer.
+    /// Closes the connection without reading a response.
     pub fn leave(self, abort: Abort) {
         let _context = super::runtime().enter();
         if abort == Abort::Rst {
@@ -181,7 +181,7 @@ impl Pending {
     }
 }
 
-/// Sends, waits, and goes away without reading an answer.
+/// Sends the request, waits, and closes the connection without reading a response.
 #[track_caller]
 pub fn send_and_abort(addr: SocketAddr, request: &Request, after: Duration, abort: Abort) {
     let pending = Pending::send(addr, request);

@@ -1,12 +1,12 @@
-//! Events instead of waits: a test says what comes before what, not the machine.
+//! Events instead of sleeps: the test controls the order of operations, independent of the speed of the machine.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Nobody waits for ever: a test that fails must end.
+/// Upper bound for a wait, so that a failing test ends.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Holds back whoever waits for it until it is opened.
+/// Blocks all waiting threads until it is opened.
 #[derive(Clone, Default)]
 pub struct Latch(Arc<(Mutex<bool>, Condvar)>);
 

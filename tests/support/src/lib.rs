@@ -1,5 +1,5 @@
-//! What the end-to-end tests are made of. Everything here blocks, so a test is a plain `#[test]`; every wait is
-//! bounded, and every server and process ends with the value that stands for it, also when a test panics.
+//! Support library of the end-to-end tests. All functions block, so a test is a plain `#[test]`. Every wait is bounded.
+//! Every server and process ends when its value is dropped, also when a test panics.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -60,8 +60,8 @@ pub fn wait_until(what: &str, limit: Duration, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// Waits until it holds wherever one asks: connections are spread over the workers by chance, so it takes many of them
-/// for one to be left out never.
+/// Waits until the condition holds on all workers. Connections are distributed over the workers at random, so it takes
+/// many of them to reach every worker.
 #[track_caller]
 pub fn wait_until_everywhere(what: &str, limit: Duration, mut holds: impl FnMut() -> bool) {
     wait_until(what, limit, || (0..32).all(|_| holds()));

@@ -1,4 +1,4 @@
-//! A server that answers as told, faults included: what no real identity server does on demand.
+//! A server with scripted responses, including faults that a real identity server does not produce on demand.
 
 use std::collections::VecDeque;
 use std::io::Result;
@@ -21,9 +21,9 @@ const MAX_RECORDED: usize = 10_000;
 /// What to do with one request.
 #[derive(Clone, Debug)]
 pub enum Script {
-    /// A whole answer with a content-length; the connection stays open.
+    /// A complete response with a content-length; the connection stays open.
     Answer { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
-    /// The same in chunks, each sent on its own; the connection stays open.
+    /// A chunked response, each chunk sent separately; the connection stays open.
     Chunked { status: u16, headers: Vec<(String, String)>, chunks: Vec<Vec<u8>> },
     /// Close the connection without a byte.
     Close,

@@ -10,7 +10,7 @@ pub struct CpuTime {
 }
 
 impl CpuTime {
-    /// What it is now. An error where there is no such file, or another one.
+    /// Reads the current values. Fails if the file is missing or has another format.
     pub fn now() -> Result<Self> {
         let stat = std::fs::read_to_string("/proc/stat").context("/proc/stat: this takes Linux")?;
         Self::read(&stat).context("/proc/stat: no line of all processors")
@@ -24,7 +24,7 @@ impl CpuTime {
     }
 
     /// The share of the time since then that the host gave to others although this machine had use for it, from 0 to 1.
-    /// What is late in that time says nothing about what was measured.
+    /// Delays during stolen time are not caused by the measured program.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "ticks of years fit")]
     pub fn stolen_since(&self, earlier: &Self) -> f64 {

@@ -18,7 +18,7 @@ pub struct Envoy {
     pub startup: Duration,
 }
 
-/// What an Envoy is to be.
+/// The settings of an Envoy.
 #[derive(Clone, Debug, Default)]
 pub struct Bootstrap {
     /// As Envoy spells them.
@@ -45,7 +45,7 @@ impl Envoy {
         let mut text = json!({
             "node": { "id": "stage", "cluster": "stage" },
             "admin": { "address": loopback(0) },
-            // What the admin interface may change, such as the share of requests that a fault filter hits.
+            // Allows runtime changes through the admin interface, such as the percentage of a fault filter.
             "layered_runtime": { "layers": [{ "name": "admin", "admin_layer": {} }] },
             "static_resources": { "clusters": bootstrap.clusters },
         });
@@ -97,13 +97,13 @@ impl Envoy {
         !self.admin.is_empty() && self.admin("/ready").is_ok_and(|text| text.trim() == "LIVE")
     }
 
-    /// What the admin interface says.
+    /// Returns the response of the admin interface.
     pub fn admin(&self, path: &str) -> Result<String> {
         let mut response = ureq::get(format!("http://{}{path}", self.admin)).call()?;
         Ok(response.body_mut().with_config().limit(64 << 20).read_to_string()?)
     }
 
-    /// Has the admin interface change something.
+    /// Changes something through the admin interface.
     pub fn change(&self, path: &str) -> Result<()> {
         ureq::post(format!("http://{}{path}", self.admin)).send_empty()?;
         Ok(())
@@ -303,7 +303,7 @@ fn write_listeners(dir: &Path, listeners: &[Value]) -> Result<()> {
     Ok(std::fs::rename(dir.join("lds.next"), dir.join("lds.json"))?)
 }
 
-/// What Envoy says it is.
+/// The version that Envoy reports.
 pub fn version(binary: &Path) -> Result<String> {
     let output = Command::new(binary).arg("--version").output().with_context(|| format!("{}", binary.display()))?;
     let text = String::from_utf8_lossy(&output.stdout);

@@ -1,10 +1,10 @@
-//! What every measurement stands on: an Envoy, the keys and tokens of an authorization server that is nowhere, and a
-//! page that says on which machine it was.
+//! Shared by all measurements: an Envoy, the keys and tokens of a fictitious authorization server, and a
+//! page that describes the machine.
 
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
-    reason = "nobody but the developer depends on a measurement, and one that fails says so"
+    reason = "only developers run the measurement, and a panic reports the failure"
 )]
 
 pub mod cpu;

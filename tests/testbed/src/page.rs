@@ -1,4 +1,4 @@
-//! What goes into a page of figures besides the figures.
+//! Parts of a page of figures other than the figures.
 
 use std::path::Path;
 use std::process::Command;

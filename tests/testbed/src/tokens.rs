@@ -1,4 +1,4 @@
-//! Keys of an authorization server that is nowhere, and tokens that it could have issued.
+//! Keys of a fictitious authorization server, and tokens that it could have issued.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -84,7 +84,7 @@ impl Issuer {
         })
     }
 
-    /// The JWK set (RFC 7517 §5), with one key for each algorithm, so that nobody has to try several.
+    /// The JWK set (RFC 7517 §5), with one key for each algorithm, so that a verifier never has to try several.
     pub fn keys(&self) -> Result<Value> {
         let keys: Result<Vec<Value>> = Algorithm::ALL.into_iter().map(|algorithm| self.key(algorithm)).collect();
         Ok(json!({ "keys": keys? }))
@@ -129,7 +129,7 @@ impl Issuer {
         })
     }
 
-    /// An access token that is good for so many seconds from now on, or has not been for so many.
+    /// An access token that expires in so many seconds, or expired so many seconds ago.
     pub fn jwt(&self, algorithm: Algorithm, number: usize, life_seconds: i64) -> Result<String> {
         let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?;
         let header = json!({ "alg": algorithm.name(), "typ": "at+jwt", "kid": algorithm.name() });

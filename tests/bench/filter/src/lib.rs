@@ -18,7 +18,7 @@ struct Root {
 impl Context for Root {}
 
 impl RootContext for Root {
-    /// Any other word is refused, so that nobody measures what was not meant.
+    /// Refuses any other word, so that a typing error does not measure the wrong filter.
     fn on_configure(&mut self, _size: usize) -> bool {
         match self.get_plugin_configuration().as_deref() {
             Some(b"nothing") => self.reads = false,

@@ -30,7 +30,7 @@ fn hotels() -> Request {
     Request::get("/hotels/7")
 }
 
-/// The application that the API is told, of each of the newest requests.
+/// The application that the gateway forwarded with each of the newest requests.
 fn applications(upstream: &Upstream) -> Vec<String> {
     upstream.requests().iter().map(|passed| passed.headers_named("x-application").join("|")).collect()
 }

@@ -142,7 +142,7 @@ fn s2_24_a_never_expiring_token_of_an_adapter_is_asked_about_again_and_ends_when
     let (identity, upstream) = (OidcProvider::start(), Upstream::start());
     let adapter = adapter(&identity, WEBMETHODS_PATH, in_strings);
     let envoy = with_preset(&identity, &adapter, &upstream, "2s");
-    // What is used in its last fifth is asked about again before it ends.
+    // A cached entry that is used in the last fifth of its TTL is renewed early.
     let (never, asked) = in_time(Duration::from_millis(1500), || {
         let never = identity.password("alice", "alice-pw", "view all").access_token;
         let before = identity.introspections();
@@ -220,7 +220,7 @@ fn s2_24_in_the_microgateways_place_keycloak_is_understood_through_an_adapter() 
     let seen = ["x-client", "x-owner", "x-roles"].map(|name| passed.headers_named(name).concat());
     assert_eq!(seen, ["web", "alice", "admin"]);
 
-    // The scope without the realm role; the role without the scope; for somebody else; no access token; no token.
+    // The scope without the realm role; the role without the scope; another audience; not an access token; no token.
     assert_eq!(status(&envoy, list(), &bob), 200);
     let response = send(envoy.addr("main"), &cancel().bearer(&bob));
     assert_eq!((response.status, &response.json()["error"]), (403, &json!("access_denied")));

@@ -44,7 +44,7 @@ fn gateway_of_both(bookings: &OidcProvider, partners: &Glewlwyd, upstream: &Upst
         .env("PARTNERS_SECRET", Glewlwyd::GATEWAY_SECRET)
 }
 
-/// How often either server is asked about one token, and what becomes of the request.
+/// Returns the status of a request with this token, and the number of callouts to each server.
 fn asked(envoy: &Envoy, (bookings, partners): (&OidcProvider, &Glewlwyd), token: &str) -> (u16, [usize; 2]) {
     let before = [bookings.introspections(), partners.introspections()];
     let status = status(envoy, list(), token);
@@ -63,7 +63,7 @@ fn s2_20_two_servers_on_one_rule_are_asked_in_its_order_until_one_says_active() 
         assert_eq!(asked(&envoy, servers, &own), (200, if own_first { [1, 0] } else { [1, 1] }));
         assert_eq!(asked(&envoy, servers, &partner), (200, if own_first { [1, 1] } else { [0, 1] }));
         assert_eq!(asked(&envoy, servers, "garbage"), (401, [1, 1]));
-        // Whoever answered once is believed, also that nobody knows the token.
+        // The verdicts of the servers are cached, also that no server knows the token.
         for (token, expected) in [(&*own, 200), (&partner, 200), ("garbage", 401)] {
             assert_eq!(asked(&envoy, servers, token), (expected, [0, 0]));
         }
@@ -103,7 +103,7 @@ fn s2_20_the_issuer_of_a_jwt_decides_which_of_two_servers_is_asked() {
     // An opaque token names no issuer: the order counts.
     assert_eq!(asked(&envoy, servers, &own), (200, [1, 0]));
     assert_eq!(asked(&envoy, servers, &partner), (200, [0, 1]));
-    // To name a server is not to be one of its tokens; to name another is to be nobody's.
+    // A forged token that names a server is introspected there and refused. An unknown issuer causes no callout.
     let key = SigningKey::es256();
     let forged = |issuer: &str| key.jwt(&json!({ "iss": issuer, "scope": "view", "active": true }));
     assert_eq!(asked(&envoy, servers, &forged(&bookings.issuer())), (401, [1, 0]));
@@ -142,11 +142,11 @@ fn s2_20_with_one_of_two_servers_down_tokens_of_the_other_pass_and_unknown_ones_
         };
         passes_if_up("bookings", &own);
         passes_if_up("partners", &partner);
-        // Nobody can say that it is unknown, and that is not remembered either.
+        // While a server is down, no verdict on an unknown token is possible, and the failure is not cached.
         for _ in 0..2 {
             assert_refused(&answer("garbage"), Refusal::Unavailable);
         }
-        // What either said before still holds.
+        // Cached entries of both servers stay valid.
         for token in [&own_known, &partner_known] {
             assert_eq!(answer(token).status, 200);
         }

@@ -111,7 +111,7 @@ impl Envoy {
         self.process().find(listener).unwrap_or_else(|| panic!("Envoy has no listener {listener:?}"))
     }
 
-    /// What the admin interface answers to a GET.
+    /// Returns the response body of a GET to the admin interface.
     #[track_caller]
     pub fn admin(&self, path: &str) -> String {
         self.process().admin(path)
@@ -166,7 +166,7 @@ impl Envoy {
         self.process().log_size()
     }
 
-    /// What it wrote since then.
+    /// Returns the log from this offset on.
     pub fn log_since(&self, size: u64) -> String {
         self.process().log_since(size)
     }

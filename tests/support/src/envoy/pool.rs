@@ -20,14 +20,14 @@ use super::super::try_wait;
 use super::process::Process;
 use super::spec::{loopback, wasm_config};
 
-/// How long the traces of a lease may take to go.
+/// Time limit for cleaning up after a lease.
 const CLEAN_LIMIT: Duration = Duration::from_secs(10);
 const UPDATE_LIMIT: Duration = Duration::from_secs(60);
-/// An Envoy ends after so many leases: memory that they leave behind stays bounded.
+/// Maximum number of leases of one Envoy process, which bounds the memory that leases leak.
 const MAX_LEASES: usize = 60;
-/// VMs that run, and those of the keeper when no test has any.
+/// Gauge of running VMs. It counts the VMs of the keeper even when no test is running.
 const VMS: &str = "wasm.envoy.wasm.runtime.v8.active";
-/// What is 0 when no listener and no cluster is left.
+/// Gauges that are 0 when all listeners and clusters of a lease have been removed.
 const LEFT_OVER: [&str; 4] = [
     "listener_manager.total_listeners_active",
     "listener_manager.total_listeners_draining",
@@ -177,7 +177,7 @@ impl Pooled {
         outcome.map_err(|error| format!("{error}: {left}"))
     }
 
-    /// What the lease before has left behind.
+    /// Returns the resources that the previous lease has left behind.
     fn left_over(&self) -> Vec<String> {
         let gauges = self.process.gauges();
         let left = gauges.all().filter_map(|(name, value)| {

@@ -59,7 +59,7 @@ impl Process {
         Ok(process)
     }
 
-    /// `None` while it starts, an error when it never will.
+    /// `None` while it starts, an error if it failed to start.
     fn ready(&mut self) -> Result<Option<()>, String> {
         if let Some(status) = self.child.ended() {
             return Err(format!("Envoy ended with {status}"));
@@ -81,18 +81,18 @@ impl Process {
         self.child.id()
     }
 
-    /// Whether the process still runs: it does not after a crash.
+    /// Returns whether the process is still running.
     pub fn is_running(&mut self) -> bool {
         self.child.ended().is_none()
     }
 
-    /// What the admin interface answers to a GET.
+    /// Returns the response body of a GET to the admin interface.
     #[track_caller]
     pub fn admin(&self, path: &str) -> String {
         send(self.admin, &Request::get(path)).text()
     }
 
-    /// What the admin interface answers to a POST, which is how it changes something.
+    /// Returns the response body of a POST to the admin interface. Requests that change state use POST.
     #[track_caller]
     pub fn admin_post(&self, path: &str) -> String {
         send(self.admin, &Request::post(path, "")).text()
@@ -113,7 +113,7 @@ impl Process {
         Stats(self.admin_json("/stats?format=json&type=Gauges"))
     }
 
-    /// Where a listener listens, if Envoy has it.
+    /// Returns the address of a listener, if Envoy has it.
     #[track_caller]
     pub fn find(&self, listener: &str) -> Option<SocketAddr> {
         let listeners = self.admin_json("/listeners?format=json");
@@ -126,12 +126,12 @@ impl Process {
         self.path().join("log")
     }
 
-    /// How much it has written, in bytes.
+    /// Returns the size of the log in bytes.
     pub fn log_size(&self) -> u64 {
         std::fs::metadata(self.log_file()).expect("the log").len()
     }
 
-    /// What it has written since it had written so much.
+    /// Returns the log from this offset on.
     pub fn log_since(&self, size: u64) -> String {
         let mut log = std::fs::File::open(self.log_file()).expect("the log");
         let mut bytes = Vec::new();

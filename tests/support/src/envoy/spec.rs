@@ -1,4 +1,4 @@
-//! What a listener of Envoy does, and the clusters behind it.
+//! Configuration of Envoy listeners and of the clusters behind them.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -46,7 +46,8 @@ impl RouteSpec {
     }
 }
 
-/// What one listener does; the default passes everything to the upstream through a filter without configuration.
+/// Configuration of one listener. The default sends every request to the upstream through a filter without
+/// configuration.
 #[derive(Clone, Debug, Default)]
 pub struct ListenerSpec {
     pub(super) configuration: Option<Value>,
@@ -137,7 +138,7 @@ pub fn loopback() -> Value {
     json!({ "socket_address": { "address": "127.0.0.1", "port_value": 0 } })
 }
 
-/// What a plugin says of its module (envoy.extensions.wasm.v3.PluginConfig).
+/// Returns the configuration of a Wasm plugin (envoy.extensions.wasm.v3.PluginConfig).
 pub fn wasm_config(vm_id: &str, module: &Path, environment: Value) -> Value {
     json!({
         "name": "scopegate",

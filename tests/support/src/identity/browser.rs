@@ -7,36 +7,36 @@ use crate::{Request, Response, send};
 
 const MAX_STEPS: usize = 20;
 
-/// Where a walk ends.
+/// Where a sequence of redirects and forms ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Arrival {
-    /// At a redirect to somebody else, by its address.
+    /// At a redirect to another server, with its address.
     Redirect(String),
-    /// At a form for somebody else, which a script would submit.
+    /// At a form that a script would submit to another server.
     Form { action: String, fields: Vec<(String, String)> },
-    /// At a page that asks for nothing more.
+    /// At a page without a form.
     Page(String),
 }
 
 impl Arrival {
-    /// What follows `address` in the redirect; fails the test if the walk ended anywhere else.
+    /// Returns the rest of the redirect after `address`. Any other arrival fails the test.
     #[track_caller]
     pub fn redirect_to(&self, address: &str) -> String {
         let rest = if let Self::Redirect(location) = self { location.strip_prefix(address) } else { None };
         rest.unwrap_or_else(|| panic!("no redirect to {address}: {self:?}")).to_owned()
     }
 
-    /// The fields of the form for somebody else; fails the test if the walk ended anywhere else.
+    /// Returns the fields of the form for another server. Any other arrival fails the test.
     #[track_caller]
     pub fn form(&self) -> BTreeMap<String, String> {
         if let Self::Form { fields, .. } = self {
             fields.iter().cloned().collect()
         } else {
-            panic!("no form for somebody else: {self:?}")
+            panic!("no form for another server: {self:?}")
         }
     }
 
-    /// The last page; fails the test if the walk ended elsewhere.
+    /// Returns the last page. Any other arrival fails the test.
     #[track_caller]
     pub fn page(&self) -> &str {
         if let Self::Page(page) = self { page } else { panic!("no page: {self:?}") }
@@ -56,7 +56,7 @@ impl<'a> Browser<'a> {
         Self { addr, cookies: BTreeMap::new(), typed: BTreeMap::new(), ticked: &[] }
     }
 
-    /// What the user types into the fields of this name.
+    /// Sets the text that the user types into the fields with this name.
     pub fn types(mut self, field: &'a str, text: &'a str) -> Self {
         self.typed.insert(field, text);
         self
@@ -68,7 +68,7 @@ impl<'a> Browser<'a> {
         self
     }
 
-    /// Follows redirects and submits forms by their first button, until the way leads elsewhere or ends.
+    /// Follows redirects and submits forms by their first button, until one leads to another server or none is left.
     #[track_caller]
     pub fn walk(&mut self, start: &str) -> Arrival {
         let mut path = start.to_owned();
@@ -154,7 +154,7 @@ impl<'a> Browser<'a> {
             } else if !tag.starts_with("input ") || (kind == "checkbox" && !self.ticked.contains(&value.as_str())) {
                 continue;
             }
-            // What has no name is not sent.
+            // Fields without a name are not submitted.
             let Some(name) = name else {
                 continue;
             };

@@ -65,8 +65,8 @@ impl Canaille {
         self.endpoints().password(Client::WEB, user, password, scope)
     }
 
-    /// What a browser and the public client `spa` do together: log in, redeem the code. The user is not asked to
-    /// approve anything.
+    /// Runs the authorization code flow of the public client `spa` in a browser: logs in and redeems the code. There is
+    /// no consent page.
     #[track_caller]
     pub fn authorization_code_pkce(&self, user: &str, password: &str, scope: &str) -> Tokens {
         let mut browser = Browser::new(self.addr());

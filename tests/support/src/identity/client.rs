@@ -1,4 +1,4 @@
-//! What the clients of an identity server do, whichever server it is.
+//! OAuth 2.0 clients, for any identity server.
 
 use std::net::SocketAddr;
 
@@ -8,12 +8,12 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use crate::http::{Request, send};
 use crate::wire::Response;
 
-/// Nobody listens here: the last redirect is read, not followed.
+/// No server listens at this address. The tests read the last redirect and do not follow it.
 pub const REDIRECT_URI: &str = "http://127.0.0.1:9500/callback";
-/// What a code is redeemed with (RFC 7636).
+/// The code verifier (RFC 7636).
 pub const VERIFIER: &str = "a-verifier-of-at-least-forty-three-characters";
 
-/// A client of an identity server, and how it says who it is.
+/// A client of an identity server and its authentication method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Client<'a> {
     /// `client_secret_basic`, form-encoded first (RFC 6749, 2.3.1).
@@ -22,9 +22,9 @@ pub enum Client<'a> {
     RawBasic(&'a str, &'a str),
     /// `client_secret_post`.
     Post(&'a str, &'a str),
-    /// Not at all: a public client says its name.
+    /// `none`: a public client sends only its client ID.
     Public(&'a str),
-    /// By an access token of its own.
+    /// By an access token of the client.
     Bearer(&'a str),
 }
 
@@ -35,15 +35,15 @@ impl<'a> Client<'a> {
     pub const TRAVELLER: Self = Self::Basic("traveller", "traveller-secret");
     pub const KIOSK: Self = Self::Public("kiosk");
     pub const ONCE: Self = Self::Basic("once", "once-secret");
-    /// Of the example in NetIQ's documentation.
+    /// The client of the example in NetIQ's documentation.
     pub const NETIQ: Self = Self::Post("557c9074-6a09-4f1a-83a6-0d3b442e1cc0", "he3Mmy3IGgL9dxhufNHo312DQqTJYI8mB6GHA");
 
-    /// Its name; one that shows a token has none to say.
+    /// Returns the client ID. `Bearer` has none and fails the test.
     #[track_caller]
     pub fn id(self) -> &'a str {
         match self {
             Self::Public(id) | Self::Basic(id, _) | Self::RawBasic(id, _) | Self::Post(id, _) => id,
-            Self::Bearer(_) => panic!("a token says nothing of whose it is"),
+            Self::Bearer(_) => panic!("a client with a bearer token has no client ID here"),
         }
     }
 
@@ -76,7 +76,7 @@ pub struct Endpoints {
 }
 
 impl Endpoints {
-    /// What the server answers to a request for tokens.
+    /// Sends a token request. Returns the response.
     #[track_caller]
     pub fn token(&self, client: Client, form: &[(&str, &str)]) -> Response {
         send(self.addr, &self.addressed(client.form(self.token, form)))
@@ -123,14 +123,14 @@ impl Endpoints {
         tokens_of(&self.redeem_code(client, &code, &[("code_verifier", VERIFIER)]))
     }
 
-    /// What the token endpoint answers to an authorization code.
+    /// Redeems an authorization code. Returns the token response.
     #[track_caller]
     pub fn redeem_code(&self, client: Client, code: &str, parameters: &[(&str, &str)]) -> Response {
         let form = [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", REDIRECT_URI)];
         self.token(client, &[&form[..], parameters].concat())
     }
 
-    /// What the server answers to this caller, with the hint that the module sends.
+    /// Introspects a token as this client, with the token type hint that the module sends. Returns the response.
     #[track_caller]
     pub fn introspect(&self, caller: Client, token: &str) -> Response {
         let form = [("token", token), ("token_type_hint", "access_token")];
@@ -159,23 +159,23 @@ pub fn code_of(response: &Response) -> Option<String> {
     member(response.header("location")?.strip_prefix(REDIRECT_URI)?.strip_prefix('?')?, "code")
 }
 
-/// What `VERIFIER` is the answer to.
+/// The code challenge of `VERIFIER`.
 pub fn challenge() -> String {
     BASE64_URL_SAFE_NO_PAD.encode(hmac_sha256::Hash::hash(VERIFIER.as_bytes()))
 }
 
-/// What a token endpoint answers.
+/// A token response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tokens {
     pub access_token: String,
     pub refresh_token: Option<String>,
     pub id_token: Option<String>,
-    /// What the server says it granted.
+    /// The granted scope.
     pub scope: Option<String>,
 }
 
 impl Tokens {
-    /// From the members of an answer, wherever they stood.
+    /// Reads the members of a response, from JSON or from a fragment.
     #[track_caller]
     pub fn from_members(member: impl Fn(&str) -> Option<String>) -> Self {
         Self {

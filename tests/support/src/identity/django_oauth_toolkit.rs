@@ -44,14 +44,14 @@ impl DjangoOauthToolkit {
         self.0.server.posts_to(Self::INTROSPECTION_PATH)
     }
 
-    /// A token of the gateway that lets it ask.
+    /// The gateway's access token for introspection.
     #[track_caller]
     pub fn gateway_token(&self) -> String {
         self.endpoints().client_credentials(Self::GATEWAY, "introspection")
     }
 
-    /// The gateway in every way in which it may ask here: by its secret in the header or in the form, or by a token of
-    /// its own.
+    /// Every client authentication method of the gateway at this server: its secret in the header or in the form, or
+    /// its access token.
     pub fn gateways(token: &str) -> [Client<'_>; 3] {
         [Self::GATEWAY, Client::Post(Self::GATEWAY_ID, Self::GATEWAY_SECRET), Client::Bearer(token)]
     }
@@ -68,8 +68,8 @@ impl DjangoOauthToolkit {
         self.endpoints().password(Client::WEB, user, password, scope)
     }
 
-    /// What a browser and the public client `spa` do together: log in, redeem the code. The user is not asked to
-    /// approve anything.
+    /// Runs the authorization code flow of the public client `spa` in a browser: logs in and redeems the code. There is
+    /// no consent page.
     #[track_caller]
     pub fn authorization_code_pkce(&self, user: &str, password: &str, scope: &str) -> Tokens {
         let mut browser = Browser::new(self.addr());

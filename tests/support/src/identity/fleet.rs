@@ -66,7 +66,7 @@ pub struct Member {
 }
 
 impl Member {
-    /// Starts one and waits until it is ready; `env` is all that it is told.
+    /// Starts a server and waits until it is ready. `env` contains all its settings.
     #[track_caller]
     pub fn start(env: &BTreeMap<&str, String>) -> Self {
         static IDS: AtomicUsize = AtomicUsize::new(0);
@@ -87,7 +87,7 @@ impl Drop for Member {
     fn drop(&mut self) {
         let fleet = fleet();
         fleet.order(&json!({ "id": self.id }));
-        // Only then nobody answers there, and another one may take the port.
+        // After this line the server has stopped, and another one may take the port.
         if !std::thread::panicking() {
             fleet.wait_for("the identity server to end", &self.log, "closed");
         }

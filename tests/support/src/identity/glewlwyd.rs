@@ -17,7 +17,7 @@ use crate::in_repository;
 use crate::scripted::ScriptedServer;
 
 const DIRECTORY: &str = "tests/identity/glewlwyd";
-/// Of the Debian package; the copy in its documentation is missing where documentation is not installed.
+/// The schema in the Debian package. The copy in its documentation is missing on systems without documentation.
 const SCHEMA: &str = "/usr/share/dbconfig-common/data/glewlwyd/install/sqlite3";
 const INSTALL: &str = "install it by `make identity`, on Debian";
 const START_LIMIT: Duration = Duration::from_secs(15);
@@ -26,7 +26,7 @@ pub struct Glewlwyd {
     process: ServerProcess,
     log: AccessLog,
     own: SocketAddr,
-    /// It writes no access log, so others come by this server, which counts them.
+    /// Glewlwyd writes no access log, so requests go through this server, which counts them.
     front: ScriptedServer,
     /// Its database; removed after it has ended.
     _directory: TempDir,
@@ -50,7 +50,7 @@ impl Glewlwyd {
         assert!(Path::new(SCHEMA).is_file(), "no Glewlwyd here: {INSTALL}");
         let dir = tempfile::tempdir().expect("a temporary directory");
         let file = |name: &str| dir.path().join(name);
-        // Kept without listening until the server does: nobody else is given this port.
+        // Stays bound without listening until the server listens, so that no other process gets this port.
         let port = TcpSocket::new_v4().expect("a socket");
         port.set_reuseaddr(true).expect("an option of the socket");
         port.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
@@ -113,7 +113,7 @@ impl Glewlwyd {
         format!("http://{}/api/oidc", self.own)
     }
 
-    /// Those of the server itself: what comes here is not counted.
+    /// The endpoints of the server itself. Requests to them are not counted.
     pub fn endpoints(&self) -> Endpoints {
         Endpoints {
             addr: self.own,
@@ -128,19 +128,19 @@ impl Glewlwyd {
         self.log.lines().join("\n") + &self.process.errors()
     }
 
-    /// How many introspections were asked of `addr`, exactly.
+    /// Returns the exact number of introspection requests to `addr`.
     pub fn introspections(&self) -> usize {
         self.front.calls().iter().filter(|call| call.path.starts_with(Self::INTROSPECTION_PATH.as_bytes())).count()
     }
 
-    /// A token of the gateway that lets it ask.
+    /// The gateway's access token for introspection.
     #[track_caller]
     pub fn gateway_token(&self) -> String {
         self.endpoints().client_credentials(Self::GATEWAY, "introspect")
     }
 
-    /// The gateway in every way in which it may ask here: by its secret in the header or in the form, or by a token of
-    /// its own.
+    /// Every client authentication method of the gateway at this server: its secret in the header or in the form, or
+    /// its access token.
     pub fn gateways(token: &str) -> [Client<'_>; 3] {
         [Self::GATEWAY, Client::Post(Self::GATEWAY_ID, Self::GATEWAY_SECRET), Client::Bearer(token)]
     }
@@ -157,8 +157,8 @@ impl Glewlwyd {
         self.endpoints().password(Client::WEB, user, password, scope)
     }
 
-    /// What a browser and the public client `spa` do together: log in, approve some of the scopes asked for, redeem the
-    /// code.
+    /// Runs the authorization code flow of the public client `spa` in a browser: logs in, approves some of the
+    /// requested scopes, and redeems the code.
     #[track_caller]
     pub fn authorization_code_pkce(&self, user: &str, password: &str, asked: &[&str], approved: &[&str]) -> Tokens {
         let mut browser = self.logged_in(user, password);

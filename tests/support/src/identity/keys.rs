@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use super::certificates;
 
-/// The seconds of `exp` and its kin.
+/// Returns the current time as a NumericDate, as in `exp`, `iat` and `nbf`.
 pub fn unix_time() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_secs()
 }
@@ -97,13 +97,13 @@ impl SigningKey {
         }
     }
 
-    /// A certificate that the key has signed for itself, in DER.
+    /// Returns a self-signed certificate in DER.
     #[track_caller]
     pub fn certificate(&self) -> Vec<u8> {
         certificates::self_signed(self).der().to_vec()
     }
 
-    /// The same as PEM.
+    /// Returns a self-signed certificate in PEM.
     #[track_caller]
     pub fn certificate_pem(&self) -> String {
         certificates::self_signed(self).pem()
@@ -179,7 +179,7 @@ impl rcgen::SigningKey for SigningKey {
     }
 }
 
-/// Header and claims of a JWT. Whether it is signed nobody asks.
+/// Returns the header and the claims of a JWT without verifying its signature.
 #[track_caller]
 pub fn jwt_parts(token: &str) -> (Value, Value) {
     let read = |part: &str| {

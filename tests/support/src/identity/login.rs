@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 
 use super::Browser;
 
-/// What a user does at the pages of the server.
+/// The input of a user on the login and consent pages.
 #[derive(Clone, Copy, Debug)]
 pub struct Login<'a> {
     pub user: &'a str,
     pub password: &'a str,
-    /// The scopes that the client asks for,
+    /// The scopes that the client requests.
     pub asked: &'a [&'a str],
-    /// and those of them that the user leaves ticked.
+    /// The requested scopes that the user leaves ticked.
     pub approved: &'a [&'a str],
 }
 

@@ -148,17 +148,17 @@ impl OidcProvider {
         format!("{}/token", self.issuer())
     }
 
-    /// What it wrote: `ready URL`, then `METHOD PATH STATUS` for each finished request.
+    /// Returns its standard output: `ready URL`, then `METHOD PATH STATUS` for each finished request.
     pub fn log(&self) -> Vec<String> {
         self.server.log().lines()
     }
 
-    /// How many introspections it has finished, exactly.
+    /// Returns the exact number of finished introspection requests.
     pub fn introspections(&self) -> usize {
         self.server.log().posts_to(self.addr, Self::INTROSPECTION_PATH)
     }
 
-    /// How many requests for tokens it has finished, exactly.
+    /// Returns the exact number of finished token requests.
     pub fn token_requests(&self) -> usize {
         self.server.log().posts_to(self.addr, "/token")
     }
@@ -187,7 +187,7 @@ impl OidcProvider {
         tokens_of(&self.token_request(Client::TRAVELLER, &form)).access_token
     }
 
-    /// How often its keys were asked for.
+    /// Returns how often its JWK set was fetched.
     pub fn keys_fetched(&self) -> usize {
         self.log().iter().filter(|line| line.starts_with("GET /jwks ")).count()
     }
@@ -231,7 +231,7 @@ impl OidcProvider {
         tokens_of(&self.try_refresh_for(client, refresh_token))
     }
 
-    /// What it answers to a refresh token that it may not take.
+    /// Sends a refresh request that may fail. Returns the response.
     #[track_caller]
     pub fn try_refresh_for(&self, client: Client, refresh_token: &str) -> Response {
         self.token_request(client, &[("grant_type", "refresh_token"), ("refresh_token", refresh_token)])
@@ -261,14 +261,14 @@ impl OidcProvider {
         assert_eq!(response.status, 204, "revocation by the administrator");
     }
 
-    /// Removes what has expired, as its schedule does; says how much that was since the start.
+    /// Removes expired entries, as its schedule does. Returns the number of entries removed since the start.
     #[track_caller]
     pub fn admin_purge(&self) -> u64 {
         send(self.addr(), &Request::post("/admin/purge", "")).json()["purged"].as_u64().expect("a number")
     }
 
-    /// What a browser and the public client `spa` do together: log in, approve some of the scopes asked for, redeem the
-    /// code.
+    /// Runs the authorization code flow of the public client `spa` in a browser: logs in, approves some of the
+    /// requested scopes, and redeems the code.
     #[track_caller]
     pub fn authorization_code_pkce(&self, user: &str, password: &str, asked: &[&str], approved: &[&str]) -> Tokens {
         self.authorization_code_with_pkce(Client::SPA, &Login { user, password, asked, approved })
@@ -285,7 +285,7 @@ impl OidcProvider {
         tokens_of(&self.redeem_code(client, &self.code(client, login, &[]), &[]))
     }
 
-    /// What the token endpoint answers to an authorization code.
+    /// Redeems an authorization code. Returns the token response.
     #[track_caller]
     pub fn redeem_code(&self, client: Client, code: &str, parameters: &[(&str, &str)]) -> Response {
         self.endpoints().redeem_code(client, code, parameters)
@@ -315,7 +315,7 @@ impl OidcProvider {
         Tokens::from_members(|name| member(fragment, name))
     }
 
-    /// What follows the redirect URI in the last redirect.
+    /// Returns the rest of the last redirect after the redirect URI.
     #[track_caller]
     fn authorize(&self, client: Client, login: &Login, parameters: &[(&str, &str)]) -> String {
         let scope = login.asked.join(" ");
@@ -373,7 +373,7 @@ impl OidcProvider {
         self.token_request(Client::WEB, &[("grant_type", grant_type), ("assertion", assertion), ("scope", scope)])
     }
 
-    /// What the token endpoint answers, whatever it is.
+    /// Sends a token request. Returns the response, also if it is an error.
     #[track_caller]
     pub fn token_request(&self, client: Client, form: &[(&str, &str)]) -> Response {
         self.endpoints().token(client, form)

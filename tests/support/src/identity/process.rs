@@ -1,4 +1,4 @@
-//! Servers that are processes of their own, and say on their standard output how they are.
+//! Servers in separate processes, which report their state on standard output.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -36,12 +36,12 @@ impl ServerProcess {
         Self { child, errors }
     }
 
-    /// Its standard input; it is closed when this value goes.
+    /// Returns its standard input, which closes when the value is dropped.
     pub fn stdin(&mut self) -> ChildStdin {
         self.child.child().stdin.take().expect("its stdin")
     }
 
-    /// What it wrote to its standard error.
+    /// Returns its standard error output.
     pub fn errors(&self) -> String {
         std::fs::read_to_string(self.errors.path()).unwrap_or_default()
     }
@@ -58,7 +58,7 @@ impl ServerProcess {
     }
 }
 
-/// What a server says: `ready http://ADDRESS` when it is, then `METHOD PATH STATUS` for each finished request.
+/// The standard output of a server: `ready http://ADDRESS`, then `METHOD PATH STATUS` for each finished request.
 #[derive(Clone, Default)]
 pub struct AccessLog {
     lines: Arc<Mutex<Vec<String>>>,

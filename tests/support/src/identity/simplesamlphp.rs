@@ -16,7 +16,7 @@ use crate::in_repository;
 
 const DIRECTORY: &str = "tests/identity/simplesamlphp";
 const START_LIMIT: Duration = Duration::from_secs(15);
-/// PHP cannot take a free port and say which; the one found for it may be gone when it comes.
+/// PHP cannot choose a free port and report it. Another process may take the chosen port before PHP binds it.
 const ATTEMPTS: usize = 3;
 const NAMESPACE: &str = r#"xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion""#;
 
@@ -55,10 +55,10 @@ impl SimpleSamlPhp {
                 return Self { _process: process, addr, state };
             }
         }
-        panic!("{ATTEMPTS} times the port was taken by somebody else");
+        panic!("SimpleSAMLphp did not get a free port in {ATTEMPTS} attempts");
     }
 
-    /// With what its assertions are checked.
+    /// Returns the path of the certificate that verifies its assertions.
     pub fn certificate(&self) -> PathBuf {
         self.state.path().join("saml.pem")
     }

@@ -1,5 +1,5 @@
-//! A filter for the tests: what Envoy's `verify_signature` says of signatures, and what Scopegate's own
-//! verification says, compiled as it is in the module. The body of a request is a `Question`, that of the answer
+//! A filter for the tests: the verdicts of Envoy's `verify_signature` on signatures, and those of Scopegate's own
+//! verification, compiled as in the module. The body of a request is a `Question`, that of the response
 //! has a `Verdict` for each signature.
 
 #![expect(missing_docs, reason = "the entry point that the SDK's macro makes has none")]
@@ -35,9 +35,9 @@ enum Signature {
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Verdict {
-    /// What refuses it before any key is tried.
+    /// Why it is refused before any key is tried.
     Unread(&'static str),
-    /// What the keys say that may have made it.
+    /// The verdict of each suitable key.
     Keys(Vec<Roads>),
 }
 

@@ -47,7 +47,7 @@ impl Lease {
 
     /// Returns whether a lease that was held until `until` may have ended: the time has passed, or the clock was set
     /// back, in which case no message may come.
-    pub(crate) fn may_be_over(until: UnixTime, now: UnixTime) -> bool {
+    pub(crate) fn may_have_ended(until: UnixTime, now: UnixTime) -> bool {
         until <= now || until > now.saturating_add(Self::DURATION)
     }
 
@@ -92,7 +92,11 @@ impl Lease {
         if slot.0.len() >= MAX_LEASES {
             return LeaseOutcome::Uncoordinated;
         }
-        slot.0.push(Held { digest: self.digest, until: now.saturating_add(Self::DURATION), mailboxes: Vec::new() });
+        slot.0.push(HeldLease {
+            digest: self.digest,
+            until: now.saturating_add(Self::DURATION),
+            mailboxes: Vec::new(),
+        });
         LeaseOutcome::Acquired(slot.write())
     }
 
@@ -120,10 +124,10 @@ impl Lease {
 }
 
 /// The leases in one slot that have not ended.
-struct Slot(Vec<Held>);
+struct Slot(Vec<HeldLease>);
 
 /// One lease. Encoding: digest, time in milliseconds, number of mailboxes, mailboxes.
-struct Held {
+struct HeldLease {
     digest: [u8; TokenDigest::BYTES],
     until: UnixTime,
     mailboxes: Vec<u32>,
@@ -134,11 +138,11 @@ impl Slot {
     fn read(found: Option<&[u8]>, now: UnixTime) -> Self {
         let mut rest = found.unwrap_or_default();
         let mut leases = Vec::new();
-        while let Some((held, remaining)) = Held::read(rest)
+        while let Some((held, remaining)) = HeldLease::read(rest)
             && leases.len() < MAX_LEASES
         {
             rest = remaining;
-            if !Lease::may_be_over(held.until, now) {
+            if !Lease::may_have_ended(held.until, now) {
                 leases.push(held);
             }
         }
@@ -157,7 +161,7 @@ impl Slot {
     }
 }
 
-impl Held {
+impl HeldLease {
     fn read(bytes: &[u8]) -> Option<(Self, &[u8])> {
         let (digest, rest) = bytes.split_first_chunk()?;
         let (until, rest) = rest.split_first_chunk()?;
@@ -231,13 +235,13 @@ mod tests {
     fn lease_ends_if_the_clock_is_set_back() {
         let LeaseOutcome::Acquired(slot) = lease(1).acquire(None, 7, NOW) else { panic!("free") };
         let LeaseOutcome::HeldElsewhere(slot, until) = lease(1).acquire(Some(&slot), 8, NOW) else { panic!("taken") };
-        assert!(!Lease::may_be_over(until, NOW));
-        assert!(!Lease::may_be_over(until, later(199)));
-        assert!(Lease::may_be_over(until, later(200)));
+        assert!(!Lease::may_have_ended(until, NOW));
+        assert!(!Lease::may_have_ended(until, later(199)));
+        assert!(Lease::may_have_ended(until, later(200)));
         // The holder can no longer renew or release the lease, so the waiting worker must detect its end.
         let before = UnixTime::from_secs(1_000);
         assert_eq!((lease(1).renew(Some(&slot), before), lease(1).release(Some(&slot), before)), (None, None));
-        assert!(Lease::may_be_over(until, before));
+        assert!(Lease::may_have_ended(until, before));
         assert!(lease(1).held_until(Some(&slot), before).is_none());
     }
 

@@ -30,8 +30,8 @@ pub(crate) struct LocalCache {
 /// Two generations of entries.
 #[derive(Debug)]
 struct Generations {
-    young: HashTable<Held>,
-    old: HashTable<Held>,
+    young: HashTable<StoredEntry>,
+    old: HashTable<StoredEntry>,
     /// The estimated size of the young generation, in bytes.
     estimated_size: usize,
     /// The limit on `estimated_size`.
@@ -41,7 +41,7 @@ struct Generations {
 }
 
 #[derive(Debug)]
-struct Held {
+struct StoredEntry {
     hash: u64,
     /// The index of the authorization server.
     server: usize,
@@ -115,21 +115,21 @@ impl LocalCache {
     }
 
     /// Stores an entry, and replaces an earlier entry of the token.
-    pub(crate) fn keep(&mut self, server: usize, token: &AccessToken, entry: CacheEntry, cache: &CacheSettings) {
-        let hash = self.forget(server, token);
+    pub(crate) fn insert(&mut self, server: usize, token: &AccessToken, entry: CacheEntry, cache: &CacheSettings) {
+        let hash = self.remove(server, token);
         let (renew_at, epoch) = (entry.renew_at(cache), entry.may_be_revoked().then_some(self.epoch));
         let generations = match entry.state {
             TokenState::Active(_) => &mut self.active,
             TokenState::Inactive => &mut self.inactive,
         };
-        generations.insert(Held { hash, server, token: token.clone(), entry, epoch, renew_at });
+        generations.insert(StoredEntry { hash, server, token: token.clone(), entry, epoch, renew_at });
     }
 
     /// Removes the entry of a token for a server. Returns the hash of the token.
-    pub(crate) fn forget(&mut self, server: usize, token: &AccessToken) -> u64 {
+    pub(crate) fn remove(&mut self, server: usize, token: &AccessToken) -> u64 {
         let hash = self.hash(token);
-        self.active.forget(hash, server, token);
-        self.inactive.forget(hash, server, token);
+        self.active.remove(hash, server, token);
+        self.inactive.remove(hash, server, token);
         hash
     }
 
@@ -151,7 +151,7 @@ impl Generations {
         hit
     }
 
-    fn forget(&mut self, hash: u64, server: usize, token: &AccessToken) {
+    fn remove(&mut self, hash: u64, server: usize, token: &AccessToken) {
         if let Ok(entry) = self.young.find_entry(hash, |held| held.is(server, token)) {
             let (held, _) = entry.remove();
             self.estimated_size = self.estimated_size.saturating_sub(held.estimated_size());
@@ -161,7 +161,7 @@ impl Generations {
         }
     }
 
-    fn insert(&mut self, held: Held) {
+    fn insert(&mut self, held: StoredEntry) {
         let estimated_size = held.estimated_size();
         if self.estimated_size.saturating_add(estimated_size) > self.max_size || self.young.len() >= self.max_entries {
             std::mem::swap(&mut self.old, &mut self.young);
@@ -174,7 +174,7 @@ impl Generations {
     }
 }
 
-impl Held {
+impl StoredEntry {
     fn is(&self, server: usize, token: &AccessToken) -> bool {
         self.server == server && self.token == *token
     }
@@ -237,8 +237,8 @@ mod tests {
         TokenState::Active(Rc::new(Claims { owner: Some(owner.to_owned()), ..Claims::default() }))
     }
 
-    fn keep(cache: &mut LocalCache, server: usize, text: &str, state: TokenState) {
-        cache.keep(server, &token(text), CacheEntry::new(state, NOW, NOW, &CACHE).unwrap(), &CACHE);
+    fn insert(cache: &mut LocalCache, server: usize, text: &str, state: TokenState) {
+        cache.insert(server, &token(text), CacheEntry::new(state, NOW, NOW, &CACHE).unwrap(), &CACHE);
     }
 
     fn found(cache: &mut LocalCache, server: usize, text: &str, now: UnixTime) -> Option<TokenState> {
@@ -252,8 +252,8 @@ mod tests {
     #[test]
     fn entries_are_found_by_token_and_server_until_they_expire() {
         let mut cache = LocalCache::new((7, 7), 1_000_000);
-        keep(&mut cache, 0, "a", active("alice"));
-        keep(&mut cache, 1, "a", TokenState::Inactive);
+        insert(&mut cache, 0, "a", active("alice"));
+        insert(&mut cache, 1, "a", TokenState::Inactive);
         let mut find = |server, text: &str, now| found(&mut cache, server, text, now);
         assert_eq!(find(0, "a", after(59)), Some(active("alice")));
         assert_eq!(find(0, "a", after(60)), None);
@@ -268,7 +268,7 @@ mod tests {
     fn active_entries_do_not_get_the_inactive_ttl() {
         let cache = CacheSettings { inactive_ttl: Duration::from_secs(3600), ..CACHE };
         let mut local = LocalCache::new((7, 7), 64);
-        local.keep(0, &token("a"), CacheEntry::new(active("alice"), NOW, NOW, &cache).unwrap(), &cache);
+        local.insert(0, &token("a"), CacheEntry::new(active("alice"), NOW, NOW, &cache).unwrap(), &cache);
         let find = |local: &mut LocalCache, now| local.find(0, &token("a"), now, &cache).map(|hit| hit.entry.state);
         assert_eq!(find(&mut local, NOW), Some(active("alice")));
         assert_eq!(find(&mut local, UnixTime::from_secs(999_000)), None);
@@ -284,16 +284,16 @@ mod tests {
             TokenState::Inactive => TokenState::Inactive,
         };
         let mut cache = LocalCache::new((7, 7), 1_000_000);
-        keep(&mut cache, 0, "asked", active("alice"));
-        keep(&mut cache, 0, "signed", signed("bob"));
-        keep(&mut cache, 0, "bad", TokenState::Inactive);
+        insert(&mut cache, 0, "asked", active("alice"));
+        insert(&mut cache, 0, "signed", signed("bob"));
+        insert(&mut cache, 0, "bad", TokenState::Inactive);
         cache.enter_epoch(0, NOW);
         assert_eq!(found(&mut cache, 0, "asked", NOW), Some(active("alice")));
         cache.enter_epoch(1, NOW);
         assert_eq!(found(&mut cache, 0, "asked", NOW), None);
         assert_eq!(found(&mut cache, 0, "signed", NOW), Some(signed("bob")));
         assert_eq!(found(&mut cache, 0, "bad", NOW), Some(TokenState::Inactive));
-        keep(&mut cache, 0, "asked", active("alice"));
+        insert(&mut cache, 0, "asked", active("alice"));
         assert_eq!(found(&mut cache, 0, "asked", NOW), Some(active("alice")));
         // After a restart, Envoy counts epochs from 0.
         cache.enter_epoch(0, NOW);
@@ -317,7 +317,7 @@ mod tests {
     fn latest_state_replaces_earlier_ones() {
         let mut cache = LocalCache::new((7, 7), 1_000_000);
         for state in [active("alice"), TokenState::Inactive, active("bob")] {
-            keep(&mut cache, 0, "a", state.clone());
+            insert(&mut cache, 0, "a", state.clone());
             assert_eq!(found(&mut cache, 0, "a", NOW), Some(state));
         }
         assert_eq!(cache.active.young.len() + cache.inactive.young.len(), 1);
@@ -326,12 +326,15 @@ mod tests {
     #[test]
     fn flood_of_inactive_tokens_is_bounded() {
         let mut cache = LocalCache::new((7, 7), 1_000_000);
-        keep(&mut cache, 0, "good", active("alice"));
+        insert(&mut cache, 0, "good", active("alice"));
         for n in 0..20_000 {
-            keep(&mut cache, 0, &format!("random-{n}"), TokenState::Inactive);
+            insert(&mut cache, 0, &format!("random-{n}"), TokenState::Inactive);
         }
-        let held: usize =
-            [&cache.inactive.young, &cache.inactive.old].iter().flat_map(|g| g.iter()).map(Held::estimated_size).sum();
+        let held: usize = [&cache.inactive.young, &cache.inactive.old]
+            .iter()
+            .flat_map(|g| g.iter())
+            .map(StoredEntry::estimated_size)
+            .sum();
         assert!(held <= 2 * MAX_INACTIVE_BYTES, "{held}");
         assert!(held > MAX_INACTIVE_BYTES / 2, "{held}");
         assert_eq!(found(&mut cache, 0, "good", NOW), Some(active("alice")));
@@ -344,7 +347,7 @@ mod tests {
     fn capacity_limits_the_number_of_entries() {
         let mut cache = LocalCache::new((7, 7), 10);
         for n in 0..100 {
-            keep(&mut cache, 0, &n.to_string(), active("x"));
+            insert(&mut cache, 0, &n.to_string(), active("x"));
         }
         let held = cache.active.young.len() + cache.active.old.len();
         assert!((5..=10).contains(&held), "{held}");
@@ -355,15 +358,18 @@ mod tests {
     fn unused_entries_are_evicted_first() {
         let mut cache = LocalCache::new((7, 7), 1_000_000);
         let long = "x".repeat(4096);
-        keep(&mut cache, 0, "used", active("alice"));
-        keep(&mut cache, 0, "unused", active("bob"));
+        insert(&mut cache, 0, "used", active("alice"));
+        insert(&mut cache, 0, "unused", active("bob"));
         for n in 0..5_000 {
-            keep(&mut cache, 0, &format!("{long}{n}"), active("x"));
+            insert(&mut cache, 0, &format!("{long}{n}"), active("x"));
             assert!(found(&mut cache, 0, "used", NOW).is_some(), "{n}");
         }
         assert_eq!(found(&mut cache, 0, "unused", NOW), None);
-        let held: usize =
-            [&cache.active.young, &cache.active.old].iter().flat_map(|g| g.iter()).map(Held::estimated_size).sum();
+        let held: usize = [&cache.active.young, &cache.active.old]
+            .iter()
+            .flat_map(|g| g.iter())
+            .map(StoredEntry::estimated_size)
+            .sum();
         assert!(held <= 2 * MAX_ACTIVE_BYTES, "{held}");
     }
 }

@@ -3,11 +3,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::cache_updates::{insertion, removal, store_local};
 use super::callout_key::{CalloutKey, Subject};
 use super::gate::{Context, Gate};
 use super::introspection::Introspection;
 use super::lookup::find_local;
-use super::remember::{insertion, keep_local, removal};
 use super::states::{Call, Next, Purpose, Step, TokenCheck};
 use crate::base::{Secret, UnixTime};
 use crate::cache::BucketUpdate;
@@ -259,7 +259,7 @@ fn resume_with_state(
     cx: &mut Context<'_>,
 ) -> (CompletedCallout, Next) {
     let begins_epoch = check.renews && state.is_over(cx.now);
-    let entry = keep_local(&check, &state, sent_at, cx);
+    let entry = store_local(&check, &state, sent_at, cx);
     let inserted = entry.and_then(|entry| insertion(&check, &entry, cx));
     // The shared cache may contain an older entry with another state.
     let leaves_older = !inserted.as_ref().is_some_and(BucketUpdate::is_active);

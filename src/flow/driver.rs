@@ -59,7 +59,7 @@ pub(crate) fn resume_call(
 }
 
 /// Looks the token up again, because another request or worker may have cached a response.
-pub(crate) fn look_again(mut call: Call, cx: &mut Context<'_>) -> Step {
+pub(crate) fn retry_lookup(mut call: Call, cx: &mut Context<'_>) -> Step {
     call.check.is_counted = true;
     run(Next::LookUp(call.check), cx)
 }
@@ -70,7 +70,7 @@ pub(crate) fn refuse_client(call: &Call, cx: &mut Context<'_>) -> Step {
 }
 
 /// Gives up a callout because too many requests are waiting.
-pub(crate) fn turn_away(call: Call, cx: &mut Context<'_>) -> Step {
+pub(crate) fn reject_overloaded(call: Call, cx: &mut Context<'_>) -> Step {
     run(call.check.give_up(CalloutError::Overloaded), cx)
 }
 

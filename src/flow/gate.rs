@@ -43,7 +43,7 @@ pub(crate) struct Gate {
     /// The mode of refusals if no rule matches.
     mode: Mode,
     /// The mode of refusals if the target is ambiguous: `enforce` if any rule enforces.
-    mode_of_all: Mode,
+    mode_if_ambiguous: Mode,
 }
 
 /// The inputs of a phase.
@@ -65,7 +65,7 @@ impl Gate {
         let gate = Self {
             is_misconfigured: config.is_misconfigured,
             mode: config.mode,
-            mode_of_all: if enforces { Mode::Enforce } else { Mode::ReportOnly },
+            mode_if_ambiguous: if enforces { Mode::Enforce } else { Mode::ReportOnly },
             needs_route: config.policy.uses_routes(),
             uses_hosts: config.policy.uses_hosts(),
             policy: config.policy,
@@ -171,7 +171,7 @@ impl Gate {
         let errors = rule.map_or(&self.errors, |rule| &rule.errors);
         // An ambiguous target may belong to any rule.
         let is_ambiguous = matches!(denial, Denial::Target(_));
-        let mode = if is_ambiguous { self.mode_of_all } else { rule.map_or(self.mode, |rule| rule.mode) };
+        let mode = if is_ambiguous { self.mode_if_ambiguous } else { rule.map_or(self.mode, |rule| rule.mode) };
         refusal(mode, Reply::new(denial, rule.map(|rule| &rule.name), errors, &DemandedScope::default()))
     }
 

@@ -43,7 +43,7 @@ pub(super) fn resume(mut check: TokenCheck, partition: Partition, bucket: Option
     let found = bucket.and_then(|bucket| partition.find(bucket, check.digest(), cx.now, &settings));
     match (found.filter(|entry| server.is_still_trusted(&entry.state, cx.now)), partition) {
         (Some(entry), _) => {
-            cx.state.keep(server, &check.token, entry.clone(), &cx.gate.cache);
+            cx.state.store(server, &check.token, entry.clone(), &cx.gate.cache);
             decide_by_cache(check, entry.state, cx)
         }
         (None, Partition::Active) => read(check, Partition::Inactive, cx),

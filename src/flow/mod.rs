@@ -3,6 +3,7 @@
 //! The [`driver`] moves a request from phase to phase. If a request needs shared data, a signature verification by the
 //! host, or a callout, the driver returns a [`Step`], and continues with its result.
 
+mod cache_updates;
 mod call;
 mod callout_key;
 mod counters;
@@ -11,7 +12,6 @@ pub(crate) mod driver;
 mod gate;
 mod introspection;
 mod lookup;
-mod remember;
 mod renewal;
 mod stale;
 mod state;

@@ -22,7 +22,7 @@ pub(super) fn resume(renewal: Renewal, bucket: Option<&[u8]>, cx: &mut Context<'
     let settings = server.cache(&cx.gate.cache);
     let found = bucket.and_then(|bucket| Partition::Active.find(bucket, check.digest(), cx.now, &settings));
     if let Some(newer) = found.filter(|entry| entry.ends_at() > ends_at) {
-        cx.state.keep(server, &check.token, newer, &cx.gate.cache);
+        cx.state.store(server, &check.token, newer, &cx.gate.cache);
         return None;
     }
     Some(Next::Validate(check, None))

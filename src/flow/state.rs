@@ -72,15 +72,15 @@ impl State {
     }
 
     /// Stores an entry in the memory of this worker.
-    pub(super) fn keep(&mut self, server: &Server, token: &AccessToken, entry: CacheEntry, settings: &CacheSettings) {
-        self.cache.keep(server.index, token, entry, &server.cache(settings));
+    pub(super) fn store(&mut self, server: &Server, token: &AccessToken, entry: CacheEntry, settings: &CacheSettings) {
+        self.cache.insert(server.index, token, entry, &server.cache(settings));
     }
 
     /// Charges a client for an unknown token; `None` if it has exceeded its limit.
     pub(super) fn charge(&mut self, client: &[u8], now: UnixTime) -> Option<Charge> {
         match &mut self.unknown_tokens {
             Some(limit) => limit.charge(client, now),
-            None => Some(Charge::NOTHING),
+            None => Some(Charge::NONE),
         }
     }
 

@@ -3,9 +3,9 @@
 
 use std::rc::Rc;
 
+use super::cache_updates::{insertion, store_local};
 use super::gate::Context;
 use super::introspection::Introspection;
-use super::remember::{insertion, keep_local};
 use super::states::{Next, Step, TokenCheck, Verification};
 use crate::cache::BucketUpdate;
 use crate::claims::{Claims, TokenState};
@@ -104,7 +104,7 @@ fn accept(
         return (None, Next::Introspect(check, introspection));
     }
     let state = TokenState::Active(claims);
-    let entry = keep_local(&check, &state, cx.now, cx);
+    let entry = store_local(&check, &state, cx.now, cx);
     // Other workers get the verdict of the host faster than this entry.
     let entry = entry.filter(|_| verdict != SignatureVerdict::Valid);
     let update = entry.and_then(|entry| insertion(&check, &entry, cx));
@@ -118,7 +118,7 @@ fn refuse(verification: Verification, cx: &mut Context<'_>) -> (Option<BucketUpd
     if !fetched && check.server().keys_mut().try_begin_fetch(&jwt.keys, cx.now) {
         return (None, Next::FetchKeys(check, jwt));
     }
-    let entry = fetched.then(|| keep_local(&check, &TokenState::Inactive, cx.now, cx)).flatten();
+    let entry = fetched.then(|| store_local(&check, &TokenState::Inactive, cx.now, cx)).flatten();
     let update = entry.and_then(|entry| insertion(&check, &entry, cx));
     (update, check.reject(Denial::BadSignature))
 }

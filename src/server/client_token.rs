@@ -87,7 +87,7 @@ fn is_header_safe(token: &str) -> bool {
 /// The gateway's own access token at one authorization server, per worker.
 #[derive(Debug, Default)]
 pub(crate) struct ClientToken {
-    held: Option<Held>,
+    held: Option<HeldToken>,
     /// Until when a renewal may be pending.
     renewing_until: Option<UnixTime>,
     /// The last error, and until when no new token is requested.
@@ -95,7 +95,7 @@ pub(crate) struct ClientToken {
 }
 
 #[derive(Debug)]
-struct Held {
+struct HeldToken {
     token: Secret,
     renew_at: UnixTime,
     expires_at: UnixTime,
@@ -138,7 +138,7 @@ impl ClientToken {
         // The token must not expire before the introspection request arrives.
         let margin = lifetime.mul_f64(0.1).min(MAX_MARGIN);
         let expires_at = sent_at.saturating_add(lifetime.saturating_sub(margin));
-        self.held = Some(Held { token, renew_at: sent_at.saturating_add(lifetime.mul_f64(0.8)), expires_at });
+        self.held = Some(HeldToken { token, renew_at: sent_at.saturating_add(lifetime.mul_f64(0.8)), expires_at });
         self.renewing_until = None;
         self.error = None;
     }

@@ -33,7 +33,7 @@ impl Default for UnknownTokenLimitSettings {
 pub(crate) struct Charge(Option<usize>);
 
 impl Charge {
-    pub(crate) const NOTHING: Self = Self(None);
+    pub(crate) const NONE: Self = Self(None);
 }
 
 /// The buckets of a worker.
@@ -136,7 +136,7 @@ mod tests {
             limit.refund(&charge);
         }
         assert_eq!(admitted(&mut limit, "192.0.2.1:1234", 20, 0), 5);
-        limit.refund(&Charge::NOTHING);
+        limit.refund(&Charge::NONE);
         assert_eq!(admitted(&mut limit, "192.0.2.1:1234", 20, 0), 0);
     }
 

@@ -215,10 +215,10 @@ impl Worker {
     }
 
     /// Lets every waiting request look its token up again, because another worker may have stored the state.
-    fn look_again(&mut self, key: &CalloutKey) {
+    fn retry_lookup(&mut self, key: &CalloutKey) {
         let Some(Waiters { waiting, .. }) = self.coalescer.remove(key) else { return };
         for Waiter { stream, call, .. } in waiting {
-            self.resumptions.push_back(Resumption { stream, with: ResumeWith::LookAgain(call) });
+            self.resumptions.push_back(Resumption { stream, with: ResumeWith::RetryLookup(call) });
         }
     }
 
@@ -226,7 +226,7 @@ impl Worker {
     pub(super) fn on_lease_end(&mut self, lease: Lease, has_response: bool, host: &mut impl Host) {
         for key in self.coalescer.keys(|key, progress| Coalescer::waits_for(key, progress, lease)) {
             if has_response {
-                self.look_again(&key);
+                self.retry_lookup(&key);
                 continue;
             }
             // The other worker got no response, or one that is too long for shared data. This worker sends a callout
@@ -253,12 +253,12 @@ impl Worker {
             key.lease().into_iter().for_each(|lease| leases::renew(lease, host));
         }
         let now = host.now();
-        let may_be_over =
-            |progress| matches!(progress, Progress::HeldElsewhere { until } if Lease::may_be_over(until, now));
-        for key in self.coalescer.keys(|_, progress| may_be_over(progress)) {
+        let may_have_ended =
+            |progress| matches!(progress, Progress::HeldElsewhere { until } if Lease::may_have_ended(until, now));
+        for key in self.coalescer.keys(|_, progress| may_have_ended(progress)) {
             match key.lease().and_then(|lease| leases::held_until(lease, host)) {
                 Some(until) => self.coalescer.set_progress(&key, Progress::HeldElsewhere { until }),
-                None => self.look_again(&key),
+                None => self.retry_lookup(&key),
             }
         }
     }

@@ -49,7 +49,7 @@ pub(super) enum ResumeWith {
     /// The result of the callout that was sent at `sent_at`.
     End { call: Call, end: Rc<CalloutEnd>, sent_at: UnixTime },
     /// A new lookup, because another worker may have stored the state.
-    LookAgain(Call),
+    RetryLookup(Call),
 }
 
 /// How a callout ended.

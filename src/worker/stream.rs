@@ -53,7 +53,7 @@ impl Worker {
         }
         match self.coalescer.join(key, stream, call, now) {
             Joined::Waits => None,
-            Joined::Overloaded(call) => Some(driver::turn_away(call, &mut self.context(host.now()))),
+            Joined::Overloaded(call) => Some(driver::reject_overloaded(call, &mut self.context(host.now()))),
         }
     }
 
@@ -62,9 +62,9 @@ impl Worker {
         let cx = &mut self.context(host.now());
         let step = match with {
             ResumeWith::Step(step) => step,
-            ResumeWith::LookAgain(call) => driver::look_again(call, cx),
+            ResumeWith::RetryLookup(call) => driver::retry_lookup(call, cx),
             // The first waiting request has stored the state.
-            ResumeWith::End { call, .. } if call.is_cached(cx) => driver::look_again(call, cx),
+            ResumeWith::End { call, .. } if call.is_cached(cx) => driver::retry_lookup(call, cx),
             ResumeWith::End { call, end, sent_at } => driver::resume_call(call, end.result(), sent_at, cx).1,
         };
         self.advance(stream, step, host)

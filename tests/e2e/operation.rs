@@ -80,7 +80,7 @@ fn log_lines_name_rule_and_reason_and_no_value_of_a_token() {
     for token in ["good", "weak", "SECRET-BAD-TOKEN", "trouble"] {
         send(envoy.addr("main"), &Request::get("/bookings").bearer(token));
     }
-    wait_until("the log", LIMIT, || envoy.log().contains("answered 500"));
+    wait_until("the log", LIMIT, || envoy.log().contains("responded with unexpected status 500"));
     let log = envoy.log();
     for line in [
         "rule `View`: permitted",
@@ -105,7 +105,7 @@ fn neither_an_outage_nor_a_flood_fills_the_log() {
     let counts = load(envoy.addr("main"), 4, 2_000, |n| Request::get("/bookings").bearer(&format!("t{n}")));
     assert_eq!(counts, [(503, 2_000)].into());
     let seconds = usize::try_from(started.elapsed().as_secs()).unwrap() + 2;
-    let lines = envoy.log().matches("answered 500").count();
+    let lines = envoy.log().matches("responded with unexpected status 500").count();
     assert!((1..=seconds).contains(&lines), "{lines} lines for 2000 failures in {seconds} seconds");
 
     let envoy = gateway(bookings(), server.addr(), &upstream).concurrency(1).wasm_log_level("info").start();
@@ -142,7 +142,8 @@ fn the_trouble_of_one_server_does_not_hide_that_of_another() {
     assert_eq!(send(envoy.addr("main"), &Request::get("/two").bearer("token")).status, 503);
     wait_until("both to be in the log", LIMIT, || {
         let log = envoy.log();
-        log.contains("server `main`: answered 500") && log.contains("server `second`: answered 401")
+        log.contains("server `main`: the introspection endpoint responded with unexpected status 500")
+            && log.contains("server `second`: the server refused the gateway's client with status 401")
     });
 }
 
@@ -190,7 +191,7 @@ fn a_filter_whose_configuration_was_refused_answers_503_to_everything() {
         assert!(log.contains("configuration refused: "), "{log}");
         if log.contains("cache.") {
             for line in [
-                "configuration refused: cache.colour: unknown key; known keys: capacity, max_ttl, inactive_ttl",
+                "configuration refused: cache.colour: unknown key; known keys: capacity, max_ttl, inactive_ttl, stale_if_error",
                 "configuration refused: cache.capacity: expected a whole number such as 10000, found a string; write it without quotes, from 1 to 1000000",
                 "configuration refused: cache.max_ttl: invalid `soon`; expected a whole number and its unit (ms, s, m or h), from 0s to 24h, such as \"60s\"",
                 "configuration refused: rules[0] (View).require.scope: `b\\\"` contains `\\\"`",
@@ -271,7 +272,7 @@ fn a_bad_update_is_turned_down_and_the_old_configuration_stays() {
 
     let bad = bookings_with("/rules/0/require", json!({}));
     envoy.replace_listeners(&[("main", ListenerSpec::new().plugin(bad))]).unwrap_err();
-    assert!(envoy.log().contains("rules[0].require: demands nothing"), "{}", envoy.log());
+    assert!(envoy.log().contains("rules[0] (View).require: empty requirement"), "{}", envoy.log());
     wait_until("a refusal to be counted", LIMIT, || envoy.counter("scopegate.configurations_refused") > 0);
     assert_eq!([get(&envoy, "/bookings"), get(&envoy, "/new")], [200, 403]);
 

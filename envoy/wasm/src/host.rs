@@ -118,7 +118,7 @@ pub(crate) fn mark_configured() {
 /// That is so if this plugin has no earlier configuration that Envoy could keep, because Envoy does not start without
 /// one. A document that was accepted in this way is accepted again in every worker and by every plugin of this VM id,
 /// as long as shared data exist.
-pub(crate) fn is_served_as_refused(document: &[u8]) -> bool {
+pub(crate) fn must_accept_refused(document: &[u8]) -> bool {
     let digest: String = Hash::hash(document).iter().map(|byte| format!("{byte:02x}")).collect();
     let key = format!("scopegate.refused.{digest}");
     if has_shared_data(&key) {

@@ -100,7 +100,7 @@ impl RootContext for Root {
             Ok(config) => {
                 if !self.configure(config) {
                     self.misconfigure();
-                    return host::is_served_as_refused(&bytes);
+                    return host::must_accept_refused(&bytes);
                 }
                 host::mark_configured();
                 true
@@ -111,7 +111,7 @@ impl RootContext for Root {
                 // A VM with only a refused configuration may end before the next tick.
                 self.shared.metrics.publish();
                 self.misconfigure();
-                host::is_served_as_refused(&bytes)
+                host::must_accept_refused(&bytes)
             }
         }
     }

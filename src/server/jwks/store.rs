@@ -9,7 +9,7 @@ use crate::jose::{KeySet, Thumbprint};
 /// The keys of one authorization server.
 #[derive(Debug, Default)]
 pub(crate) struct JwksStore {
-    held: Option<Held>,
+    held: Option<HeldKeys>,
     /// The location of the keys according to the last metadata, and when these were requested.
     located: Option<(Location, UnixTime)>,
     /// When the keys were last requested.
@@ -22,7 +22,7 @@ pub(crate) struct JwksStore {
 }
 
 #[derive(Debug)]
-struct Held {
+struct HeldKeys {
     set: KeySet,
     fetched_at: UnixTime,
 }
@@ -42,7 +42,7 @@ impl JwksStore {
     /// Returns whether a refresh is due, and this worker has not begun one.
     pub(crate) fn are_due(&self, source: &JwksSource, now: UnixTime) -> bool {
         // If the keys are from the future, the clock was set back and their age is unknown.
-        let is_old = |held: &Held| held.fetched_at > now || now.saturating_since(held.fetched_at) >= source.refresh;
+        let is_old = |held: &HeldKeys| held.fetched_at > now || now.saturating_since(held.fetched_at) >= source.refresh;
         self.held.as_ref().is_none_or(is_old) && (!self.are_pending() || self.may_fetch(source, now, RETRY_INTERVAL))
     }
 
@@ -122,7 +122,7 @@ impl JwksStore {
     /// Stores keys that were requested at `sent_at`, unless newer ones are stored.
     pub(crate) fn keep(&mut self, set: KeySet, sent_at: UnixTime, now: UnixTime) {
         if self.held.as_ref().is_none_or(|held| held.fetched_at <= sent_at || held.fetched_at > now) {
-            self.held = Some(Held { set, fetched_at: sent_at });
+            self.held = Some(HeldKeys { set, fetched_at: sent_at });
         }
     }
 }

@@ -37,7 +37,7 @@ fn no_malformed_answer_is_a_pass_or_the_fault_of_the_caller() {
         let request = Request::get("/bookings").bearer(token);
         let end = try_send(envoy.addr("main"), &request).map(|response| End::Status(response.status));
         if end.is_err() {
-            behind.settle(&envoy, &witness);
+            behind.settle(&envoy, "main", &witness);
         }
         let mut wrong = wrong_end(&case.expect, &end);
         if wrong.is_empty() {

@@ -44,6 +44,9 @@ impl Terms {
         )
     }
 
+    /// How long a callout may take, with all that precedes it.
+    pub const TIMEOUT: Duration = Duration::from_secs(1);
+
     /// After how long a request may be refused whose callout was not sent: a quarter of the timeout.
     pub const PATIENCE: Duration = Duration::from_millis(250);
 

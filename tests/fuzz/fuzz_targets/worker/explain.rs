@@ -4,7 +4,7 @@ use scopegate::{Decision, UnixTime};
 use scopegate_fake_proxy::FakeWorker;
 use scopegate_fuzz::model::{Answer, Failure, Outcome, Terms, Verdict};
 
-use crate::oracle::{Event, Oracle, Request, Revocation};
+use crate::oracle::{Cause, Event, Oracle, Request, Revocation, Seen, Wait};
 
 impl Oracle {
     /// That an end has a reason.
@@ -76,9 +76,19 @@ impl Oracle {
             return;
         }
         for token in it.waits.iter().filter(|(_, wait)| !wait.is_excused).map(|(token, _)| *token) {
-            let is_asked = |it: &crate::oracle::Seen| it.callouts.values().any(|sent| sent.token == token);
+            let is_asked = |it: &Seen| it.callouts.values().any(|sent| sent.token == token);
             let is_asked = if self.terms.has_leases { self.workers.iter().any(is_asked) } else { is_asked(it) };
             assert!(is_asked, "worker {worker} waits for {token} in vain: {self:#?}");
+        }
+    }
+
+    /// That no request has waited longer than the timeout, after a tick, for a callout that was not sent.
+    pub(crate) fn check_patience(&self, event: &Event) {
+        let it = &self.workers[event.worker];
+        let is_over = |wait: &Wait| !wait.is_excused && wait.restarted + Terms::TIMEOUT <= self.clock;
+        for (token, _) in it.waits.iter().filter(|(_, wait)| matches!(event.cause, Cause::Tick) && is_over(wait)) {
+            let is_sent = it.callouts.values().any(|sent| sent.token == *token);
+            assert!(is_sent, "worker {} waits too long for {token}: {self:#?}", event.worker);
         }
     }
 

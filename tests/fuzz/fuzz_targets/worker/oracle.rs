@@ -92,6 +92,8 @@ pub(crate) struct Request {
 #[derive(Debug)]
 pub(crate) struct Wait {
     pub(crate) since: Duration,
+    /// Since when it has waited for the same callout, at the latest.
+    pub(crate) restarted: Duration,
     /// Whether the clock was set back since.
     pub(crate) is_out_of_time: bool,
     /// Whether the message that ends it may not arrive.
@@ -128,8 +130,8 @@ pub(crate) struct Event {
 pub(crate) struct Heard {
     pub(crate) sent: Sent,
     pub(crate) answer: Option<usize>,
-    /// Whether the worker certainly keeps it.
-    pub(crate) is_kept: bool,
+    /// Whether the worker keeps it; `None` if that is uncertain.
+    pub(crate) is_kept: Option<bool>,
 }
 
 impl Oracle {
@@ -280,7 +282,7 @@ impl Oracle {
         if sent.is_answered() {
             self.enter_epoch(event, now);
         }
-        let (mut answer, mut is_kept) = (None, false);
+        let (mut answer, mut is_kept) = (None, Some(false));
         if !matches!(sent.verdict, Verdict::Error { .. }) {
             let Sent { token, verdict, asked, asked_at, is_out_of_time, .. } = sent;
             let heard = Answer { token, verdict, asked, asked_at, heard_at: now, is_out_of_time, settled: None };
@@ -291,20 +293,21 @@ impl Oracle {
         event.heard = Some(Heard { sent, answer, is_kept });
     }
 
-    /// A worker may keep an answer; returns whether it certainly does.
-    fn remember(&mut self, worker: usize, answer: usize, sent: &Sent) -> bool {
+    /// A worker may keep an answer; returns whether it does, if that is certain.
+    fn remember(&mut self, worker: usize, answer: usize, sent: &Sent) -> Option<bool> {
         let (terms, it, heard) = (self.terms, &mut self.workers[worker], self.answers[answer]);
         let answers = &self.answers;
         it.known.forget(|known, _| answers[known].token == heard.token);
         let is_certain = !sent.is_out_of_time && !sent.is_uncertain;
         let is_overtaken = !heard.is_bad() && it.epochs != sent.epochs;
-        if heard.lasts(&terms) && !(is_overtaken && is_certain) {
-            it.known.learn(answer, None);
-            self.shared.learn(answer, None);
+        if !heard.lasts(&terms) || is_overtaken && is_certain {
+            return Some(false);
         }
+        it.known.learn(answer, None);
+        self.shared.learn(answer, None);
         // A callout that was sent in the millisecond in which an epoch began may have been sent before it.
         let is_kept = heard.is_bad() || !is_overtaken && Some(heard.asked_at) > it.epoch_since;
-        heard.lasts(&terms) && is_certain && is_kept
+        (is_certain && is_kept).then_some(true)
     }
 
     pub(crate) fn end(
@@ -339,8 +342,9 @@ impl Oracle {
         self.check_gauges(worker, fake);
         if self.depth == 0 {
             self.check_waits(worker, fake);
+            self.check_patience(event);
         }
-        let heard = event.heard.as_ref().filter(|heard| heard.is_kept && !is_mixed);
+        let heard = event.heard.as_ref().filter(|heard| heard.is_kept == Some(true) && !is_mixed);
         let heard = heard.and_then(|heard| heard.answer).map(|answer| self.answers[answer]);
         self.heard = heard.filter(|heard| heard.counts(&self.terms, now));
         ended

@@ -23,15 +23,17 @@ impl Oracle {
         let removes = revokes || !self.terms.stale_if_error.is_zero();
         match writes.iter().find(|key| key.starts_with(prefix)) {
             Some(key) => {
-                assert!(heard.lasts(&self.terms) || removes, "{heard:?} is cached, and has ended");
-                self.shared.learn(*answer, Some(&Rc::from(key.as_str())));
+                assert!(*is_kept != Some(false) || removes, "{heard:?} is shared, and is not to be kept");
+                if *is_kept != Some(false) {
+                    self.shared.learn(*answer, Some(&Rc::from(key.as_str())));
+                }
                 if !is_mixed && (heard.is_bad() || !removes) {
                     let is_replaced = |one: &Answer| one.token == heard.token && one.is_bad() == heard.is_bad();
                     self.shared.forget(|known, _| known != *answer && is_replaced(&answers[known]));
                 }
             }
             None => {
-                assert!(!is_kept, "{heard:?} is not shared");
+                assert_ne!(*is_kept, Some(true), "{heard:?} is not shared");
                 self.shared.forget(|known, _| known == *answer);
             }
         }
@@ -45,8 +47,8 @@ impl Oracle {
     pub(crate) fn learn(&mut self, event: &Event, reads: &[String]) {
         let token = match &event.cause {
             Cause::Request { token, .. } => Some(*token),
-            Cause::Respond { .. } => event.heard.as_ref().map(|heard| heard.sent.token),
-            Cause::Leave(_) | Cause::Message | Cause::Tick => None,
+            // It may make room for the callout of another token.
+            Cause::Respond { .. } | Cause::Leave(_) | Cause::Message | Cause::Tick => None,
         };
         let it = &mut self.workers[event.worker];
         for key in reads.iter().filter(|key| key.contains("active.")) {
@@ -110,8 +112,11 @@ impl Oracle {
             let is_abandoned = self.abandoned.iter().any(|(held, until)| *held == token && clock < *until);
             // It may have joined a renewal that waits for a lease which has lapsed since.
             let is_excused = self.is_set_back || is_abandoned || it.renewals.contains_key(&token);
-            let wait = Wait { since: clock, is_out_of_time: false, is_excused };
-            it.waits.entry(token).or_insert(wait);
+            let wait = Wait { since: clock, restarted: clock, is_out_of_time: false, is_excused };
+            let wait = it.waits.entry(token).or_insert(wait);
+            if matches!(event.cause, Cause::Message) {
+                wait.restarted = clock;
+            }
         }
         for sent in it.callouts.values().filter(|sent| sent.asked == event.op) {
             it.renewals.remove(&sent.token);

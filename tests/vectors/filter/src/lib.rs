@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, LogLevel};
-use scopegate::HostVerdict;
+use scopegate::SignatureVerdict;
 use scopegate::vectors::{Candidate, Keys, Unread};
 use serde::{Deserialize, Serialize};
 
@@ -92,10 +92,12 @@ fn judge(keys: &Keys, signature: &Signature) -> Result<Verdict, String> {
 fn roads(candidate: &Candidate) -> Roads {
     let host = candidate.host_arguments.as_ref().map(|arguments| {
         let result = hostcalls::call_foreign_function("verify_signature", Some(arguments));
-        match result.map(|result| result.map_or(HostVerdict::Unable, |result| HostVerdict::from_host(&result))) {
-            Ok(HostVerdict::Valid) => "valid",
-            Ok(HostVerdict::Invalid) => "invalid",
-            Ok(HostVerdict::Unable) | Err(_) => "unable",
+        match result
+            .map(|result| result.map_or(SignatureVerdict::Unsupported, |result| SignatureVerdict::from_envoy(&result)))
+        {
+            Ok(SignatureVerdict::Valid) => "valid",
+            Ok(SignatureVerdict::Invalid) => "invalid",
+            Ok(SignatureVerdict::Unsupported) | Err(_) => "unable",
         }
     });
     Roads { host, module: candidate.is_valid }

@@ -8,7 +8,7 @@ use crate::claims::TokenState;
 
 /// Stores the state of a token in the memory of this worker, and returns the entry. `sent_at` is when the callout was
 /// sent that returned the state.
-pub(super) fn keep_local(
+pub(super) fn store_local(
     check: &TokenCheck,
     state: &TokenState,
     sent_at: UnixTime,
@@ -18,10 +18,10 @@ pub(super) fn keep_local(
     let entry = CacheEntry::new(state.clone(), sent_at, cx.now, &server.cache(&cx.gate.cache));
     let is_overtaken = |entry: &CacheEntry| entry.may_be_revoked() && cx.state.cache.is_overtaken(sent_at, cx.now);
     let Some(entry) = entry.filter(|entry| !is_overtaken(entry)) else {
-        cx.state.cache.forget(server.index, &check.token);
+        cx.state.cache.remove(server.index, &check.token);
         return None;
     };
-    cx.state.keep(server, &check.token, entry.clone(), &cx.gate.cache);
+    cx.state.store(server, &check.token, entry.clone(), &cx.gate.cache);
     Some(entry)
 }
 

@@ -13,7 +13,7 @@ const SAMPLE_HOST: &str = "identity.example.test:7777";
 /// More of it than the default, for a slow machine.
 const PATIENCE: (&str, &str) = ("      client_id: ", "      timeout: 5s\n      client_id: ");
 
-/// What the command line tool makes of a file: the configuration, and what it says on its standard error.
+/// The output of the command line tool for a file: the configuration, and the standard error.
 #[track_caller]
 fn import(settings: &str) -> (String, String) {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -84,7 +84,7 @@ fn s2_23_imported_auth_servers_and_scope_mappings_work_against_an_identity_serve
     assert_eq!([list(), book()].map(|request| status(&envoy, request, &book_too)), [200, 200]);
     assert_eq!([get_one(), cancel()].map(|request| status(&envoy, request, &book_too)), [403, 403]);
     assert_eq!(send(envoy.addr("main"), &list()).status, 401);
-    // Nobody knows whether the server that is down would call it active.
+    // The server that is down may still hold the token active.
     assert_eq!(status(&envoy, list(), "garbage"), 503);
     assert_eq!(upstream.request_count(), 3);
 }

@@ -83,7 +83,7 @@ fn read_api(node: &Node<'_>, defaults: ApiDefaults<'_>, claims: &mut Vec<ClaimPa
     let name = read_name(&object, "name the API for rules and applications", "bookings").map(Arc::from);
     let references = References { servers: defaults.servers, mappings: Ok(None) };
     let scopes = object.or_default("scopes", Vec::new(), |node| {
-        let scopes = node.each(&format!("[{{ name: ViewBookings, resources: {RESOURCES} }}]"), |node| {
+        let scopes = node.each("[{ name: ViewBookings, resources: [{ path: /bookings }] }]", |node| {
             read_scope(node, &name, defaults.paths)
         });
         node.report_duplicate_names("API scope");
@@ -104,10 +104,10 @@ fn read_api(node: &Node<'_>, defaults: ApiDefaults<'_>, claims: &mut Vec<ClaimPa
 
 fn read_scope(node: &Node<'_>, api: &Read<Arc<str>>, paths: PathOptions) -> Read<ApiScope> {
     let object = node.object(&["name", "resources"])?;
-    let hint = format!("set the requests that the scope opens, as in resources: {RESOURCES}");
+    let hint = "set the requests that the scope opens, as in resources: [{ methods: [GET], path: /bookings }]";
     let (name, resources, api) = all((
         read_name(&object, "name the API scope for scope_mappings", "ViewBookings"),
-        object.required("resources", &hint, |node| {
+        object.required("resources", hint, |node| {
             node.each(RESOURCES, |node| read_match(node, &["methods", "path", "path_prefix"], paths))
         }),
         api.clone(),

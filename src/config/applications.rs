@@ -45,12 +45,12 @@ fn read_application(node: &Node<'_>, known: &KnownNames<'_>, registry: &mut Appl
     if let Some(node) = object.get("name").filter(|node| node.text() == Some(UNKNOWN)) {
         node.report(format!("`{UNKNOWN}` marks unregistered clients"), "choose another name, such as shop");
     }
-    let hint = format!("list its clients, as in clients: {CLIENTS}");
+    let hint = "list its clients, as in clients: [{ client_id: web }]";
     let (name, apis, rules, clients) = all((
         name,
         object.or_default("apis", BTreeSet::new(), |node| read_known(node, ("API", "apis"), "[bookings]", &known.apis)),
         object.or_default("rules", BTreeSet::new(), |node| read_known(node, ("rule", "rules"), "[View]", &known.rules)),
-        object.required("clients", &hint, |node| {
+        object.required("clients", hint, |node| {
             node.each(CLIENTS, |node| {
                 let object = node.object(&["authorization_server", "client_id"])?;
                 let hint = "set the client id at the authorization server, as in client_id: web";
@@ -76,6 +76,7 @@ fn read_application(node: &Node<'_>, known: &KnownNames<'_>, registry: &mut Appl
 }
 
 /// A list of names, all of them configured.
+#[inline(never)]
 fn read_known(
     node: &Node<'_>,
     (what, section): (&str, &str),

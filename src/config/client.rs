@@ -101,6 +101,7 @@ impl ClientReader<'_, '_> {
         Ok(TokenEndpoint { clusters, is_elsewhere, authority, path, authentication, parameters, timeout })
     }
 
+    #[inline(never)]
     fn read_client(&self, method: Method, for_each_token: bool) -> Read<ClientAuthentication> {
         let needs_key = matches!(method, Method::PrivateKeyJwt);
         self.report_unused_credentials(!needs_key, needs_key);
@@ -180,6 +181,7 @@ impl ClientReader<'_, '_> {
     }
 
     /// A secret in the document or in the environment. No message shows it.
+    #[inline(never)]
     fn read_secret(&self, direct: &str, variable: &str) -> Read<String> {
         let (secret, example) = match direct {
             "private_key" => ("-----BEGIN PRIVATE KEY-----…", "GATEWAY_KEY"),

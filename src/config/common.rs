@@ -20,6 +20,7 @@ pub(super) fn read_realm(node: &Node<'_>) -> Read<String> {
 }
 
 /// A name for messages, logs and references: at most 128 characters, none of them a control character.
+#[inline(never)]
 pub(super) fn read_name(object: &Object<'_>, purpose: &str, example: &str) -> Read<String> {
     object.required("name", &format!("{purpose}, as in name: {example}"), |node| {
         let name = node.string(example)?;

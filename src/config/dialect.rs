@@ -79,7 +79,7 @@ pub(super) fn read_claim_mapping(layers: &PresetOverlay<'_>) -> Read<ClaimMappin
 }
 
 fn read_claims(layers: &PresetOverlay<'_>) -> Read<ClaimMapping> {
-    let paths = |key: &str| layers.read(key, |node| node.each_if_any(&format!("[{CLAIM_PATH}]"), read_claim_path));
+    let paths = |key| read_claim_paths(layers, key);
     let types =
         |node: &Node<'_>| node.each_if_any("[refresh_token]", |node| node.string("refresh_token").map(str::to_owned));
     let checks = all((
@@ -120,12 +120,18 @@ fn read_claims(layers: &PresetOverlay<'_>) -> Read<ClaimMapping> {
     })
 }
 
+#[inline(never)]
+fn read_claim_paths(layers: &PresetOverlay<'_>, key: &str) -> Read<Vec<ClaimPath>> {
+    layers.read(key, |node| node.each_if_any("[realm_access.roles]", read_claim_path))
+}
+
 fn read_claim_path(node: &Node<'_>) -> Read<ClaimPath> {
     let text = node.string(CLAIM_PATH)?;
     parse_claim_path(text, node)
 }
 
 /// The path of a claim; `node` is where a problem is reported.
+#[inline(never)]
 pub(super) fn parse_claim_path(text: &str, node: &Node<'_>) -> Read<ClaimPath> {
     ClaimPath::parse(text).ok_or_else(|| {
         let hint = format!("expected names separated by dots, such as {CLAIM_PATH}; write a dot inside a name as \\.");

@@ -2,6 +2,8 @@
 //!
 //! A derived `Deserialize` stops at the first error and has no remedy for it. An operator wants all errors at once, so
 //! a reader reads every part of a value before it gives up any: see [`all`].
+//!
+//! Reading is not fast code: `inline(never)` keeps it small in the module.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -34,14 +36,22 @@ impl<'a> Node<'a> {
     }
 
     /// Reports a problem of this value and its remedy.
-    pub(crate) fn report(&self, problem: impl Into<String>, hint: impl Into<String>) -> Reported {
+    pub(crate) fn report(&self, problem: impl AsRef<str>, hint: impl AsRef<str>) -> Reported {
+        self.report_text(problem.as_ref(), hint.as_ref())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn report_text(&self, problem: &str, hint: &str) -> Reported {
         self.diagnostics.report(Problem::at(self.document, self.position.clone(), problem, hint))
     }
 
+    #[inline(never)]
     fn expected(&self, expected: &str, hint: &str) -> Reported {
         self.report(format!("expected {expected}, found {}", self.json.kind()), hint)
     }
 
+    #[inline(never)]
     fn child(&self, step: usize, json: &'a Json) -> Self {
         let mut position = self.position.clone();
         position.push(step);
@@ -49,6 +59,7 @@ impl<'a> Node<'a> {
     }
 
     /// The value behind `keys`, or the innermost on the way there if a key is absent.
+    #[inline(never)]
     pub(crate) fn innermost(&self, keys: &[&str]) -> Self {
         let mut node = self.clone();
         for key in keys {
@@ -60,6 +71,7 @@ impl<'a> Node<'a> {
     }
 
     /// This value as an object that may have the keys `known` and no others, each once.
+    #[inline(never)]
     pub(crate) fn object(&self, known: &[&str]) -> Read<Object<'a>> {
         let Json::Object(_) = self.json else {
             let example = known.first().copied().unwrap_or_default();
@@ -77,6 +89,7 @@ impl<'a> Node<'a> {
     }
 
     /// This value as an object with keys of the operator's choice, each once, from 1 to `max` of them.
+    #[inline(never)]
     pub(crate) fn map(&self, max: usize, example: &str) -> Read<Vec<(&'a str, Self)>> {
         let members = self.free_members(example)?;
         if members.is_empty() {
@@ -92,6 +105,7 @@ impl<'a> Node<'a> {
     }
 
     /// This value as an object with any number of keys of the operator's choice, each once.
+    #[inline(never)]
     pub(crate) fn free_members(&self, example: &str) -> Read<Vec<(&'a str, Self)>> {
         let Json::Object(_) = self.json else {
             return Err(self.expected(&format!("an object such as {example}"), "write keys with values"));
@@ -102,6 +116,7 @@ impl<'a> Node<'a> {
     }
 
     /// This value as an object with the keys that it has, in their order.
+    #[inline(never)]
     pub(crate) fn members(&self) -> Read<Object<'a>> {
         let Json::Object(members) = self.json else {
             return Err(self.expected("an object", "write keys with values"));
@@ -111,6 +126,7 @@ impl<'a> Node<'a> {
     }
 
     /// This value as a list with at least one item; `example` is a whole list: `[GET, POST]`.
+    #[inline(never)]
     pub(crate) fn list(&self, example: &str) -> Read<Vec<Self>> {
         match self.json {
             Json::Array(items) if items.is_empty() => {
@@ -134,12 +150,14 @@ impl<'a> Node<'a> {
     }
 
     /// The strings of a list that is not empty.
+    #[inline(never)]
     pub(crate) fn strings(&self, example: &str) -> Read<Vec<String>> {
         let item = example.trim_matches(['[', ']']).split(", ").next().unwrap_or_default();
         self.each(example, |node| node.string(item).map(str::to_owned))
     }
 
     /// The items of a list; none of any other value. Reports nothing.
+    #[inline(never)]
     pub(crate) fn items(&self) -> Vec<Self> {
         let Json::Array(items) = self.json else {
             return Vec::new();
@@ -148,6 +166,7 @@ impl<'a> Node<'a> {
     }
 
     /// Reports every item of this list whose `name` an earlier item has.
+    #[inline(never)]
     pub(crate) fn report_duplicate_names(&self, what: &str) {
         let mut seen = BTreeSet::new();
         for item in self.items() {
@@ -183,6 +202,7 @@ impl<'a> Node<'a> {
     }
 
     /// This value as a string that is not empty. The message shows `example`, never the value.
+    #[inline(never)]
     pub(crate) fn string(&self, example: &str) -> Read<&'a str> {
         let hint = match self.json {
             Json::String(text) if !text.is_empty() => return Ok(text),
@@ -197,18 +217,27 @@ impl<'a> Node<'a> {
 
     /// The meaning of this value, which has to be one of `words`.
     pub(crate) fn one_of<T: Copy>(&self, words: &[(&str, T)]) -> Read<T> {
-        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        let text = self.string(known.first().copied().unwrap_or_default())?;
+        let text = self.word(&mut words.iter().map(|(word, _)| *word))?;
         let found = words.iter().find(|(word, _)| *word == text);
-        found.map(|(_, meaning)| *meaning).ok_or_else(|| self.unknown_word(text, &known))
+        found.map(|(_, meaning)| *meaning).ok_or_else(|| self.unknown_word(text, &[]))
+    }
+
+    /// The text of this value, which has to be one of `words`.
+    #[inline(never)]
+    fn word(&self, words: &mut dyn Iterator<Item = &str>) -> Read<&'a str> {
+        let known: Vec<&str> = words.collect();
+        let text = self.string(known.first().copied().unwrap_or_default())?;
+        if known.contains(&text) { Ok(text) } else { Err(self.unknown_word(text, &known)) }
     }
 
     /// Reports that this value is none of the words that are possible here.
+    #[inline(never)]
     pub(crate) fn unknown_word(&self, word: &str, known: &[&str]) -> Reported {
         self.report(format!("invalid `{}`", quote(word)), known_words(word, "expected one of", known))
     }
 
     /// Reports that this value refers to an item that `section` does not have, such as an `API` of `apis`.
+    #[inline(never)]
     pub(crate) fn unknown_name(&self, what: &str, section: &str, name: &str, known: &[&str]) -> Reported {
         let mut hint = format!("add it to `{section}`");
         if !known.is_empty() {
@@ -217,6 +246,7 @@ impl<'a> Node<'a> {
         self.report(format!("unknown {what} `{}`", quote(name)), hint)
     }
 
+    #[inline(never)]
     pub(crate) fn boolean(&self) -> Read<bool> {
         let Json::Bool(value) = self.json else {
             return Err(self.expected("true or false", "write true or false without quotes"));
@@ -225,6 +255,7 @@ impl<'a> Node<'a> {
     }
 
     /// `true`, for keys whose presence is the whole of their meaning.
+    #[inline(never)]
     pub(crate) fn require_true(&self) -> Read<()> {
         if self.boolean()? {
             return Ok(());
@@ -233,6 +264,7 @@ impl<'a> Node<'a> {
     }
 
     /// A whole number from `min` to `max`. A Struct holds every number as a double: `16384.0` is whole.
+    #[inline(never)]
     pub(crate) fn integer(&self, min: u32, max: u32, example: u32) -> Read<u32> {
         let Some(value) = self.json.as_f64() else {
             let hint = format!("write it without quotes, from {min} to {max}");
@@ -247,6 +279,7 @@ impl<'a> Node<'a> {
     }
 
     /// A duration from `min` to `max`: a whole number and `ms`, `s`, `m` or `h`.
+    #[inline(never)]
     pub(crate) fn duration(&self, min: Duration, max: Duration, example: Duration) -> Read<Duration> {
         let [low, high, example] = [min, max, example].map(format_duration);
         let Some(text) = self.json.as_str() else {
@@ -271,6 +304,7 @@ pub(crate) struct Object<'a> {
 }
 
 impl<'a> Object<'a> {
+    #[inline(never)]
     fn report_duplicates(&self) {
         let mut seen = BTreeSet::new();
         for (_, node) in self.members.iter().filter(|(key, _)| !seen.insert(*key)) {
@@ -282,10 +316,11 @@ impl<'a> Object<'a> {
         &self.node
     }
 
-    pub(crate) fn report(&self, problem: impl Into<String>, hint: impl Into<String>) -> Reported {
+    pub(crate) fn report(&self, problem: impl AsRef<str>, hint: impl AsRef<str>) -> Reported {
         self.node.report(problem, hint)
     }
 
+    #[inline(never)]
     pub(crate) fn get(&self, key: &str) -> Option<&Node<'a>> {
         self.members.iter().find(|(name, _)| *name == key).map(|(_, node)| node)
     }
@@ -294,8 +329,14 @@ impl<'a> Object<'a> {
     pub(crate) fn required<T>(&self, key: &str, hint: &str, read: impl FnOnce(&Node<'a>) -> Read<T>) -> Read<T> {
         match self.get(key) {
             Some(node) => read(node),
-            None => Err(self.report(format!("`{key}` is missing"), hint)),
+            None => Err(self.report_missing(key, hint)),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn report_missing(&self, key: &str, hint: &str) -> Reported {
+        self.report(format!("`{key}` is missing"), hint)
     }
 
     /// An optional value as `read` returns it.
@@ -324,8 +365,15 @@ pub(crate) fn all<P: Parts>(parts: P) -> Read<P::Values> {
 
 /// All items of a value. Every item is read before any is given up.
 pub(crate) fn gather<T>(items: impl Iterator<Item = Read<T>>) -> Read<Vec<T>> {
-    let items: Vec<Read<T>> = items.collect();
-    items.into_iter().collect()
+    let mut values = Vec::new();
+    let mut failed = None;
+    for item in items {
+        match item {
+            Ok(value) => values.push(value),
+            Err(reported) => failed = Some(reported),
+        }
+    }
+    failed.map_or(Ok(values), Err)
 }
 
 /// A tuple of parts that were read.
@@ -344,7 +392,14 @@ macro_rules! tuples {
             #[expect(non_snake_case, reason = "a variable is named after its type")]
             fn values(self) -> Read<Self::Values> {
                 let ($($part,)+) = self;
-                Ok(($($part?,)+))
+                // The parts of a failure are dropped in one place: much less code than at each `?`.
+                let reported = 'failed: {
+                    $(if let Err(reported) = &$part {
+                        break 'failed *reported;
+                    })+
+                    return Ok(($($part?,)+));
+                };
+                Err(reported)
             }
         }
     )+};

@@ -36,11 +36,13 @@ pub(super) fn read_cluster<'n>(node: &Node<'n>) -> Read<&'n str> {
 }
 
 /// A cluster without any other to fail over to.
+#[inline(never)]
 pub(super) fn read_own_cluster(node: &Node<'_>) -> Read<Clusters> {
     read_cluster(node).map(|cluster| Clusters::new(cluster, &[]))
 }
 
 /// The path of an endpoint; `example` is one.
+#[inline(never)]
 pub(super) fn read_endpoint_path(node: &Node<'_>, example: &str) -> Read<String> {
     let path = node.string(example)?;
     if path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic() && b != b'#') {
@@ -50,6 +52,7 @@ pub(super) fn read_endpoint_path(node: &Node<'_>, example: &str) -> Read<String>
     Err(node.report(format!("invalid path `{}`", quote(path)), hint))
 }
 
+#[inline(never)]
 pub(super) fn read_authority(node: &Node<'_>) -> Read<String> {
     let authority = node.string("as.example.com")?;
     if is_authority(authority) {

@@ -10,6 +10,7 @@ use crate::decision::DenialClass;
 use crate::response::{ContentType, ErrorProfile, Response, Template, TemplateError, Vendor};
 
 /// Reads the name of a profile, or a profile and its differences. `realm` is that of the configuration, if it has one.
+#[inline(never)]
 pub(super) fn read(node: &Node<'_>, realm: Read<Option<&str>>) -> Read<ErrorProfile> {
     let profile = |base: Vendor, own: Option<String>| {
         let realm = own.map_or_else(|| realm.map(|realm| realm.unwrap_or(base.default_realm()).to_owned()), Ok)?;
@@ -59,6 +60,7 @@ fn read_responses(node: &Node<'_>) -> Read<Vec<(Option<DenialClass>, Response)>>
     gather(node.map(max, "{ default: { status: 403 } }")?.into_iter().map(read))
 }
 
+#[inline(never)]
 fn read_response(node: &Node<'_>) -> Read<Response> {
     let object = node.object(&["status", "content_type", "body", "challenge"])?;
     let content_type = object.optional("content_type", |node| node.one_of(&ContentType::WORDS));

@@ -58,6 +58,7 @@ impl<'a> PresetOverlay<'a> {
     }
 
     /// The value of a key. A value of a preset is as valid as one of the operator.
+    #[inline(never)]
     pub(super) fn get(&self, key: &str) -> Option<&Node<'a>> {
         self.layers().find_map(|layer| layer.get(key))
     }

@@ -8,6 +8,7 @@ use crate::request::{PathError, PathOptions};
 
 pub(super) const KEYS: &[&str] = &["methods", "hosts", "path", "path_prefix", "route"];
 
+#[inline(never)]
 pub(super) fn read_match(node: &Node<'_>, known: &[&str], paths: PathOptions) -> Read<RequestMatch> {
     let object = node.object(known)?;
     if object.is_empty() {
@@ -29,6 +30,7 @@ pub(super) fn read_match(node: &Node<'_>, known: &[&str], paths: PathOptions) ->
     Ok(RequestMatch { methods, hosts, path, route })
 }
 
+#[inline(never)]
 fn read_method(node: &Node<'_>) -> Read<Method> {
     let text = node.string("GET")?;
     Method::parse(text).ok_or_else(|| {
@@ -37,6 +39,7 @@ fn read_method(node: &Node<'_>) -> Read<Method> {
     })
 }
 
+#[inline(never)]
 fn read_host(node: &Node<'_>) -> Read<HostPattern> {
     let text = node.string("api.example.com")?;
     HostPattern::parse(text).ok_or_else(|| {

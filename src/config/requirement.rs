@@ -107,6 +107,7 @@ pub(super) fn read_scope_token(node: &Node<'_>) -> Read<ScopeToken> {
     parse_scope_token(node.string("view")?, node)
 }
 
+#[inline(never)]
 fn parse_scope_token(text: &str, node: &Node<'_>) -> Read<ScopeToken> {
     ScopeToken::parse(text).map_err(|bad| match bad {
         Some(bad) => node.report(
@@ -158,6 +159,7 @@ fn read_claim_tests(node: &Node<'_>) -> Read<Vec<ClaimTest>> {
 }
 
 /// A value that a claim is compared with.
+#[inline(never)]
 fn read_value(node: &Node<'_>) -> Read<ClaimValue> {
     let value = ClaimValue::from(node.json());
     let is_large = |value: &ClaimValue| matches!(value, ClaimValue::Number(number) if number.abs() >= MAX_EXACT);

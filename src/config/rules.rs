@@ -28,8 +28,8 @@ pub(super) struct RuleDefaults<'c> {
 }
 
 pub(super) fn read(root: &Object<'_>, defaults: &RuleDefaults<'_>, claims: &mut Vec<ClaimPath>) -> Read<RuleSet> {
-    let hint = format!("list at least one, as in rules: {EXAMPLE}; a request that no rule matches is refused");
-    root.required("rules", &hint, |list| {
+    let hint = "list at least one, as in rules: [{ name: View, match: [{ path: /bookings }], require: { scope: view } }]; a request that no rule matches is refused";
+    root.required("rules", hint, |list| {
         let rules = list.each(EXAMPLE, |node| read_rule(node, defaults, claims));
         list.report_duplicate_names("rule");
         let policy = RuleSet::new(rules?);
@@ -68,8 +68,8 @@ fn read_rule(node: &Node<'_>, defaults: &RuleDefaults<'_>, claims: &mut Vec<Clai
     let object = node.object(KEYS)?;
     let name = read_name(&object, "name the rule for logs", "View bookings");
     let api = object.optional("api", |node| read_api(node, defaults.apis));
-    let hint = format!("set which requests the rule applies to, as in match: {MATCH_EXAMPLE}");
-    let matches = object.required("match", &hint, |node| {
+    let hint = "set which requests the rule applies to, as in match: [{ methods: [GET], path: /bookings }]";
+    let matches = object.required("match", hint, |node| {
         node.each(MATCH_EXAMPLE, |node| read_match(node, request_match::KEYS, defaults.paths))
     });
     let access = read_access(&object, api, defaults, claims);

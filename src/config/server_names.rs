@@ -7,6 +7,7 @@ use super::document::{Node, Object};
 pub(super) type ServerNames<'s> = Read<&'s [&'s str]>;
 
 /// The index of an authorization server that is named.
+#[inline(never)]
 pub(super) fn read_server_name(node: &Node<'_>, servers: ServerNames<'_>) -> Read<usize> {
     let servers = servers?;
     let name = node.string(servers.first().copied().unwrap_or("main"))?;
@@ -15,6 +16,7 @@ pub(super) fn read_server_name(node: &Node<'_>, servers: ServerNames<'_>) -> Rea
 }
 
 /// One name, or a list of names in the order in which the servers are tried.
+#[inline(never)]
 pub(super) fn read_servers(node: &Node<'_>, servers: ServerNames<'_>) -> Read<Vec<usize>> {
     if !node.is_list() {
         return read_server_name(node, servers).map(|index| vec![index]);
@@ -28,6 +30,7 @@ pub(super) fn read_servers(node: &Node<'_>, servers: ServerNames<'_>) -> Read<Ve
 }
 
 /// The authorization server that an entry names, or the only one that is configured.
+#[inline(never)]
 pub(super) fn read_one_server(object: &Object<'_>, servers: ServerNames<'_>) -> Read<usize> {
     match (object.get("authorization_server"), servers?) {
         (Some(node), _) => read_server_name(node, servers),

@@ -64,6 +64,7 @@ pub(super) fn mark_stale(root: &Node<'_>, upstream: &mut UpstreamSettings) -> Re
     Ok(())
 }
 
+#[inline(never)]
 fn read_property(node: &Node<'_>) -> Read<ForwardedValue> {
     let text = node.string("sub")?;
     ForwardedValue::parse(text).ok_or_else(|| {
@@ -98,6 +99,7 @@ fn read_scheme(node: &Node<'_>) -> Read<String> {
     Err(node.report(format!("invalid scheme `{}`", quote(scheme)), hint))
 }
 
+#[inline(never)]
 fn read_word(node: &Node<'_>, what: &str) -> Read<String> {
     let word = node.string("access_token")?;
     if word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')) {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 /// User input in a message: escaped, at most 60 characters and an ellipsis.
+#[inline(never)]
 pub(crate) fn quote(text: &str) -> String {
     let mut quote: String = text.chars().flat_map(char::escape_debug).take(61).collect();
     if quote.chars().count() > 60 {
@@ -13,6 +14,7 @@ pub(crate) fn quote(text: &str) -> String {
 
 /// The remedy for an unknown word: the known word that is most similar to it, and at most 30 of all `known` words
 /// after `label`.
+#[inline(never)]
 pub(crate) fn known_words(word: &str, label: &str, known: &[&str]) -> String {
     let mut shown: Vec<String> = known.iter().take(MAX_SHOWN).map(|known| quote(known)).collect();
     if known.len() > MAX_SHOWN {
@@ -26,46 +28,52 @@ pub(crate) fn known_words(word: &str, label: &str, known: &[&str]) -> String {
 }
 
 /// The known word that `word` is most probably a misspelling of: it begins with `word`, or differs in about a third of
-/// its characters at most.
+/// its bytes at most.
+#[inline(never)]
 fn most_similar<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
-    let length = word.chars().count();
-    if !(2..=MAX_COMPARED).contains(&length) {
+    let mut best: Option<(usize, &str)> = None;
+    if !(2..=MAX_COMPARED).contains(&word.len()) {
         return None;
     }
-    let candidates = known.iter().filter(|known| known.len() <= MAX_COMPARED).filter_map(|known| {
-        let begins = length > 3 && known.starts_with(word);
-        let distance = if begins { 1 } else { distance(word, known) };
-        (distance.saturating_mul(3) <= length.max(known.chars().count()).saturating_add(1))
-            .then_some((distance, *known))
-    });
-    candidates.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
+    for known in known.iter().copied().take(MAX_COMPARISONS) {
+        let begins = word.len() > 3 && known.starts_with(word);
+        let distance = if begins { 1 } else { distance(word.as_bytes(), known.as_bytes()) };
+        let is_similar = distance.saturating_mul(3) <= word.len().max(known.len()).saturating_add(1);
+        if is_similar && best.is_none_or(|(least, _)| distance < least) {
+            best = Some((distance, known));
+        }
+    }
+    best.map(|(_, known)| known)
 }
 
-/// How many characters to insert, remove or replace to get from `a` to `b`, letter case aside (Levenshtein); letters in
+/// How many bytes to insert, remove or replace to get from `a` to `b`, letter case aside (Levenshtein); the same bytes in
 /// another order count once.
-fn distance(a: &str, b: &str) -> usize {
-    let [mut letters, mut others] = [a, b].map(|word| word.chars().collect::<Vec<_>>());
-    letters.sort_unstable();
-    others.sort_unstable();
-    if a != b && letters == others {
+#[inline(never)]
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    let count = |word: &[u8], byte: u8| word.iter().filter(|other| **other == byte).count();
+    if a != b && a.len() == b.len() && a.iter().all(|byte| count(a, *byte) == count(b, *byte)) {
         return 1;
     }
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (index, x) in a.chars().enumerate() {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (index, x) in a.iter().enumerate() {
+        let mut diagonal = index;
         let mut left = index.saturating_add(1);
-        let mut next = vec![left];
-        for (y, pair) in b.chars().zip(row.windows(2)) {
-            let [diagonal, above] = pair else { continue };
-            let replaced = diagonal.saturating_add(usize::from(!x.eq_ignore_ascii_case(&y)));
-            left = replaced.min(above.saturating_add(1)).min(left.saturating_add(1));
-            next.push(left);
+        let mut cells = row.iter_mut();
+        if let Some(first) = cells.next() {
+            *first = left;
         }
-        row = next;
+        for (y, cell) in b.iter().zip(cells) {
+            let replaced = diagonal.saturating_add(usize::from(!x.eq_ignore_ascii_case(y)));
+            diagonal = *cell;
+            left = replaced.min(diagonal.saturating_add(1)).min(left.saturating_add(1));
+            *cell = left;
+        }
     }
     row.last().copied().unwrap_or_default()
 }
 
 /// A duration as a configuration has it: `500ms`, `30s`, `24h`.
+#[inline(never)]
 pub(crate) fn format_duration(duration: Duration) -> String {
     match (duration.as_millis(), duration.as_secs()) {
         (0, _) => "0s".to_owned(),
@@ -77,8 +85,10 @@ pub(crate) fn format_duration(duration: Duration) -> String {
 
 /// A configuration may have thousands of names.
 const MAX_SHOWN: usize = 30;
-/// Longer words are not compared, in characters.
+/// Longer words have no suggestion, in bytes.
 const MAX_COMPARED: usize = 60;
+/// More known words are not compared: a broken configuration of thousands of rules is still refused quickly.
+const MAX_COMPARISONS: usize = 1_000;
 
 #[cfg(test)]
 mod tests {
@@ -101,7 +111,7 @@ mod tests {
             ("GET", "get", 0),
             ("main", "mian", 1),
         ] {
-            assert_eq!(distance(a, b), expected, "{a} {b}");
+            assert_eq!(distance(a.as_bytes(), b.as_bytes()), expected, "{a} {b}");
         }
     }
 
@@ -125,11 +135,14 @@ mod tests {
     }
 
     #[test]
-    fn long_words_are_not_compared() {
+    fn comparisons_are_bounded() {
         let long = "x".repeat(61);
         assert_eq!(most_similar(&long, &[&long]), None);
-        let longest = "x".repeat(60);
-        assert_eq!(most_similar(&longest, &[&longest]), Some(longest.as_str()));
+        let short = "x".repeat(60);
+        assert_eq!(most_similar(&short, &[&short]), Some(short.as_str()));
+        let known = [vec!["other"; 1000], vec!["scope"]].concat();
+        assert_eq!(most_similar("scopes", &known), None);
+        assert_eq!(most_similar("scopes", &known[1..]), Some("scope"));
     }
 
     #[test]

@@ -31,7 +31,8 @@ const STACK_BYTES: usize = 256 * 1024;
 
 /// The bound of all allocations, freed or not: so many bytes for each byte of input, plus a constant.
 const BYTES_FOR_EACH: usize = 64;
-const BYTES_BESIDES: usize = 128 * 1024;
+/// Each nested value of a configuration has its path, so the constant covers the square of 128 levels.
+const BYTES_BESIDES: usize = 192 * 1024;
 
 /// Levels of nesting.
 const DEEP: usize = 100_000;

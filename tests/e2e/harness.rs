@@ -168,9 +168,9 @@ fn is_there(pid: u32) -> bool {
     std::path::Path::new(&format!("/proc/{pid}")).exists()
 }
 
-/// Not a test: what the next one kills.
+/// Not a test, but the child process that the next test starts and kills.
 #[test]
-#[ignore = "it ends when it is killed"]
+#[ignore = "the child process of a_test_run_that_is_killed_leaves_no_process_behind, which runs and kills it"]
 fn leaves_an_envoy_behind() {
     let own = Envoy::builder().without_filter().direct_response(200, "").start();
     let leased = Envoy::builder().direct_response(200, "").start();

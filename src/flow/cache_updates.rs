@@ -1,7 +1,7 @@
 //! Stores the state of a token in the memory of the worker and in the shared cache.
 
 use super::gate::Context;
-use super::states::TokenCheck;
+use super::token_check::TokenCheck;
 use crate::base::UnixTime;
 use crate::cache::{BucketUpdate, CacheEntry};
 use crate::claims::TokenState;

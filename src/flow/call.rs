@@ -8,7 +8,7 @@ use super::callout_key::{CalloutKey, Subject};
 use super::gate::{Context, Gate};
 use super::introspection::Introspection;
 use super::lookup::find_local;
-use super::states::{Call, Next, Purpose, Step, TokenCheck};
+use super::token_check::{Call, Next, Purpose, Step, TokenCheck};
 use crate::base::{Secret, UnixTime};
 use crate::cache::BucketUpdate;
 use crate::claims::TokenState;

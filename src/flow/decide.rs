@@ -1,7 +1,7 @@
 //! The end of a token check: the decision, based on the state of the token.
 
 use super::gate::Context;
-use super::states::{Decision, Next, Step, TokenCheck};
+use super::token_check::{Decision, Next, Step, TokenCheck};
 use crate::claims::TokenState;
 use crate::decision::Denial;
 use crate::policy::{authorize, forward};

@@ -15,7 +15,7 @@ use super::call::{self, CompletedCallout};
 use super::gate::Context;
 use super::introspection::Introspection;
 use super::state::Renewal;
-use super::states::{Call, Lookup, LookupKind, Next, Step, Verification};
+use super::token_check::{Call, Lookup, LookupKind, Next, Step, Verification};
 use super::{decide, lookup, renewal, stale, verification};
 use crate::base::UnixTime;
 use crate::cache::BucketUpdate;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::counters::Counters;
 use super::state::State;
-use super::states::{Decision, Next, Step, TokenCheck};
+use super::token_check::{Decision, Next, Step, TokenCheck};
 use crate::base::UnixTime;
 use crate::cache::CacheSettings;
 use crate::claims::RequestedClaims;

@@ -2,7 +2,7 @@
 
 use super::gate::Context;
 use super::state::Renewal;
-use super::states::{Lookup, LookupKind, Next, Step, TokenCheck};
+use super::token_check::{Lookup, LookupKind, Next, Step, TokenCheck};
 use crate::cache::{CacheOutcome, LocalHit, Partition};
 use crate::claims::TokenState;
 

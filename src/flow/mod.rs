@@ -15,7 +15,7 @@ mod lookup;
 mod renewal;
 mod stale;
 mod state;
-mod states;
+mod token_check;
 mod verification;
 
 pub(crate) use call::CompletedCallout;
@@ -23,5 +23,5 @@ pub(crate) use callout_key::CalloutKey;
 pub use counters::{Counter, Counters};
 pub(crate) use gate::{Context, Gate};
 pub(crate) use state::State;
-pub use states::Decision;
-pub(crate) use states::{Call, Step};
+pub use token_check::Decision;
+pub(crate) use token_check::{Call, Step};

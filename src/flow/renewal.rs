@@ -5,7 +5,7 @@
 
 use super::gate::{Context, Gate};
 use super::state::Renewal;
-use super::states::Next;
+use super::token_check::Next;
 use crate::cache::Partition;
 
 impl Renewal {

@@ -10,7 +10,7 @@ use std::vec;
 use super::counters::Counter;
 use super::decide::refuse;
 use super::gate::Context;
-use super::states::{Candidate, Decision, Lookup, LookupKind, Next, Step, TokenCheck};
+use super::token_check::{Candidate, Decision, Lookup, LookupKind, Next, Step, TokenCheck};
 use crate::cache::{CacheEntry, CacheOutcome, Partition};
 use crate::claims::TokenState;
 use crate::decision::Denial;

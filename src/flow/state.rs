@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::counters::{Counter, Counters};
-use super::states::TokenCheck;
+use super::token_check::TokenCheck;
 use crate::base::{SeededRandom, UnixTime};
 use crate::cache::{CacheEntry, CacheOutcome, CacheSettings, LocalCache};
 use crate::server::{Charge, Server, UnknownTokenLimit, UnknownTokenLimitSettings};

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::cache_updates::{insertion, store_local};
 use super::gate::Context;
 use super::introspection::Introspection;
-use super::states::{Next, Step, TokenCheck, Verification};
+use super::token_check::{Next, Step, TokenCheck, Verification};
 use crate::cache::BucketUpdate;
 use crate::claims::{Claims, TokenState};
 use crate::decision::Denial;

@@ -79,11 +79,11 @@ impl Root {
 impl Context for Root {
     fn on_http_call_response(&mut self, callout: u32, num_headers: usize, body_size: usize, _num_trailers: usize) {
         // The response is readable only during this callback.
-        let response = host::callout_response(num_headers, body_size);
+        let response = Cell::new(host::callout_response(num_headers, body_size));
         let callout = u64::from(callout);
         self.drive(|worker, host| {
             if worker.has_callout(callout) {
-                worker.on_callout_response(callout, response.clone(), host);
+                worker.on_callout_response(callout, response.take(), host);
             }
         });
     }

@@ -208,9 +208,9 @@ impl Configuration {
         let servers =
             [server("main", None, None), server("lasting", Some("l-"), None), server("brief", Some("b-"), Some(BRIEF))];
         let rule = |name: &str, path: &str, requirement: Value| {
-            let vouchers = ["main", "lasting", "brief"];
+            let accepted = ["main", "lasting", "brief"];
             json!({
-                "name": name, "match": [{ "path": path }], "require": requirement, "authorization_server": vouchers,
+                "name": name, "match": [{ "path": path }], "require": requirement, "authorization_server": accepted,
             })
         };
         json!({

@@ -170,23 +170,28 @@ impl TokenCheck {
     pub(crate) fn new(rule: EffectiveRule, servers: Vec<Rc<Server>>, token: AccessToken) -> Option<Self> {
         let mut rest = servers.into_iter();
         let current = Candidate::new(rest.next()?);
-        let (unavailable, error, refusal) = (Vec::new(), None, None);
-        let (is_counted, renews, charge) = (false, false, None);
-        Some(Self { rule, token, current, rest, unavailable, error, refusal, is_counted, renews, charge })
+        Some(Self::starting(rule, token, current, rest))
     }
 
     /// Returns a check that renews the entry of the current authorization server.
     pub(super) fn renewal(&self) -> Self {
+        let current = Candidate::new(Rc::clone(&self.current.server));
+        let check = Self::starting(self.rule.clone(), self.token.clone(), current, Vec::new().into_iter());
+        Self { renews: true, ..check }
+    }
+
+    /// Returns a check that has tried nothing yet.
+    fn starting(rule: EffectiveRule, token: AccessToken, current: Candidate, rest: vec::IntoIter<Rc<Server>>) -> Self {
         Self {
-            rule: self.rule.clone(),
-            token: self.token.clone(),
-            current: Candidate::new(Rc::clone(&self.current.server)),
-            rest: Vec::new().into_iter(),
+            rule,
+            token,
+            current,
+            rest,
             unavailable: Vec::new(),
             error: None,
             refusal: None,
             is_counted: false,
-            renews: true,
+            renews: false,
             charge: None,
         }
     }

@@ -17,6 +17,8 @@ mod epochs;
 mod keys;
 #[path = "worker/leases.rs"]
 mod leases;
+#[path = "worker/log_messages.rs"]
+mod log_messages;
 #[path = "worker/outages.rs"]
 mod outages;
 #[path = "worker/renewals.rs"]

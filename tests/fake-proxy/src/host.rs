@@ -58,6 +58,8 @@ pub struct FakeHost {
     pub every_bucket: Option<Vec<u8>>,
     /// The client addresses, by stream; the default is an empty address.
     pub clients: BTreeMap<u64, Vec<u8>>,
+    /// The value of `x-request-id` in every request.
+    pub request_id: Option<String>,
     /// The duration of each callout.
     pub times: Vec<Duration>,
     /// The keys in shared data that were read, in order; an update does not count.
@@ -83,6 +85,7 @@ impl FakeHost {
             is_cut_off: false,
             unsent: 0,
             verdict: SignatureVerdict::Unsupported,
+            request_id: None,
             every_bucket: None,
             clients: BTreeMap::new(),
             times,
@@ -167,7 +170,7 @@ impl Host for FakeHost {
     }
 
     fn request_id(&self, _stream: u64) -> Option<String> {
-        Some("00000000-0000-4000-8000-000000000000".to_owned())
+        self.request_id.clone()
     }
 
     fn client_address(&self, stream: u64) -> Vec<u8> {
